@@ -1,0 +1,53 @@
+"""Counts who and what each publication writes about. The public names; nothing heavy at import.
+
+`publications(store)` and `words(store)` give counts as pandas DataFrames, `open_store(url)` the
+store itself, `run_csv(file)` counts a file, `read_csv(file)` opens one as a Dask DataFrame, and
+`extract_entities(series)` finds the entities in a Dask Series of texts.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from daskingest.api import extract_entities, publications, read_csv, run_csv, words
+    from daskingest.errors import DaskingestError, StoreError, UsageError
+    from daskingest.stores import open_store
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DaskingestError": "errors",
+    "StoreError": "errors",
+    "UsageError": "errors",
+    "extract_entities": "api",
+    "open_store": "stores",
+    "publications": "api",
+    "read_csv": "api",
+    "run_csv": "api",
+    "words": "api",
+}
+
+__all__ = [
+    "DaskingestError",
+    "StoreError",
+    "UsageError",
+    "__version__",
+    "extract_entities",
+    "open_store",
+    "publications",
+    "read_csv",
+    "run_csv",
+    "words",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"daskingest.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'daskingest' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

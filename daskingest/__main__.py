@@ -1,0 +1,22 @@
+"""The entry point of the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from daskingest.errors import DaskingestError
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's ends in one line."""
+    from daskingest.cli.app import app
+
+    try:
+        app()
+    except DaskingestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""For notebooks and scripts: counts as pandas DataFrames, files as Dask DataFrames, and a run."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import itertools
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from daskingest.articles import publication_key
+from daskingest.boundaries import BATCH_BYTES, ranges
+from daskingest.csvfile import CsvRange, open_csv
+from daskingest.errors import UsageError
+from daskingest.stores import DEFAULT_STORE, Publication, Store, open_store
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    import pandas as pd
+
+    from daskingest.run import Summary
+
+
+T = TypeVar("T")
+
+
+def find_publication(store: Store, name: str) -> Publication:
+    """The publication of that name. Raises UsageError, with names like it, if there is none."""
+    key = publication_key(name)
+    every = store.publications()
+    for each in every:
+        if each.key == key:
+            return each
+    names = {each.key: each.name for each in every}
+    close = [names[k] for k in difflib.get_close_matches(key, names, n=3, cutoff=0.4)]
+    close = close or [each.name for each in every[:3]]
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ": the store is empty"
+    raise UsageError(f"no publication {name!r}{hint}")
+
+
+def publications(store: str = DEFAULT_STORE) -> pd.DataFrame:
+    """The publications of the store at a URL: columns `name`, `key`, `count` (articles)."""
+    import pandas as pd
+
+    with open_store(store) as opened:
+        rows = [(each.name, each.key, each.count) for each in opened.publications()]
+    return pd.DataFrame(rows, columns=["name", "key", "count"])
+
+
+def words(
+    store: str = DEFAULT_STORE, publication: str | None = None, label: str | None = None
+) -> pd.DataFrame:
+    """The counts: columns `publication`, `word`, `label`, `count`, the most frequent first.
+
+    Of all publications, or of the one named; of all labels, or of one. Raises UsageError if there
+    is no such publication.
+    """
+    import pandas as pd
+
+    with open_store(store) as opened:
+        wanted = find_publication(opened, publication).name if publication is not None else None
+        rows: Iterable[tuple[str, str, str, int]] = opened.all_words()
+        frame = pd.DataFrame(
+            [
+                row
+                for row in rows
+                if (wanted is None or row[0] == wanted) and (label is None or row[2] == label)
+            ],
+            columns=["publication", "word", "label", "count"],
+        )
+    order = ["count", "publication", "word", "label"]
+    return frame.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
+
+
+def run_csv(*files: str, **settings: Any) -> list[Summary]:
+    """Count files into a store, as `daskingest run-csv` does, and return what became of each.
+
+    `settings` are the fields of `daskingest.settings.Settings`: `store`, `workers`, `limit` and so
+    on. Works in a notebook as well. In a script, call it under `if __name__ == "__main__":`, for
+    the workers are processes that import the script. Raises DaskingestError.
+    """
+    from daskingest.run import Run, Watcher
+    from daskingest.settings import Settings
+
+    async def go() -> list[Summary]:
+        return await Run([str(file) for file in files], Settings(**settings), Watcher())()
+
+    return _run_anywhere(go)
+
+
+def _run_anywhere(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine function, on another thread if this one has an event loop, as in Jupyter."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    with ThreadPoolExecutor(1, "daskingest") as thread:
+        return thread.submit(asyncio.run, work()).result()
+
+
+def read_csv(
+    path: str,
+    batch_bytes: int = 16 << 20,
+    content_column: str | None = None,
+    publication_column: str | None = None,
+) -> dd.DataFrame:
+    """A CSV of articles as a Dask DataFrame whose partitions hold whole rows.
+
+    All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may hold newlines. Rows
+    that are damaged or have the wrong number of fields are left out. Raises UsageError as `run_csv`
+    does.
+    """
+    import dask.dataframe as dd
+
+    file = open_csv(path, content_column, publication_column)
+    meta = _frame([], file.layout.names)
+    parts = list(ranges(file, batch_bytes))
+    frames: Any = dd
+    whole: dd.DataFrame = (
+        frames.from_map(_read_range, parts, meta=meta) if parts else frames.from_pandas(meta, 1)
+    )
+    return whole
+
+
+def _read_range(part: CsvRange) -> pd.DataFrame:
+    width = part.layout.width
+    good = (r.fields for r in part.records() if r.damage is None and len(r.fields) == width)
+    return _frame(list(good), part.layout.names)
+
+
+def _frame(rows: list[list[str]], names: tuple[str, ...]) -> pd.DataFrame:
+    import pandas as pd
+
+    unique = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
+    taken: set[str] = set()
+    for i, name in enumerate(unique):
+        numbered = (f"{name}.{n}" for n in itertools.count(1))
+        unique[i] = name if name not in taken else next(n for n in numbered if n not in taken)
+        taken.add(unique[i])
+    return pd.DataFrame(rows, columns=unique, dtype="str")
+
+
+def extract_entities(texts: dd.Series, model: str | None = None) -> dd.DataFrame:
+    """The entities in a Dask Series of texts: columns `text`, `label`, `start`, `end`, `word`.
+
+    One row for each entity, under the index of its text; `start` and `end` are characters in it,
+    `word` is how the entity is counted. Texts that are missing have none. Raises UsageError if
+    there is no such model.
+    """
+    from daskingest.entities import find_model
+
+    found = find_model(model)
+    mapped: dd.DataFrame = texts.map_partitions(_entities, found, meta=_entity_frame([], []))
+    return mapped
+
+
+def _entities(texts: pd.Series[str], model: str) -> pd.DataFrame:
+    from daskingest.counts import word_of
+    from daskingest.entities import load_model, split_text
+
+    nlp = load_model(model)
+    index: list[Any] = []
+    rows: list[tuple[str, str, int, int, str]] = []
+    with nlp.memory_zone():
+        for at, text in texts.items():
+            offset = 0
+            for part in split_text(text, nlp.max_length) if isinstance(text, str) else ():
+                for ent in nlp(part).ents:
+                    place = offset + ent.start_char, offset + ent.end_char
+                    rows.append((ent.text, ent.label_, *place, word_of(ent.text)))
+                    index.append(at)
+                offset += len(part)
+    return _entity_frame(rows, index)
+
+
+def _entity_frame(rows: list[tuple[str, str, int, int, str]], index: list[Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    types = {"text": "str", "label": "str", "start": "int64", "end": "int64", "word": "str"}
+    frame = pd.DataFrame(rows, columns=list(types), index=index or None)
+    return frame.astype(types)
+
+
+__all__ = [
+    "BATCH_BYTES",
+    "extract_entities",
+    "find_publication",
+    "publications",
+    "read_csv",
+    "run_csv",
+    "words",
+]

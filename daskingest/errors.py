@@ -1,0 +1,17 @@
+"""The errors a user may meet. Each message says what was expected, what was seen, what to do."""
+
+
+class DaskingestError(Exception):
+    """Something went wrong that the user can act on; shown as one line, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(DaskingestError):
+    """The command was asked for something it cannot do: a wrong file, column, model or address."""
+
+    exit_code = 2
+
+
+class StoreError(DaskingestError):
+    """The store cannot be opened, read or written."""

@@ -1,0 +1,66 @@
+"""All counts of a store in one file, for other tools."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from daskingest.errors import UsageError
+from daskingest.stores import Store
+
+HEADER = ("publication", "word", "label", "count")
+_ROWS_AT_ONCE = 100_000
+
+Rows = Iterator[tuple[str, str, str, int]]
+
+
+def write_counts(store: Store, out: Path) -> int:
+    """Write one row per publication, word and label; returns how many.
+
+    The file appears when it is complete. Raises UsageError if it can't be written, or its ending is
+    neither .csv nor .parquet.
+    """
+    writers: dict[str, Callable[[Rows, Path], int]] = {
+        ".csv": _write_csv,
+        ".parquet": _write_parquet,
+    }
+    write = writers.get(out.suffix.lower())
+    if write is None:
+        raise UsageError(f"cannot export to {out}: expected a name that ends in .csv or .parquet")
+    part = out.with_name(f"{out.name}.part")
+    try:
+        rows = write(store.all_words(), part)
+        part.replace(out)
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return rows
+
+
+def _write_csv(rows: Rows, path: Path) -> int:
+    count = 0
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            writer.writerows(chunk)
+            count += len(chunk)
+    return count
+
+
+def _write_parquet(rows: Rows, path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = (pa.string(), pa.string(), pa.string(), pa.int64())
+    schema = pa.schema(list(zip(HEADER, types, strict=True)))
+    count = 0
+    with pq.ParquetWriter(path, schema) as writer:
+        while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            columns = [list(column) for column in zip(*chunk, strict=True)]
+            writer.write_table(pa.table(columns, schema=schema))
+            count += len(chunk)
+    return count

@@ -1,0 +1,435 @@
+"""The one graph: batches go to workers, their counts to the saver, and none is forgotten before
+the store has it.
+
+Each batch is extracted by one task, which hands the counts to the saver and tells the driver of the
+rejects only. That a batch is done the driver hears from the saver, when the commit is in the store.
+Whatever dies in between, the batch is submitted again; the store's ledger sees to it that it is
+counted once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+from uuid import uuid4
+
+from distributed import Client, Future, KilledWorker
+
+from daskingest.articles import Article, Reject
+from daskingest.counts import Counts, Tally
+from daskingest.entities import extract, load_model
+from daskingest.errors import DaskingestError
+from daskingest.saver import Report, Saver, SaverLost, SaverRef
+from daskingest.stores import Note
+from daskingest.workers import EXTRACT, SAVER, count_workers
+
+TASKS_PER_WORKER = 2
+"""One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""
+
+KILLED_WORKER = "killed its worker"
+_DEATHS_TO_SUSPECT = 2  # workers that died with a batch before it is tried alone
+_DEATHS_TO_REJECT = 3  # and with an article alone before it is rejected
+_TRIES = 3  # of a batch whose task raises an error
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Where a batch's rows come from. It travels to the worker."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def rows(self) -> Iterator[Article | Reject]:
+        """The rows, the same at every call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows [first, last) of a source, to be counted under an id that never changes.
+
+    `id` is the run, a colon, and what tells the batch from the run's others. `only` says that no
+    more than that number of its rows are to be counted now.
+    """
+
+    id: str
+    source: Source
+    first: int = 0
+    last: int | None = None
+    only: int | None = None
+
+    def rows(self) -> Iterator[Article | Reject]:
+        """The batch's rows."""
+        return itertools.islice(self.source.rows(), self.first, self.last)
+
+    def parts(self, at: int) -> list[Batch]:
+        """The batch cut before its row `at`, without what is not to be counted now.
+
+        A part's id is the batch's id and its place.
+        """
+        middle = self.first + at
+        head = replace(self, id=f"{self.id}.0", last=middle)
+        tail = replace(self, id=f"{self.id}.1", first=middle)
+        if self.only is None:
+            return [head, tail]
+        if self.only <= at:
+            return [replace(head, only=self.only if self.only < at else None)]
+        return [replace(head, only=None), replace(tail, only=self.only - at)]
+
+
+def count_batch(batch: Batch, model: str, saver: SaverRef) -> list[Reject]:
+    """The task: extract a batch and hand its counts to the saver. Returns the rejects.
+
+    Raises SaverLost if the saver can't be reached.
+    """
+    found = extract(batch.rows(), load_model(model))
+    saver.call_from_task("add", batch.id, found.counts, found.tally.to_note())
+    return found.rejects
+
+
+Done = Callable[[Batch, Note, list[Reject] | None, bool], None]
+"""Told of each batch that the store has: its ledger note, its rejects (None if they were not seen),
+and whether it was committed only now.
+"""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A batch that the store does not have yet."""
+
+    batch: Batch
+    deaths: int = 0
+    errors: int = 0
+    alone: bool = False
+    saver: SaverRef | None = None  # the one that its counts are handed to
+    rejects: list[Reject] | None = None
+
+
+@dataclass(slots=True)
+class Graph:
+    """Runs batches through a cluster. Open one with `open_graph`.
+
+    All state changes happen in `run`, one event at a time.
+    """
+
+    client: Client
+    model: str
+    store_url: str
+    flush_interval: float
+    done: Done
+    trouble: str = ""
+    stopping: bool = False
+    _saver: SaverRef | None = None
+    _saver_future: Future[Any] | None = None
+    _tasks: int = 0
+    _open: dict[str, _Job] = field(default_factory=dict)  # all that is not in the store
+    _waiting: deque[_Job] = field(default_factory=deque)  # to be submitted (again)
+    _suspects: deque[_Job] = field(default_factory=deque)  # to be submitted alone
+    _running: dict[str, _Job] = field(default_factory=dict)
+    _draining: bool = False
+    _workers: int = 1
+    _source: Iterator[Batch] | None = None
+    _ledger: dict[str, Note] = field(default_factory=dict)
+    _events: asyncio.Queue[Callable[[], Any]] = field(default_factory=asyncio.Queue)
+    _background: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def ledger(self, run: str) -> dict[str, Note]:
+        """The store's ledger of a run."""
+        while True:
+            try:
+                saver = self._saver or await self._start_saver()
+                return dict(await saver.call(self.client, "ledger", run))
+            except SaverLost:
+                self._saver = None
+
+    async def enter(self, entry: str, note: Note) -> None:
+        """Put an entry of the run's own into the ledger, if it isn't there. Returns when it is."""
+        while True:
+            try:
+                saver = self._saver or await self._start_saver()
+                await saver.call(self.client, "add", entry, Counts(), note)
+                await saver.call(self.client, "drain")
+                return
+            except SaverLost:
+                self._saver = None
+
+    def stop(self) -> None:
+        """Submit nothing more; `run` returns when what is in flight is in the store."""
+        self.stopping = True
+        self._events.put_nowait(lambda: None)
+
+    async def run(self, batches: Iterable[Batch], ledger: dict[str, Note]) -> bool:
+        """Count the batches that `ledger`, of the same run, does not have.
+
+        Returns when the store has all of them (True), or when stopped (False). Raises
+        DaskingestError when a batch cannot be read.
+        """
+        self._source, self._ledger = iter(batches), dict(ledger)
+        if self._saver is None:
+            await self._start_saver()
+        while True:
+            await self._submit()
+            if not self._running and not self._draining:
+                if not self._handed() and (self.stopping or not self._open):
+                    break
+                self._drain()
+            handle = await self._events.get()
+            result = handle()
+            if result is not None:
+                await result
+        finished = not self._open and not self.stopping
+        self._open.clear()
+        self._waiting.clear()
+        self._suspects.clear()
+        return finished
+
+    def _handed(self) -> list[_Job]:
+        """The batches that the saver has and the store, as far as is known, does not."""
+        queued = {id(job) for job in (*self._waiting, *self._suspects, *self._running.values())}
+        return [job for job in self._open.values() if id(job) not in queued]
+
+    async def _submit(self) -> None:
+        """Submit batches as long as there are workers for them."""
+        room = TASKS_PER_WORKER * max(1, self._workers)
+        while not self.stopping and len(self._running) < room:
+            if any(job.alone for job in self._open.values()):
+                if self._suspects and not self._running:
+                    self._start(self._suspects.popleft())
+                    continue
+                return
+            if not self._waiting:
+                self._waiting.extend(await self._take(room - len(self._running)))
+            if not self._waiting:
+                return
+            self._start(self._waiting.popleft())
+
+    def _again(self, job: _Job) -> None:
+        """Queue a batch that must be submitted (again), if it isn't queued already."""
+        queue = self._suspects if job.alone else self._waiting
+        if job.batch.id in self._open and job not in queue:
+            queue.append(job)
+
+    async def _take(self, number: int) -> list[_Job]:
+        """Up to a number of batches from the source that must be counted; none: it is exhausted."""
+        jobs: list[_Job] = []
+        while not jobs and self._source is not None:
+            batches = await asyncio.to_thread(list, itertools.islice(self._source, number))
+            if not batches:
+                self._source = None
+            for batch in batches:
+                jobs += self._plan(batch)
+        return jobs
+
+    def _plan(self, batch: Batch) -> Iterator[_Job]:
+        """What of a batch must be counted: all of it, or the parts the ledger does not have."""
+        note = self._ledger.pop(batch.id, None)
+        if note is None:
+            yield self._open.setdefault(batch.id, _Job(batch))
+        elif "split" in note:
+            for part in batch.parts(note["split"]):
+                yield from self._plan(part)
+        else:
+            self.done(batch, note, None, False)
+
+    def _start(self, job: _Job) -> None:
+        if job.batch.id not in self._open:
+            return  # it was committed after all, while it waited to be tried again
+        job.saver = self._saver
+        if job.batch.only is not None:
+            self._spawn(self._hand_over(job, {"split": job.batch.only}))
+            return
+        self._tasks += 1
+        self._running[job.batch.id] = job
+        future = self.client.submit(
+            count_batch,
+            job.batch,
+            self.model,
+            self._saver,
+            key=f"extract-{job.batch.id}-{self._tasks}",
+            resources={EXTRACT: 1},
+            pure=False,
+        )
+        self._spawn(self._watch(job, future))
+
+    async def _watch(self, job: _Job, future: Future[list[Reject]]) -> None:
+        try:
+            rejects = await future
+        except KilledWorker:
+            self._events.put_nowait(partial(self._died, job))
+        except SaverLost:
+            self._events.put_nowait(partial(self._extracted, job, None))
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            self._events.put_nowait(self._scheduler_lost)
+        except Exception as error:
+            self._events.put_nowait(partial(self._failed, job, error))
+        else:
+            self._events.put_nowait(partial(self._extracted, job, rejects))
+
+    def _extracted(self, job: _Job, rejects: list[Reject] | None) -> None:
+        """The counts are with the job's saver; `rejects` is None if they did not get there."""
+        self._running.pop(job.batch.id, None)
+        job.alone, job.rejects = False, rejects
+        if rejects is None or job.saver is not self._saver:
+            self._again(job)
+
+    def _failed(self, job: _Job, error: Exception) -> None:
+        self._running.pop(job.batch.id, None)
+        job.errors += 1
+        log.warning("batch %s: %s", job.batch.id, error)
+        if job.errors < _TRIES:
+            self._again(job)
+        elif isinstance(error, DaskingestError):
+            raise error
+        else:
+            raise DaskingestError(
+                f"a batch could not be counted: {type(error).__name__}: {error}"
+            ) from error
+
+    def _scheduler_lost(self) -> None:
+        raise DaskingestError(
+            "the connection to the Dask scheduler was lost; what was committed is kept: "
+            "run the same command again to go on"
+        )
+
+    async def _died(self, job: _Job) -> None:
+        """A worker died with this batch. It may have been innocent, until it was alone."""
+        self._running.pop(job.batch.id, None)
+        job.deaths += 1
+        if not job.alone:
+            if job.deaths >= _DEATHS_TO_SUSPECT:
+                log.warning("batch %s: workers died with it; trying it alone", job.batch.id)
+                job.alone, job.deaths = True, 0
+            self._again(job)
+            return
+        rows = await asyncio.to_thread(lambda: sum(1 for _ in job.batch.rows()))
+        if rows > 1:
+            log.warning("batch %s killed its worker; halving its %d rows", job.batch.id, rows)
+            self._spawn(self._hand_over(job, {"split": rows // 2}))
+        elif job.deaths < _DEATHS_TO_REJECT:
+            self._again(job)
+        else:
+            log.warning("batch %s, one article, killed its worker again and again", job.batch.id)
+            tally = Tally(rows=rows)
+            tally.reject(0, KILLED_WORKER)
+            self._spawn(self._hand_over(job, tally.to_note()))
+
+    async def _hand_over(self, job: _Job, note: Note) -> None:
+        """Give the saver a ledger entry without counts."""
+        saver = self._saver
+        try:
+            if saver is None:
+                raise SaverLost
+            await saver.call(self.client, "add", job.batch.id, Counts(), note)
+            await saver.call(self.client, "drain")
+        except SaverLost:
+            self._events.put_nowait(partial(self._again, job))
+
+    def _drain(self) -> None:
+        self._draining = True
+
+        async def drain(saver: SaverRef) -> None:
+            with suppress(SaverLost):  # the listener finds out as well
+                await saver.call(self.client, "drain")
+            self._events.put_nowait(lambda: None)
+
+        if self._saver is not None:
+            self._spawn(drain(self._saver))
+
+    async def _listen(self, saver: SaverRef) -> None:
+        """Pass on what this saver reports, until it is lost."""
+        cursor = 0
+        while True:
+            try:
+                self._workers = await count_workers(self.client, EXTRACT)
+                report: Report = await saver.call(self.client, "report", cursor)
+            except (SaverLost, OSError) as error:
+                self._events.put_nowait(partial(self._lost, saver, str(error)))
+                return
+            cursor = report.next
+            self._events.put_nowait(partial(self._reported, report))
+
+    def _reported(self, report: Report) -> None:
+        self.trouble = report.trouble
+        if not self._workers:
+            self.trouble = f"no worker with the resource {EXTRACT!r}; waiting for one"
+        for batch_id, note in report.committed.items():
+            if (job := self._open.pop(batch_id, None)) is None:
+                continue
+            if "split" in note:
+                for part in job.batch.parts(note["split"]):
+                    self._again(self._open.setdefault(part.id, _Job(part, alone=job.alone)))
+            else:
+                self.done(job.batch, note, job.rejects, True)
+        self._draining = False
+
+    async def _lost(self, saver: SaverRef, reason: str) -> None:
+        """Start another saver, and count again what this one had not committed."""
+        if saver is not self._saver:
+            return
+        if self.client.status != "running":
+            self._scheduler_lost()
+        log.warning("the saver was lost (%s); starting another", reason)
+        self._saver = None
+        await self._start_saver()
+        handed = self._handed()
+        for run in {job.batch.id.partition(":")[0] for job in handed}:
+            self._reported(Report(await self.ledger(run), 0))
+        for job in handed:
+            self._again(job)
+
+    async def _start_saver(self) -> SaverRef:
+        self.trouble = f"waiting for a worker with the resource {SAVER!r}"
+        while True:
+            self._saver_future = self.client.submit(
+                Saver,
+                self.store_url,
+                self.flush_interval,
+                key=f"saver-{uuid4().hex}",
+                actor=True,
+                resources={SAVER: 1},
+                pure=False,
+            )
+            try:
+                actor = await self._saver_future
+                break
+            except KilledWorker:
+                log.warning("the saver's worker died; trying again")
+        self.trouble = ""
+        self._draining = False
+        self._saver = SaverRef(actor._address, actor.key)
+        self._spawn(self._listen(self._saver))
+        return self._saver
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def close(self) -> None:
+        """Stop listening. What is in flight is left to the cluster's end."""
+        tasks = list(self._background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_graph(
+    client: Client, model: str, store_url: str, flush_interval: float, done: Done
+) -> AsyncIterator[Graph]:
+    """A graph on a cluster, with a saver for the store."""
+    graph = Graph(client, model, store_url, flush_interval, done)
+    try:
+        yield graph
+    finally:
+        await graph.close()

@@ -1,0 +1,119 @@
+"""Live progress: a bar on a terminal, a plain line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from daskingest.run import Summary, Watcher
+
+_LINE_SECONDS = 5.0
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people, with decimal units."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def time_text(seconds: float) -> str:
+    """A duration for people: `42 s`, `3:07`, `2:05:00`."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{whole % 60:02}"
+    return f"{minutes}:{whole % 60:02}" if minutes else f"{whole} s"
+
+
+def status_text(summary: Summary, seconds: float) -> str:
+    """How far a file is: bytes, articles, rate, time left (from bytes), rejects."""
+    parts = [size_text(summary.bytes_done)]
+    if summary.size:
+        parts[0] += f" of {size_text(summary.size)}"
+    parts.append(f"{summary.tally.articles:,} articles")
+    if seconds > 0 and summary.fresh_bytes:
+        parts.append(f"{summary.fresh.words / seconds:,.0f} words/s")
+        if summary.size:
+            left = (summary.size - summary.bytes_done) * seconds / summary.fresh_bytes
+            parts.append(f"{time_text(left)} left")
+    parts.append(f"{summary.tally.rejected.total():,} rejects")
+    return ", ".join(parts)
+
+
+class _Status(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["status"])
+
+
+class ProgressDisplay:
+    """Shows a run on a console (standard error, so that results can be piped)."""
+
+    def __init__(
+        self, console: Console, enabled: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._enabled = enabled
+        self._clock = clock
+        self._started = self._last_line = clock()
+        self._trouble = ""
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            _Status(),
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+            disable=not enabled or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, visible=False, status="")
+        self.watcher = Watcher(say=self.say, begin=self._begin, update=self._update)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away and give the terminal back as it was."""
+        self._bar.stop()
+
+    def say(self, message: str) -> None:
+        """Print a line, above the bar."""
+        if self._enabled:
+            self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+    def _begin(self, summary: Summary) -> None:
+        self._started = self._last_line = self._clock()
+        size = f", {size_text(summary.size)}" if summary.size else ""
+        self.say(f"counting {summary.file}{size}")
+        self._bar.update(
+            self._task, total=summary.size, completed=0, visible=True, status="waiting for counts"
+        )
+
+    def _update(self, summary: Summary, trouble: str) -> None:
+        now = self._clock()
+        status = status_text(summary, now - self._started)
+        if trouble and trouble != self._trouble:
+            self.say(f"waiting: {trouble}")
+        self._trouble = trouble
+        if not self._bar.disable:
+            self._bar.update(self._task, completed=summary.bytes_done, status=status)
+        elif now - self._last_line >= _LINE_SECONDS:
+            self._last_line = now
+            self.say(status)

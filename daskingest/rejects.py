@@ -1,0 +1,92 @@
+"""The file of rejects: where each stood and why it was not taken, one JSON object a line."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from daskingest.articles import Reject
+from daskingest.counts import Tally
+from daskingest.csvfile import CsvRange
+from daskingest.errors import UsageError
+from daskingest.graph import Batch
+
+
+class RejectsFile:
+    """Collects the rejects of CSV files, each once, over any number of interrupted runs.
+
+    The file is written when there is a first reject. It needs no ledger of its own: a reject that
+    a killed run had no time to write is found again in the CSV file, because the store's ledger
+    tells how many there are in each batch.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        if not self.path.absolute().parent.is_dir() or self.path.is_dir():
+            raise UsageError(f"cannot write rejects to {path}: expected a file in a folder that is")
+        self._known = self._load()
+
+    def add(self, name: str, batch: Batch, tally: Tally, rejects: list[Reject] | None) -> None:
+        """Write a batch's rejects; found again in the file called `name` if they are not known."""
+        if not tally.rejected:
+            return
+        if rejects is None or tally.failed:
+            rejects = list(find_rejects(batch, tally))
+        first_row = batch.source.first_row if isinstance(batch.source, CsvRange) else 0
+        lines = []
+        for each in rejects:
+            if (name, each.offset) in self._known:
+                continue
+            self._known.add((name, each.offset))
+            entry = {
+                "file": name,
+                "offset": each.offset,
+                "row": first_row + each.row + 1,
+                "reason": each.reason,
+                "detail": each.detail,
+            }
+            lines.append(json.dumps({k: v for k, v in entry.items() if v != ""}) + "\n")
+        if lines:
+            try:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.writelines(lines)
+            except OSError as error:
+                raise UsageError(f"cannot write rejects to {self.path}: {error}") from None
+
+    def _load(self) -> set[tuple[str, int | None]]:
+        """What the file has; a last line that was cut off by a crash is taken away."""
+        if not self.path.exists():
+            return set()
+        known: set[tuple[str, int | None]] = set()
+        good = 0
+        try:
+            with self.path.open("rb") as file:
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    entry = json.loads(line)
+                    known.add((entry["file"], entry["offset"]))
+                    good += len(line)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{self.path} is no file of rejects ({error}); name another with --rejects"
+            ) from None
+        if good < self.path.stat().st_size:
+            os.truncate(self.path, good)
+        return known
+
+
+def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:
+    """The rejects of a batch of a CSV file, read again; of extraction's, the tally has the rows."""
+    source = batch.source
+    if not isinstance(source, CsvRange):
+        return
+    both = enumerate(zip(source.rows(), source.records(), strict=True))
+    for row, (each, record) in itertools.islice(both, batch.first, batch.last):
+        if isinstance(each, Reject):
+            yield each
+        elif reason := tally.failed.get(row - batch.first):
+            yield Reject(reason, "", row, record.offset)

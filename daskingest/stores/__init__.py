@@ -1,0 +1,110 @@
+"""Where counts are kept: the protocol that every store keeps, and `open_store`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from daskingest.counts import Counts
+from daskingest.errors import UsageError
+
+DEFAULT_STORE = "sqlite:///daskingest.db"
+
+Note = Mapping[str, Any]
+"""What the ledger says about a batch: a small JSON object."""
+
+
+class AlreadyCommitted(Exception):
+    """A commit was refused whole because the ledger has one of its batch ids already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A publication and the number of its articles."""
+
+    key: str
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of one publication: how often it occurred, in all and by label."""
+
+    word: str
+    count: int
+    labels: dict[str, int]
+
+
+class Store(Protocol):
+    """The counts and the ledger of the batches they hold.
+
+    Not bound to a thread until first used; from then on to be used by one thread at a time.
+    Raises StoreError when it cannot be read or written.
+    """
+
+    commit_size: int
+    """How many counters (see `Counts.size`) still fit one commit well."""
+
+    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> None:
+        """Add the counts and the ledger entries, by batch id: all of it, durably, or nothing.
+
+        Raises AlreadyCommitted, having written nothing, when the ledger has one of the ids.
+        """
+
+    def ledger(self, run: str) -> dict[str, Note]:
+        """The ledger's entries whose batch id is `run` or begins with `run` and a colon."""
+
+    def publications(self) -> list[Publication]:
+        """All publications, by count descending, then key."""
+
+    def words(
+        self,
+        publication: str,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        label: str | None = None,
+    ) -> list[Word]:
+        """A page of a publication's words, by count descending, then word.
+
+        `publication` is its key; `after` the (count, word) to go on behind. With `label` only what
+        was counted under that label is seen.
+        """
+
+    def all_words(self) -> Iterator[tuple[str, str, str, int]]:
+        """Every (publication name, word, label, count), by publication key, word and label."""
+
+    def close(self) -> None:
+        """Release what the store holds. A closed store may be used again; it opens itself."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
+    """The store at a URL: `sqlite:///PATH`, with a fourth slash if the path is absolute.
+
+    Raises UsageError if the URL is none of a store's, and StoreError if there is no store there
+    (unless `create`) or it cannot be used.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        from daskingest.stores.sqlite import SqliteStore
+
+        store = SqliteStore(rest[1:], create=create)
+        store.check()
+        return store
+    hint = " (three slashes)" if scheme == "sqlite" and separator else ""
+    raise UsageError(f"no such store: expected sqlite:///PATH{hint}, found {url!r}")
+
+
+def absolute_url(url: str) -> str:
+    """The URL as it reads from any working directory."""
+    from pathlib import Path
+
+    prefix = "sqlite:///"
+    return (
+        prefix + str(Path(url.removeprefix(prefix)).absolute()) if url.startswith(prefix) else url
+    )

@@ -1,0 +1,236 @@
+"""Counts in an SQLite file: one writer, readers never blocked, a commit durable when it returns."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from daskingest.counts import Counts
+from daskingest.errors import StoreError
+from daskingest.stores import AlreadyCommitted, Note, Publication, Word
+
+_SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x6461736B  # "dask", in the file's header: tells our files from others
+_BUSY_SECONDS = 30
+
+_SCHEMA = """
+CREATE TABLE publications (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    count INTEGER NOT NULL
+);
+CREATE TABLE words (
+    publication INTEGER NOT NULL REFERENCES publications (id),
+    word TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (publication, word)
+) WITHOUT ROWID;
+CREATE INDEX words_by_count ON words (publication, count DESC, word);
+CREATE TABLE labels (
+    publication INTEGER NOT NULL REFERENCES publications (id),
+    word TEXT NOT NULL,
+    label TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (publication, word, label)
+) WITHOUT ROWID;
+CREATE TABLE ledger (
+    batch_id TEXT PRIMARY KEY,
+    note TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class SqliteStore:
+    """See `daskingest.stores.Store`. Opens its file at first use, on the thread that uses it."""
+
+    commit_size = 500_000
+
+    def __init__(self, path: str, create: bool = False) -> None:
+        self._path = Path(path)
+        self._create = create
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """Raise StoreError if the store isn't there, is no store of ours, or can't be written."""
+        with self._reading() as db:
+            db.execute("SELECT 1 FROM ledger LIMIT 1")
+        if self._create:
+            with self._transaction():
+                pass
+        self.close()
+
+    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> None:
+        """See `Store.commit`."""
+        ledger = [(batch_id, json.dumps(note)) for batch_id, note in sorted(entries.items())]
+        with self._transaction() as db:
+            try:
+                db.executemany("INSERT INTO ledger VALUES (?, ?)", ledger)
+            except sqlite3.IntegrityError:
+                raise AlreadyCommitted from None
+            for key, each in sorted(counts.publications.items()):
+                [(publication,)] = db.execute(
+                    "INSERT INTO publications (key, name, count) VALUES (?, ?, ?) "
+                    "ON CONFLICT (key) DO UPDATE SET count = count + excluded.count RETURNING id",
+                    (key, each.name, each.articles),
+                ).fetchall()
+                labels = sorted(each.words.items())
+                totals: dict[str, int] = {}
+                for (word, _), count in labels:
+                    totals[word] = totals.get(word, 0) + count
+                db.executemany(
+                    "INSERT INTO words VALUES (?, ?, ?) ON CONFLICT (publication, word) "
+                    "DO UPDATE SET count = count + excluded.count",
+                    ((publication, word, count) for word, count in totals.items()),
+                )
+                db.executemany(
+                    "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT (publication, word, label) "
+                    "DO UPDATE SET count = count + excluded.count",
+                    ((publication, word, label, count) for (word, label), count in labels),
+                )
+
+    def ledger(self, run: str) -> dict[str, Note]:
+        """See `Store.ledger`."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT batch_id, note FROM ledger "
+                "WHERE batch_id = ? OR (batch_id >= ? || ':' AND batch_id < ? || ';')",
+                (run, run, run),
+            )
+            return {batch_id: json.loads(note) for batch_id, note in rows}
+
+    def publications(self) -> list[Publication]:
+        """See `Store.publications`."""
+        with self._reading() as db:
+            rows = db.execute("SELECT key, name, count FROM publications ORDER BY count DESC, key")
+            return [Publication(*row) for row in rows]
+
+    def words(
+        self,
+        publication: str,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        label: str | None = None,
+    ) -> list[Word]:
+        """See `Store.words`."""
+        source = "words" if label is None else "labels"
+        where, values = ["publication = (SELECT id FROM publications WHERE key = ?)"], [publication]
+        parameters: list[object] = list(values)
+        if label is not None:
+            where.append("label = ?")
+            parameters.append(label)
+        if after is not None:
+            where.append("count <= ? AND (count < ? OR word > ?)")
+            parameters += [after[0], after[0], after[1]]
+        with self._reading() as db:
+            found = db.execute(
+                f"SELECT publication, word, count FROM {source} WHERE {' AND '.join(where)} "
+                "ORDER BY count DESC, word LIMIT ?",
+                (*parameters, limit),
+            ).fetchall()
+            if label is not None:
+                return [Word(word, count, {label: count}) for _, word, count in found]
+            by_label = "SELECT label, count FROM labels WHERE publication = ? AND word = ?"
+            return [
+                Word(word, count, dict(db.execute(by_label, (pid, word)).fetchall()))
+                for pid, word, count in found
+            ]
+
+    def all_words(self) -> Iterator[tuple[str, str, str, int]]:
+        """See `Store.all_words`."""
+        with self._reading() as db:
+            publications = db.execute("SELECT id, name FROM publications ORDER BY key").fetchall()
+            for publication, name in publications:
+                rows = db.execute(
+                    "SELECT word, label, count FROM labels WHERE publication = ? "
+                    "ORDER BY word, label",
+                    (publication,),
+                )
+                for word, label, count in rows:
+                    yield name, word, label, count
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read the store {self._path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            db = self._db()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write to the store {self._path}: {error}") from error
+
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._create and not self._path.is_file():
+            raise StoreError(
+                f"no store at {self._path}: nothing has been counted there yet; "
+                "start with `daskingest run-csv FILE`, or name another with --store"
+            )
+        mode = "rwc" if self._create else "ro"
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        db = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        [(tables,)] = db.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if not tables and self._create:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("BEGIN IMMEDIATE")  # another process may be doing the same
+            [(tables,)] = db.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            if not tables:
+                for statement in _SCHEMA.strip().rstrip(";").split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            db.execute("COMMIT")
+        [(application,)] = db.execute("PRAGMA application_id").fetchall()
+        [(version,)] = db.execute("PRAGMA user_version").fetchall()
+        if application != _APPLICATION_ID:
+            raise StoreError(
+                f"{self._path} is not a daskingest store, but another SQLite file; "
+                "name another with --store"
+            )
+        if version != _SCHEMA_VERSION:
+            raise StoreError(
+                f"{self._path} has version {version} of the store's layout, expected "
+                f"{_SCHEMA_VERSION}; use the daskingest that wrote it"
+            )
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -262144")  # KiB; the tables outgrow SQLite's default 2 MiB

@@ -1,0 +1,175 @@
+"""Which processes a cluster has: start one on this machine, or connect to one that exists."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import dask
+from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from daskingest.errors import UsageError
+
+EXTRACT, SAVER = "extract", "saver"
+"""The resources by which a worker says what it is for."""
+
+WORKER_MEMORY = "4 GiB"
+"""A worker's limit. The model takes 0.3 GiB, and a text of a million characters 3 more."""
+
+DASK_CONFIG: dict[str, Any] = {
+    # A task whose worker died comes back to the graph, which knows what to do about it.
+    "distributed.scheduler.allowed-failures": 0,
+    # Workers keep no results. Paused workers can stay so for ever; past the limit a worker is
+    # better replaced.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    # A worker loads its model, and extracts, without answering for a while.
+    "distributed.admin.tick.limit": "30s",
+    "distributed.comm.timeouts.connect": "10s",
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_TRIM_THRESHOLD_": 65536,
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+        "BLIS_NUM_THREADS": 1,
+    },
+}
+"""What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
+
+_DASHBOARD_PORT = 8787
+_HOST = "127.0.0.1"
+
+
+class LoadModel(WorkerPlugin):
+    """Loads the model on each extraction worker, before its first task."""
+
+    idempotent = True
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self.name = f"daskingest-model-{model}"
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask on each worker, also on those that join later."""
+        if EXTRACT in worker.state.total_resources:
+            from daskingest.entities import load_model
+
+            load_model(self._model)
+
+
+def default_workers() -> int:
+    """One for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@asynccontextmanager
+async def cluster(scheduler: str | None, workers: int | None, model: str) -> AsyncIterator[Client]:
+    """A client of a cluster with the model loaded: of the one at `scheduler`, else a new local one.
+
+    The local cluster listens on the loopback address only and ends with the context, or with this
+    process, however that ends. Raises UsageError if the cluster cannot be used.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(dask.config.set(DASK_CONFIG))
+        if scheduler is None:
+            stack.enter_context(_quiet())
+            local = await stack.enter_async_context(_local_cluster(workers or default_workers()))
+            client = await stack.enter_async_context(Client(local, asynchronous=True))
+        else:
+            client = await stack.enter_async_context(_connect(scheduler))
+        await require_resources(client, scheduler or client.scheduler.address)
+        try:
+            await client.register_plugin(LoadModel(model))
+        except UsageError:
+            raise
+        except Exception as error:
+            raise UsageError(f"the workers cannot load the model {model}: {error}") from error
+        yield client
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's messages about its processes away: what matters of them, the graph tells."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    key = "distributed.nanny.pre-spawn-environ"
+    environment = {**dask.config.get(key), "DASK_LOGGING__DISTRIBUTED": "critical"}
+    try:
+        with dask.config.set({key: environment}):
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def _local_cluster(workers: int) -> SpecCluster:
+    shared = {
+        "host": _HOST,
+        "nthreads": 1,
+        "dashboard": False,  # each worker's own; the scheduler's shows them all
+    }
+    extract = {**shared, "memory_limit": WORKER_MEMORY, "resources": {EXTRACT: 1}}
+    saver = {**shared, "memory_limit": WORKER_MEMORY, "resources": {SAVER: 1}}
+    specs: dict[str, Any] = {
+        f"{EXTRACT}-{i}": {"cls": Nanny, "options": extract} for i in range(workers)
+    }
+    specs[SAVER] = {"cls": Nanny, "options": saver}
+    options = {"host": _HOST, "port": 0, "dashboard_address": f"{_HOST}:{_dashboard_port()}"}
+    return SpecCluster(
+        workers=specs,
+        scheduler={"cls": Scheduler, "options": {**options, "dashboard": True}},
+        asynchronous=True,
+        name="daskingest",
+        shutdown_on_close=True,
+    )
+
+
+def _dashboard_port() -> int:
+    """The usual port, or any (0) when that is taken, as by a second run."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, _DASHBOARD_PORT))
+        except OSError:
+            return 0
+    return _DASHBOARD_PORT
+
+
+@asynccontextmanager
+async def _connect(address: str) -> AsyncIterator[Client]:
+    try:
+        client = await Client(address, asynchronous=True, timeout="10s")
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error) or type(error).__name__
+        raise UsageError(
+            f"no Dask scheduler at {address}: {reason}; "
+            "expected an address like tcp://HOST:8786, start one with `dask scheduler`"
+        ) from None
+    async with client:
+        yield client
+
+
+async def require_resources(client: Client, address: str) -> None:
+    """Raise UsageError, with the command that helps, if a kind of worker is missing."""
+    for resource in (EXTRACT, SAVER):
+        if not await count_workers(client, resource):
+            raise UsageError(
+                f"the cluster has no worker with the resource {resource!r}: start one with "
+                f"`dask worker {address} --nthreads 1 --resources {resource}=1`"
+            )
+
+
+async def count_workers(client: Client, resource: str) -> int:
+    """How many workers with the resource the cluster has now."""
+    scheduler: Any = client.scheduler
+    identity = await scheduler.identity(n_workers=-1)
+    return sum(1 for each in identity["workers"].values() if each["resources"].get(resource))
