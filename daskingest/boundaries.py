@@ -86,9 +86,6 @@ class _Splitter:
             for start, end, count in self._cuts():
                 yield self._base + start, self._base + end, count
                 done = end
-            if not done and self._filled > MAX_RECORD:
-                done = self._resync()
-                yield self._base, self._base + done, 1
             self._drop(done)
             self._fill(grow=not done)
 
@@ -149,19 +146,21 @@ class _Splitter:
         count = 0
         for record in records(split_lines(_blocks(data)), self._layout.dialect):
             if record.damage == NEVER_CLOSED and not self._eof:
-                return None
+                if len(data) <= MAX_RECORD:
+                    return None
+                return (pos + record.offset, count) if count else (self._resync(pos), 1)
             if record.offset >= self._batch_bytes:
                 return pos + record.offset, count
             count += 1
         return (self._filled, count) if self._eof else None
 
-    def _resync(self) -> int:
-        """The end of a row too long to be one: the first line behind it that looks like a row."""
-        at = MAX_RECORD
-        while 0 < (at := self._buffer.find(b"\n", at, self._filled) + 1) < self._filled:
+    def _resync(self, pos: int) -> int:
+        """The end of a row whose quote is never closed: the next line that looks like a row."""
+        at = pos
+        while at := self._buffer.find(b"\n", at, self._filled) + 1:
             if self._well_formed.match(self._buffer, at, min(at + _LOOKAHEAD, self._filled)):
                 return at
-        return self._filled
+        return self._buffer.rfind(b"\n", pos, self._filled) + 1 or self._filled
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:

@@ -22,7 +22,8 @@ from daskingest.errors import UsageError
 
 PROBE_BYTES = 1 << 20
 MAX_RECORD = 128 << 20
-"""Longest row, in bytes. Past that a quote was opened and never closed; the row is a reject."""
+"""Longest row, in bytes. Past that a quote was opened and never closed; the row is a reject, up to
+the next line that looks like a row."""
 
 _DELIMITERS = (",", ";", "\t", "|")
 _FINGERPRINT_SAMPLES = 32
@@ -32,7 +33,6 @@ _BOM = b"\xef\xbb\xbf"
 INVALID_UTF8 = "invalid UTF-8"
 WRONG_FIELDS = "wrong number of fields"
 NEVER_CLOSED = "quote never closed"
-TOO_LONG = "row too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +194,6 @@ class CsvRange:
 
     def records(self) -> Iterator[Record]:
         """The rows as they stand in the file."""
-        if self.size > MAX_RECORD:
-            return iter([Record(self.start, [], TOO_LONG)])
         return records(split_lines([self.read()]), self.layout.dialect, self.start)
 
     def rows(self) -> Iterator[Article | Reject]:

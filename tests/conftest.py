@@ -1,0 +1,66 @@
+"""What tests share: where the real articles are, CSV files, and the program as a process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("project", deadline=None, max_examples=200)
+settings.load_profile("project")
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+HEADER = ["", "date", "title", "article", "url", "publication"]
+
+
+@pytest.fixture
+def real_articles() -> Path:
+    """638 real articles, where they are at hand; they always are in CI."""
+    return _shared("government-638.csv")
+
+
+@pytest.fixture
+def many_real_articles() -> Path:
+    """20,087 real articles."""
+    return _shared("news-20k.csv")
+
+
+def _shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        reason = f"{name} is not at hand"
+        if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture
+def sample() -> Path:
+    """The bundled articles."""
+    return Path(__file__).parent.parent / "daskingest" / "sample.csv"
+
+
+def csv_text(rows: Iterable[Sequence[str]], terminator: str = "\n") -> str:
+    """Rows as CSV."""
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator=terminator).writerows(rows)
+    return out.getvalue()
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> Callable[..., str]:
+    """Writes a file of (publication, article) pairs, in the layout of the real ones."""
+
+    def write(pairs: Iterable[tuple[str, str]], name: str = "articles.csv") -> str:
+        rows = [[str(i), "2020-01-01", "t", a, "", p] for i, (p, a) in enumerate(pairs)]
+        path = tmp_path / name
+        path.write_bytes(csv_text([HEADER, *rows]).encode())
+        return str(path)
+
+    return write
