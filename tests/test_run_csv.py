@@ -1,0 +1,154 @@
+"""Whole runs, as a user has them: real processes, killed at real moments."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from program import Program, StoreContent, content, kill, ledger, reference, run, until
+
+SMALL = ["--workers", "2", "--batch-bytes", "3000", "--flush-interval", "0.3"]
+"""Many batches and many commits from a small file."""
+
+
+@pytest.fixture(scope="session")
+def expected() -> StoreContent:
+    return reference(Path(__file__).parent.parent / "daskingest" / "sample.csv")
+
+
+def test_counts_are_those_of_spacy(sample: Path, tmp_path: Path, expected: StoreContent) -> None:
+    code, output = run(tmp_path, "run-csv", str(sample), *SMALL)
+    assert code == 0, output
+    assert content(tmp_path / "daskingest.db") == expected
+    assert "64 = 64 articles + 0 rejects (all rows accounted for)" in output
+    assert "dashboard: http://127.0.0.1:" in output
+
+    code, output = run(tmp_path, "run-csv", str(sample))
+    assert code == 0, output
+    assert "was counted already" in output
+    assert "starting the cluster" not in output
+    assert content(tmp_path / "daskingest.db") == expected
+
+
+def test_counts_of_real_articles(real_articles: Path, tmp_path: Path) -> None:
+    code, output = run(tmp_path, "run-csv", str(real_articles), "--workers", "2")
+    assert code == 0, output
+    assert content(tmp_path / "daskingest.db") == reference(real_articles)
+
+
+@pytest.mark.parametrize("victim", ["worker", "saver"])
+def test_killed_processes_cost_nothing(
+    sample: Path, tmp_path: Path, expected: StoreContent, victim: str
+) -> None:
+    program = Program(tmp_path, "run-csv", str(sample), *SMALL)
+    store = tmp_path / "daskingest.db"
+    for kills in range(1, 3):
+        until(lambda: ledger(store) > 4 * kills or program.process.poll() is not None)
+        saver = program.saver()
+        if victim == "saver" and saver is not None:
+            kill(saver)
+        elif victim == "worker":
+            others = [each for each in program.workers() if each != saver]
+            if others:
+                kill(random.choice(others))
+    assert program.wait() == 0, program.output
+    program.wait_for_the_family_s_end()
+    assert content(store) == expected
+
+
+def test_a_killed_program_goes_on_where_it_was(
+    sample: Path, tmp_path: Path, expected: StoreContent
+) -> None:
+    store = tmp_path / "daskingest.db"
+    for entries, workers in ((1, "2"), (8, "1"), (16, "3")):
+        options = [*SMALL[2:], "--workers", workers]
+        program = Program(tmp_path, "run-csv", str(sample), *options)
+        until(lambda: ledger(store) > entries or program.process.poll() is not None)
+        program.family()
+        program.process.kill()
+        program.process.wait()
+        program.wait_for_the_family_s_end()
+    code, output = run(tmp_path, "run-csv", str(sample), "--workers", "2")
+    assert code == 0, output
+    assert "going on with the batches of 3,000 bytes" in output
+    assert content(store) == expected
+
+
+def test_the_first_interrupt_finishes_what_is_in_flight(
+    sample: Path, tmp_path: Path, expected: StoreContent
+) -> None:
+    store = tmp_path / "daskingest.db"
+    program = Program(tmp_path, "run-csv", str(sample), *SMALL)
+    until(lambda: ledger(store) > 4)
+    program.interrupt()
+    assert program.wait() == 130, program.output
+    program.wait_for_the_family_s_end()
+    assert "run the same command again to go on" in program.output
+    assert "Traceback" not in program.output
+    assert sum(content(store)[0].values()) < 64
+    assert run(tmp_path, "run-csv", str(sample), *SMALL)[0] == 0
+    assert content(store) == expected
+
+
+@pytest.mark.parametrize("how", ["twice", "terminate"])
+def test_the_second_interrupt_stops_at_once(
+    sample: Path, tmp_path: Path, expected: StoreContent, how: str
+) -> None:
+    store = tmp_path / "daskingest.db"
+    program = Program(tmp_path, "run-csv", str(sample), *SMALL)
+    until(lambda: ledger(store) > 2)
+    program.family()
+    if how == "twice":
+        program.interrupt()
+        until(lambda: "Ctrl-C again" in program.output)
+        program.interrupt()
+    else:
+        program.process.send_signal(signal.SIGTERM)
+    assert program.wait() == 130, program.output
+    program.wait_for_the_family_s_end()
+    assert "Traceback" not in program.output
+    assert run(tmp_path, "run-csv", str(sample), *SMALL)[0] == 0
+    assert content(store) == expected
+
+
+def test_a_limit_and_the_rest(sample: Path, tmp_path: Path, expected: StoreContent) -> None:
+    store = tmp_path / "daskingest.db"
+    for limit in (10, 10, 25):
+        code, output = run(tmp_path, "run-csv", str(sample), *SMALL, "--limit", str(limit))
+        assert code == 0, output
+        assert sum(content(store)[0].values()) == limit
+        assert "counted up to the limit" in output
+    assert run(tmp_path, "run-csv", str(sample), *SMALL)[0] == 0
+    assert content(store) == expected
+
+
+def test_rejects_are_written_once_whatever_happens(
+    write_csv: Callable[..., str], tmp_path: Path
+) -> None:
+    pairs = [("The Post", f"Barack Obama met Angela Merkel in Paris, take {i}.") for i in range(40)]
+    for i in (3, 17, 30):
+        pairs[i] = ("The Post", "")
+    path = write_csv(pairs)
+    code, output = run(tmp_path, "run-csv", path, "--workers", "1", "--batch-bytes", "500")
+    assert code == 0, output
+    assert "40 = 37 articles + 3 rejects" in output
+    assert "rejected  3 no content" in output
+    rejects = tmp_path / "rejects.jsonl"
+    lines = rejects.read_text().splitlines()
+    data = Path(path).read_bytes()
+    for line, i in zip(
+        sorted(lines, key=lambda each: json.loads(each)["row"]), (3, 17, 30), strict=True
+    ):
+        entry = json.loads(line)
+        assert entry["row"] == i + 1
+        assert entry["file"] == path
+        assert data[entry["offset"] :].startswith(f"{i},2020".encode())
+    # A crash may have kept the last lines from being written, or cut one off.
+    rejects.write_text(lines[0] + "\n" + lines[1][:10])
+    code, output = run(tmp_path, "run-csv", path, "--strict")
+    assert code == 3, output
+    assert sorted(rejects.read_text().splitlines()) == sorted(lines)
