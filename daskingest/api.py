@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daskingest.articles import publication_key
-from daskingest.boundaries import BATCH_BYTES, ranges
+from daskingest.boundaries import ranges
 from daskingest.csvfile import CsvRange, open_csv
 from daskingest.errors import UsageError
-from daskingest.stores import DEFAULT_STORE, Publication, Store, open_store
+from daskingest.settings import DEFAULT_STORE
+from daskingest.stores import Publication, Store, open_store
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -180,14 +181,3 @@ def _entity_frame(rows: list[tuple[str, str, int, int, str]], index: list[Any]) 
     types = {"text": "str", "label": "str", "start": "int64", "end": "int64", "word": "str"}
     frame = pd.DataFrame(rows, columns=list(types), index=index or None)
     return frame.astype(types)
-
-
-__all__ = [
-    "BATCH_BYTES",
-    "extract_entities",
-    "find_publication",
-    "publications",
-    "read_csv",
-    "run_csv",
-    "words",
-]

@@ -28,9 +28,7 @@ from daskingest.csvfile import (
     records,
     split_lines,
 )
-
-BATCH_BYTES = 256 << 10
-"""Default size of a range: the articles of about a second of work."""
+from daskingest.settings import BATCH_BYTES
 
 _WINDOW = 4 << 20  # read at once; the marks of a window are computed together
 _BLOCK = 1 << 20  # marked at once: stays in the processor's cache

@@ -23,9 +23,6 @@ from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.stores import AlreadyCommitted, Note, Store, open_store
 
-FLUSH_INTERVAL = 5.0
-"""Default for how long counts wait for others before they are committed, in seconds."""
-
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0
 _POLL_SECONDS = 10.0
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daskingest.boundaries import BATCH_BYTES
-from daskingest.saver import FLUSH_INTERVAL
-from daskingest.stores import DEFAULT_STORE
+DEFAULT_STORE = "sqlite:///daskingest.db"
+
+BATCH_BYTES = 256 << 10
+"""Bytes of a file in one batch: the articles of about a second of work."""
+
+FLUSH_INTERVAL = 5.0
+"""How long counts wait for others before they are committed, in seconds."""
+
+REJECTS = "rejects.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +30,6 @@ class Settings:
     model: str | None = None
     limit: int | None = None
     """Count the first so many articles of each file; None: all."""
-    rejects: str = "rejects.jsonl"
+    rejects: str = REJECTS
     flush_interval: float = FLUSH_INTERVAL
     """Seconds."""

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from daskingest import __version__
-
-DEFAULT_STORE = "sqlite:///daskingest.db"
+from daskingest.cli.counting import count_files
+from daskingest.settings import BATCH_BYTES, DEFAULT_STORE, FLUSH_INTERVAL, REJECTS, Settings
 
 app = typer.Typer(
     name="daskingest",
@@ -84,7 +84,7 @@ def run_csv(
             min=1,
             help="Bytes of the file in one task. A run that goes on keeps the value it began with.",
         ),
-    ] = 256 << 10,
+    ] = BATCH_BYTES,
     content_column: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +124,7 @@ def run_csv(
             envvar="DASKINGEST_REJECTS",
             help="File for the rows that could not be taken, and why; JSON lines, added to.",
         ),
-    ] = Path("rejects.jsonl"),
+    ] = Path(REJECTS),
     flush_interval: Annotated[
         float,
         typer.Option(
@@ -132,7 +132,7 @@ def run_csv(
             min=0.0,
             help="Seconds that counts wait for others before they are committed.",
         ),
-    ] = 5.0,
+    ] = FLUSH_INTERVAL,
     strict: Annotated[
         bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
     ] = False,
@@ -152,9 +152,6 @@ def run_csv(
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejects and --strict, 130
     interrupted.
     """
-    from daskingest.cli.counting import count_files
-    from daskingest.settings import Settings
-
     settings = Settings(
         store=store,
         workers=workers,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from daskingest.cli.signals import interrupts
+from daskingest.settings import DEFAULT_STORE, Settings
 
 if TYPE_CHECKING:
     from daskingest.run import Run, Summary
-    from daskingest.settings import Settings
 
 INTERRUPTED = 130
 
@@ -112,8 +112,6 @@ def print_summary(console: Console, summary: Summary, settings: Settings) -> Non
 
 
 def _print_next(console: Console, summaries: list[Summary], settings: Settings) -> None:
-    from daskingest.stores import DEFAULT_STORE
-
     option = "" if settings.store == DEFAULT_STORE else f" --store {settings.store}"
     lines = [
         f"counts are in {settings.store}; look at them with",

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 
 class Interrupts:
@@ -45,6 +46,7 @@ def interrupts(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[
 
     To be entered on the main thread before there are others.
     """
+    resource_tracker.ensure_running()  # when multiprocessing starts it, it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     terminate = signal.signal(signal.SIGTERM, lambda number, frame: abort())
     handling = Interrupts(stop, abort)

@@ -8,8 +8,7 @@ from typing import Any, Protocol, Self
 
 from daskingest.counts import Counts
 from daskingest.errors import UsageError
-
-DEFAULT_STORE = "sqlite:///daskingest.db"
+from daskingest.settings import DEFAULT_STORE
 
 Note = Mapping[str, Any]
 """What the ledger says about a batch: a small JSON object."""
