@@ -1,0 +1,49 @@
+# `make demo` counts the bundled sample and shows the result; `make test` runs the tests.
+# Both install what they need into .venv first. PYTHON names the Python to use, 3.11 or later.
+
+PYTHON ?= python3
+BIN = .venv/bin
+DEMO = sqlite:///demo/daskingest.db
+
+.PHONY: demo test test-all lint clean
+
+demo: .venv/installed
+	@rm -rf demo && mkdir demo
+	@echo
+	@echo "Counting the bundled sample: 64 articles of eight publications."
+	$(BIN)/daskingest run-csv daskingest/sample.csv --store $(DEMO) --batch-bytes 8000 --rejects demo/rejects.jsonl
+	@echo
+	$(BIN)/daskingest publications --store $(DEMO)
+	@echo
+	$(BIN)/daskingest top "The Harbour Courier" -n 10 --store $(DEMO)
+	@echo
+	@echo "Next: count a file of your own, with a column for the text and one for the publication:"
+	@echo "  $(BIN)/daskingest run-csv YOUR.csv"
+	@echo "or see all that there is:  $(BIN)/daskingest --help"
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+test-all: .venv/installed-test
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+	  f"daskingest needs Python 3.11 or later; this is {v.major}.{v.minor}. Name another with: make PYTHON=python3.12")'
+	@echo "Installing daskingest into .venv; this takes a minute or two, once."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	@echo "Installing what the tests need."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@
+
+clean:
+	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
