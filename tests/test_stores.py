@@ -1,0 +1,135 @@
+"""What every store must do; run on each kind of store there is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daskingest.counts import Counts
+from daskingest.errors import StoreError, UsageError
+from daskingest.stores import AlreadyCommitted, Note, Publication, Store, Word, open_store
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with open_store(url, create=True) as opened:
+        yield opened
+
+
+def counts_of(*articles: tuple[str, list[tuple[str, str]]]) -> Counts:
+    counts = Counts()
+    for publication, words in articles:
+        counts.add_article(publication, words)
+    return counts
+
+
+def test_commits_add_up(store: Store) -> None:
+    store.commit(counts_of(("The Post", [("u.s.", "GPE"), ("u.s.", "ORG")])), {"r:1": {"a": 1}})
+    store.commit(counts_of(("THE POST", [("u.s.", "GPE")]), ("B", [])), {"r:2": {}})
+    post, other = Publication("the post", "The Post", 2), Publication("b", "B", 1)
+    assert store.publications() == [post, other]
+    assert store.words("the post", 10) == [Word("u.s.", 3, {"GPE": 2, "ORG": 1})]
+    assert list(store.all_words()) == [
+        ("The Post", "u.s.", "GPE", 2),
+        ("The Post", "u.s.", "ORG", 1),
+    ]
+
+
+def test_a_batch_is_committed_once(store: Store) -> None:
+    store.commit(counts_of(("P", [("a", "ORG")])), {"r:1": {"n": 1}})
+    with pytest.raises(AlreadyCommitted):
+        store.commit(counts_of(("P", [("a", "ORG")])), {"r:0": {}, "r:1": {"n": 2}})
+    assert store.words("p", 10) == [Word("a", 1, {"ORG": 1})]
+    assert store.ledger("r") == {"r:1": {"n": 1}}
+
+
+def test_the_ledger_is_read_by_run(store: Store) -> None:
+    entries: dict[str, Note] = {
+        "r:1": {},
+        "r:10.0.1": {"rows": 3},
+        "r2:1": {},
+        "q:1": {},
+        "r": {"é": 1},
+    }
+    store.commit(Counts(), entries)
+    assert store.ledger("r") == {key: entries[key] for key in ("r", "r:1", "r:10.0.1")}
+    assert store.ledger("none") == {}
+
+
+def test_words_come_in_pages(store: Store) -> None:
+    words = [(f"w{i:02}", "ORG" if i % 2 else "GPE") for i in range(25) for _ in range(i // 3)]
+    store.commit(counts_of(("P", words), ("Q", [("w99", "ORG")])), {"r:1": {}})
+    for label in (None, "ORG"):
+        every = store.words("p", 1000, label=label)
+        assert every == sorted(every, key=lambda each: (-each.count, each.word))
+        paged: list[Word] = []
+        while page := store.words(
+            "p", 4, after=(paged[-1].count, paged[-1].word) if paged else None, label=label
+        ):
+            paged += page
+        assert paged == every
+    assert {each.word for each in store.words("p", 1000, label="ORG")} == {
+        f"w{i:02}" for i in range(3, 25, 2)
+    }
+    assert store.words("nobody", 10) == []
+
+
+def test_any_text_comes_back(store: Store) -> None:
+    texts = ["a/b", "..", "__x__", "😀", "שלום", "nul\0byte", "`*[", "x" * 256, "'; --"]
+    store.commit(counts_of(*((text, [(text, "ORG")]) for text in texts)), {"r:1": {}})
+    assert {each.key for each in store.publications()} == set(texts)
+    for text in texts:
+        assert store.words(text, 2) == [Word(text, 1, {"ORG": 1})]
+
+
+def test_a_closed_store_opens_itself(store: Store) -> None:
+    store.commit(counts_of(("P", [])), {"r:1": {}})
+    store.close()
+    store.commit(counts_of(("P", [])), {"r:2": {}})
+    assert store.publications() == [Publication("p", "P", 2)]
+
+
+def test_urls_of_no_store() -> None:
+    for url in ("postgres://x", "daskingest.db", "sqlite://file.db", "sqlite:///"):
+        with pytest.raises(UsageError, match="expected sqlite:///PATH"):
+            open_store(url)
+
+
+def test_a_store_that_is_not_there_is_not_made_by_reading(url: str) -> None:
+    with pytest.raises(StoreError, match="nothing has been counted there yet"):
+        open_store(url)
+    assert not Path(url.removeprefix("sqlite:///")).exists()
+
+
+def test_files_that_are_no_store(tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    db = sqlite3.connect(other)
+    db.execute("CREATE TABLE t (x)")
+    db.close()
+    text = tmp_path / "text.db"
+    text.write_text("this is not a database at all, but a text file " * 100)
+    for path, message in ((other, "another SQLite file"), (text, "not a database")):
+        for create in (False, True):
+            with pytest.raises(StoreError, match=message):
+                open_store(f"sqlite:///{path}", create=create)
+    with pytest.raises(StoreError, match="unable to open"):
+        open_store(f"sqlite:///{tmp_path}/no/such/folder/x.db", create=True)
+
+
+def test_readers_are_not_blocked_by_a_writer(store: Store, url: str) -> None:
+    store.commit(counts_of(("P", [])), {"r:1": {}})
+    writer = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE publications SET count = 99")
+    with open_store(url) as reader:
+        assert reader.publications() == [Publication("p", "P", 1)]
+    writer.execute("ROLLBACK")
+    writer.close()

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import dask
+import psutil
+import pytest
+import yaml
+from program import Program, StoreContent, content, reference, run, until
+
+from daskingest.workers import DASK_CONFIG
+
+
+def test_the_configuration_for_clusters_is_the_local_one() -> None:
+    file = Path(__file__).parent.parent / "cluster" / "dask.yaml"
+    with dask.config.set(yaml.safe_load(file.read_text())):
+        for key, value in DASK_CONFIG.items():
+            assert dask.config.get(key) == value, key
+
+
+def listening(process: psutil.Process) -> set[str]:
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.Error:
+        return set()
+    return {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+
+
+def test_the_processes_of_a_local_cluster(write_csv: Callable[..., str], tmp_path: Path) -> None:
+    path = write_csv([("P", f"Angela Merkel in Berlin, {i}. " * 20) for i in range(600)])
+    program = Program(tmp_path, "run-csv", path, "--workers", "2", "--batch-bytes", "20000")
+    until(lambda: "counting" in program.output)
+    until(lambda: "articles," in program.output or program.process.poll() is not None)
+    workers = program.workers()
+    assert len(workers) == 3, program.output
+    for each in [psutil.Process(program.process.pid), *workers]:
+        assert listening(each) <= {"127.0.0.1"}
+    for each in workers:
+        environment = each.environ()
+        assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
+    [line] = [each for each in program.output.splitlines() if each.startswith("dashboard: ")]
+    with urlopen(line.removeprefix("dashboard: "), timeout=30) as page:
+        assert page.status == 200
+        assert b"bokeh" in page.read().lower()
+    assert program.wait() == 0, program.output
+    program.wait_for_the_family_s_end()
+
+
+@contextmanager
+def dask_process(*arguments: str) -> Iterator[None]:
+    command = [sys.executable, "-m", "dask", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+
+
+def test_a_cluster_that_exists(sample: Path, tmp_path: Path) -> None:
+    expected: StoreContent = reference(sample)
+    file = tmp_path / "scheduler.json"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    one = ("--nworkers", "1", "--nthreads", "1")
+    with dask_process("scheduler", *local, "--port", "0"):
+        until(file.exists)
+        address = str(yaml.safe_load(file.read_text())["address"])
+        options = ["run-csv", str(sample), "--scheduler", address, "--batch-bytes", "8000"]
+        code, output = run(tmp_path, *options)
+        assert code == 2
+        assert (
+            f"no worker with the resource 'extract': start one with `dask worker {address}"
+            in output
+        )
+        with dask_process("worker", *local, *one, "--resources", "extract=1"):
+            until(lambda: "resource 'saver'" in run(tmp_path, *options)[1])
+            with dask_process("worker", *local, *one, "--resources", "saver=1"):
+                until(lambda: run(tmp_path, *options)[0] == 0)
+    assert content(tmp_path / "daskingest.db") == expected
+
+
+def test_a_scheduler_that_is_not_there(sample: Path, tmp_path: Path) -> None:
+    code, output = run(tmp_path, "run-csv", str(sample), "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 2
+    assert "no Dask scheduler at tcp://127.0.0.1:1" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+def test_sixteen_workers(sample: Path, tmp_path: Path) -> None:
+    code, output = run(tmp_path, "run-csv", str(sample), "--workers", "16", "--batch-bytes", "3000")
+    assert code == 0, output
+    assert content(tmp_path / "daskingest.db") == reference(sample)
