@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 CODE = """
@@ -46,9 +47,11 @@ def make_deadly_model(folder: Path) -> str:
         exclude=["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer"],
     )
     package.mkdir()
-    nlp.to_disk(package / "deadly-1.0")
+    data = package / "{lang}_{name}-{version}".format(**nlp.meta)
+    nlp.to_disk(data)
+    shutil.copy(data / "meta.json", package)
     config = nlp.config.copy()
     config["nlp"]["tokenizer"] = {"@tokenizers": "deadly.v1"}
-    config.to_disk(package / "deadly-1.0" / "config.cfg")
+    config.to_disk(data / "config.cfg")
     (package / "__init__.py").write_text(CODE)
     return "deadly"

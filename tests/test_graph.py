@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def test_the_store_goes_away_and_comes_back(write_csv: Callable[..., str], tmp_p
     if saver is not None:
         kill(saver)
     until(lambda: "waiting: cannot" in program.output or program.process.poll() is not None)
-    os.rename(tmp_path / "away", home)
+    (tmp_path / "away").rename(home)
     assert program.wait() == 0, program.output
     assert content(store)[0] == {"p": 300}
 
