@@ -1,10 +1,12 @@
 """Where a CSV file may be cut: record-aligned byte ranges, found by counting quotes.
 
 A newline ends a row where the number of quotes before it is even. That holds for files that follow
-RFC 4180 and can go wrong after a stray quote, so each cut is checked: the row behind it must be
-well-formed, with the right number of fields. Where no such cut is found, the rows of one range are
-read with the csv module, which is slow and always right, and counting goes on after them. The cuts
-depend on the file and on `batch_bytes` alone.
+RFC 4180 and goes wrong after a stray quote, so each cut is checked: the rows behind it must be
+well-formed, with the right number of fields, up to the second that has a quote. (After a stray
+quote, inside and outside are exchanged. Text may look like rows then, but not where a quoted field
+ends and the next begins.) Where no such cut is found, the rows of one range are read with the csv
+module, which is slow and always right, and counting goes on after them. The cuts depend on the file
+and on `batch_bytes` alone.
 
 The counting follows simdjson (Langdale and Lemire, "Parsing Gigabytes of JSON per Second", 2019):
 one bit per byte, and a prefix XOR over the bits of the quotes tells what is inside of them.
@@ -25,6 +27,8 @@ from daskingest.csvfile import (
     CsvFile,
     CsvRange,
     Layout,
+    read_fully,
+    reading,
     records,
     split_lines,
 )
@@ -32,7 +36,8 @@ from daskingest.settings import BATCH_BYTES
 
 _WINDOW = 4 << 20  # read at once; the marks of a window are computed together
 _BLOCK = 1 << 20  # marked at once: stays in the processor's cache
-_LOOKAHEAD = 64 << 10  # the row behind a cut must end within this
+_LOOKAHEAD = 128 << 10  # what is checked of the rows behind a cut
+_QUOTED_ROWS = 2  # and of these, how many that have a quote
 _TRIES = 32  # possible cuts that are looked at before the quotes are doubted
 
 Bits = npt.NDArray[np.uint64]
@@ -44,14 +49,14 @@ def ranges(file: CsvFile, batch_bytes: int = BATCH_BYTES) -> Iterator[CsvRange]:
     """The file's rows, in ranges of at least `batch_bytes` (the last may be smaller).
 
     Every byte behind the header is in exactly one range. Where the file is compressed the ranges
-    carry their bytes.
+    carry their bytes. Raises DaskingestError if the file cannot be read to its end.
     """
-    with file.open() as stream:
+    # What is appended meanwhile is left alone: it would be a part of another file.
+    length = None if file.compression else file.size - file.layout.data_start
+    with reading(file.path), file.open() as stream:
         row = 0
-        skipped = stream.read(file.layout.data_start)
-        while len(skipped) < file.layout.data_start:
-            skipped += stream.read(file.layout.data_start - len(skipped))
-        splitter = _Splitter(stream, file.layout, batch_bytes)
+        read_fully(stream, file.layout.data_start)
+        splitter = _Splitter(stream, file.layout, batch_bytes, length)
         for start, end, count in splitter.spans():
             data = splitter.bytes_of(start, end) if file.compression else None
             yield CsvRange(file.path, file.layout, start, end, row, count, data)
@@ -61,7 +66,9 @@ def ranges(file: CsvFile, batch_bytes: int = BATCH_BYTES) -> Iterator[CsvRange]:
 class _Splitter:
     """Reads a stream once, keeping only what lies behind the last cut."""
 
-    def __init__(self, stream: BinaryIO, layout: Layout, batch_bytes: int) -> None:
+    def __init__(
+        self, stream: BinaryIO, layout: Layout, batch_bytes: int, length: int | None
+    ) -> None:
         self._stream = stream
         self._layout = layout
         self._batch_bytes = max(1, batch_bytes)
@@ -70,6 +77,7 @@ class _Splitter:
         self._buffer = bytearray(self._window)
         self._base = layout.data_start  # the file's offset of the buffer's first byte
         self._filled = 0
+        self._left = length  # bytes that are still to be read; None: all there are
         self._eof = False
 
     def bytes_of(self, start: int, end: int) -> bytes:
@@ -94,9 +102,12 @@ class _Splitter:
             del self._buffer[self._window :]
         with memoryview(self._buffer) as view:
             while not self._eof and self._filled < len(view):
-                read = self._stream.readinto(view[self._filled :])  # type: ignore[attr-defined]
+                end = len(view) if self._left is None else self._filled + self._left
+                read = self._stream.readinto(view[self._filled : end])  # type: ignore[attr-defined]
                 self._eof = not read
                 self._filled += read
+                if self._left is not None:
+                    self._left -= read
 
     def _drop(self, done: int) -> None:
         rest = self._filled - done
@@ -129,13 +140,26 @@ class _Splitter:
         for tries, start in enumerate(marks.starts_from(target), 1):
             if not self._eof and start + _LOOKAHEAD > self._filled:
                 return None
-            if self._well_formed.match(self._buffer, start, min(start + _LOOKAHEAD, self._filled)):
+            if self._looks_right(start):
                 return start
             if tries == _TRIES:
                 return pos
         if not self._eof:
             return pos if self._filled - pos > MAX_RECORD else None
         return pos if marks.open_at_end else self._filled
+
+    def _looks_right(self, start: int) -> bool:
+        """Whether rows begin at `start`, as far as those behind it tell."""
+        at, end, quoted = start, min(start + _LOOKAHEAD, self._filled), 0
+        while at < end and quoted < _QUOTED_ROWS:
+            row = self._well_formed.match(self._buffer, at, end)
+            if row is None:
+                return False
+            quoted += self._buffer.find(b'"', at, row.end()) >= 0
+            at = row.end()
+            while at < end and self._buffer[at] in b"\r\n":
+                at += 1
+        return True
 
     def _cut_by_reading(self, pos: int) -> tuple[int, int] | None:
         """(end, number of rows) of the range at `pos`, read by the csv module; None: read more."""

@@ -9,7 +9,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import lzma
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -18,7 +22,7 @@ from fsspec.core import url_to_fs
 from fsspec.utils import infer_compression
 
 from daskingest.articles import Article, Columns, Reject, Unusable, article_from
-from daskingest.errors import UsageError
+from daskingest.errors import DaskingestError, UsageError
 
 PROBE_BYTES = 1 << 20
 MAX_RECORD = 128 << 20
@@ -146,15 +150,24 @@ class CsvFile:
 
         The same for a copy of the file on another machine.
         """
-        digest = hashlib.sha256(str(self.size).encode())
-        with _open(self.path, None) as stream:
-            step = max(1, (self.size - _FINGERPRINT_BYTES) // (_FINGERPRINT_SAMPLES - 1))
-            for offset in range(0, self.size, max(step, _FINGERPRINT_BYTES)):
+        with reading(self.path), _open(self.path, None) as stream:
+            fs, inner = url_to_fs(self.path)
+            size = int(fs.info(inner)["size"])  # as it is now
+            digest = hashlib.sha256(str(size).encode())
+            step = max(1, (size - _FINGERPRINT_BYTES) // (_FINGERPRINT_SAMPLES - 1))
+            for offset in range(0, size, max(step, _FINGERPRINT_BYTES)):
                 stream.seek(offset)
                 digest.update(stream.read(_FINGERPRINT_BYTES))
-            stream.seek(max(0, self.size - _FINGERPRINT_BYTES))
+            stream.seek(max(0, size - _FINGERPRINT_BYTES))
             digest.update(stream.read(_FINGERPRINT_BYTES))
         return digest.hexdigest()[:16]
+
+    def count_rows(self) -> int:
+        """The number of rows, read one after the other: slow, and independent of any cuts."""
+        with reading(self.path), self.open() as stream:
+            read_fully(stream, self.layout.data_start)
+            blocks = iter(lambda: stream.read(1 << 20), b"")
+            return sum(1 for _ in records(split_lines(blocks), self.layout.dialect))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +192,14 @@ class CsvRange:
         return self.end - self.start
 
     def read(self) -> bytes:
-        """The bytes. Raises UsageError if the file has become shorter."""
+        """The bytes. Raises DaskingestError if the file is gone or has become shorter."""
         if self.data is not None:
             return self.data
-        with _open(self.path, None) as stream:
+        with reading(self.path), _open(self.path, None) as stream:
             stream.seek(self.start)
-            data = stream.read(self.size)
+            data = read_fully(stream, self.size)
         if len(data) != self.size:
-            raise UsageError(
+            raise DaskingestError(
                 f"{self.path} changed while it was read: expected {self.size} bytes at "
                 f"{self.start}, found {len(data)}; start again with the whole file"
             )
@@ -232,12 +245,9 @@ def open_csv(path: str, content: str | None = None, publication: str | None = No
     local = "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
     full = inner if local else path
     compression = infer_compression(path)
-    try:
-        with _open(full, compression) as stream:
-            head = _read_fully(stream, PROBE_BYTES)
-            layout = _probe(path, head, content, publication)
-    except (OSError, EOFError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
+    with reading(path), _open(full, compression) as stream:
+        head = read_fully(stream, PROBE_BYTES)
+        layout = _probe(path, head, content, publication)
     return CsvFile(full, info["size"], compression, layout)
 
 
@@ -245,7 +255,20 @@ def _open(path: str, compression: str | None) -> BinaryIO:
     return cast(BinaryIO, fsspec.open(path, "rb", compression=compression).open())
 
 
-def _read_fully(stream: BinaryIO, size: int) -> bytes:
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Turns what may happen to a file while it is read into a DaskingestError."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        reason = str(error) or type(error).__name__
+        raise DaskingestError(
+            f"cannot read {path}: {reason}; if it is incomplete or damaged, fetch it again"
+        ) from error
+
+
+def read_fully(stream: BinaryIO, size: int) -> bytes:
+    """So many bytes, or all there are: a single read may give less."""
     parts, missing = [], size
     while missing and (part := stream.read(missing)):
         parts.append(part)

@@ -14,6 +14,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,6 +38,8 @@ KILLED_WORKER = "killed its worker"
 _DEATHS_TO_SUSPECT = 2  # workers that died with a batch before it is tried alone
 _DEATHS_TO_REJECT = 3  # and with an article alone before it is rejected
 _TRIES = 3  # of a batch whose task raises an error
+_TRIES_TO_SAVE = 10  # of a batch whose worker does not reach the saver
+_OPEN_PER_TASK = 32  # batches that the saver may hold for each task that may run
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +111,7 @@ class _Job:
     batch: Batch
     deaths: int = 0
     errors: int = 0
+    unsaved: int = 0
     alone: bool = False
     saver: SaverRef | None = None  # the one that its counts are handed to
     rejects: list[Reject] | None = None
@@ -199,7 +203,8 @@ class Graph:
     async def _submit(self) -> None:
         """Submit batches as long as there are workers for them."""
         room = TASKS_PER_WORKER * max(1, self._workers)
-        while not self.stopping and len(self._running) < room:
+        most = _OPEN_PER_TASK * room
+        while not self.stopping and len(self._running) < room and self._more_may_be_open(most):
             if any(job.alone for job in self._open.values()):
                 if self._suspects and not self._running:
                     self._start(self._suspects.popleft())
@@ -211,16 +216,21 @@ class Graph:
                 return
             self._start(self._waiting.popleft())
 
+    def _more_may_be_open(self, most: int) -> bool:
+        """Whether the driver may know of more batches; their bytes may travel with them."""
+        return bool(self._waiting or self._suspects) or len(self._open) < most
+
     def _again(self, job: _Job) -> None:
         """Queue a batch that must be submitted (again), if it isn't queued already."""
         queue = self._suspects if job.alone else self._waiting
-        if job.batch.id in self._open and job not in queue:
+        known = job.batch.id in self._open and job.batch.id not in self._running
+        if known and job not in queue:
             queue.append(job)
 
     async def _take(self, number: int) -> list[_Job]:
         """Up to a number of batches from the source that must be counted; none: it is exhausted."""
         jobs: list[_Job] = []
-        while not jobs and self._source is not None:
+        while not jobs and self._source is not None and not self.stopping:
             batches = await asyncio.to_thread(list, itertools.islice(self._source, number))
             if not batches:
                 self._source = None
@@ -264,23 +274,31 @@ class Graph:
             rejects = await future
         except KilledWorker:
             self._events.put_nowait(partial(self._died, job))
-        except SaverLost:
-            self._events.put_nowait(partial(self._extracted, job, None))
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) and task.cancelling():
-                raise
+        except SaverLost as error:
+            self._events.put_nowait(partial(self._unsaved, job, error))
+        except CancelledError:  # of futures; a task's is another
             self._events.put_nowait(self._scheduler_lost)
         except Exception as error:
             self._events.put_nowait(partial(self._failed, job, error))
         else:
             self._events.put_nowait(partial(self._extracted, job, rejects))
 
-    def _extracted(self, job: _Job, rejects: list[Reject] | None) -> None:
-        """The counts are with the job's saver; `rejects` is None if they did not get there."""
+    def _extracted(self, job: _Job, rejects: list[Reject]) -> None:
+        """The counts are with the saver that the job was submitted with."""
         self._running.pop(job.batch.id, None)
         job.alone, job.rejects = False, rejects
-        if rejects is None or job.saver is not self._saver:
+        if job.saver is not self._saver:
             self._again(job)
+
+    def _unsaved(self, job: _Job, error: SaverLost) -> None:
+        """The counts did not get to the saver. It is gone, or the worker cannot reach it."""
+        self._running.pop(job.batch.id, None)
+        job.alone = False
+        if job.saver is self._saver:
+            job.unsaved += 1
+            if job.unsaved >= _TRIES_TO_SAVE:
+                raise DaskingestError(f"the workers cannot reach the saver: {error}")
+        self._again(job)
 
     def _failed(self, job: _Job, error: Exception) -> None:
         self._running.pop(job.batch.id, None)
@@ -355,7 +373,7 @@ class Graph:
             except (SaverLost, OSError) as error:
                 self._events.put_nowait(partial(self._lost, saver, str(error)))
                 return
-            cursor = report.next
+            cursor, self.trouble = report.next, report.trouble
             self._events.put_nowait(partial(self._reported, report))
 
     def _reported(self, report: Report) -> None:
@@ -376,8 +394,6 @@ class Graph:
         """Start another saver, and count again what this one had not committed."""
         if saver is not self._saver:
             return
-        if self.client.status != "running":
-            self._scheduler_lost()
         log.warning("the saver was lost (%s); starting another", reason)
         self._saver = None
         await self._start_saver()
@@ -388,6 +404,8 @@ class Graph:
             self._again(job)
 
     async def _start_saver(self) -> SaverRef:
+        if self.client.status != "running":
+            self._scheduler_lost()
         self.trouble = f"waiting for a worker with the resource {SAVER!r}"
         while True:
             self._saver_future = self.client.submit(
@@ -404,6 +422,8 @@ class Graph:
                 break
             except KilledWorker:
                 log.warning("the saver's worker died; trying again")
+            except CancelledError:
+                self._scheduler_lost()
         self.trouble = ""
         self._draining = False
         self._saver = SaverRef(actor._address, actor.key)

@@ -14,6 +14,8 @@ from daskingest.csvfile import CsvRange
 from daskingest.errors import UsageError
 from daskingest.graph import Batch
 
+_START = b'{"file": '
+
 
 class RejectsFile:
     """Collects the rejects of CSV files, each once, over any number of interrupted runs.
@@ -27,6 +29,7 @@ class RejectsFile:
         self.path = Path(path)
         if not self.path.absolute().parent.is_dir() or self.path.is_dir():
             raise UsageError(f"cannot write rejects to {path}: expected a file in a folder that is")
+        self._torn: int | None = None  # where a last line begins that a crash has cut off
         self._known = self._load()
 
     def add(self, name: str, batch: Batch, tally: Tally, rejects: list[Reject] | None) -> None:
@@ -40,7 +43,6 @@ class RejectsFile:
         for each in rejects:
             if (name, each.offset) in self._known:
                 continue
-            self._known.add((name, each.offset))
             entry = {
                 "file": name,
                 "offset": each.offset,
@@ -51,13 +53,16 @@ class RejectsFile:
             lines.append(json.dumps({k: v for k, v in entry.items() if v != ""}) + "\n")
         if lines:
             try:
+                if self._torn is not None:
+                    os.truncate(self.path, self._torn)
+                    self._torn = None
                 with self.path.open("a", encoding="utf-8") as file:
                     file.writelines(lines)
             except OSError as error:
                 raise UsageError(f"cannot write rejects to {self.path}: {error}") from None
 
     def _load(self) -> set[tuple[str, int | None]]:
-        """What the file has; a last line that was cut off by a crash is taken away."""
+        """The (file, offset) of each reject that earlier runs have written."""
         if not self.path.exists():
             return set()
         known: set[tuple[str, int | None]] = set()
@@ -65,7 +70,8 @@ class RejectsFile:
         try:
             with self.path.open("rb") as file:
                 for line in file:
-                    if not line.endswith(b"\n"):
+                    if not line.endswith(b"\n") and _START.startswith(line[: len(_START)]):
+                        self._torn = good
                         break
                     entry = json.loads(line)
                     known.add((entry["file"], entry["offset"]))
@@ -74,8 +80,6 @@ class RejectsFile:
             raise UsageError(
                 f"{self.path} is no file of rejects ({error}); name another with --rejects"
             ) from None
-        if good < self.path.stat().st_size:
-            os.truncate(self.path, good)
         return known
 
 

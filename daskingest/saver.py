@@ -93,8 +93,9 @@ class Saver:
         """
         async with self._changed:
             self._start()
-            del self._committed[: cursor - self._forgotten]
-            self._forgotten = cursor
+            if cursor > self._forgotten:
+                del self._committed[: cursor - self._forgotten]
+                self._forgotten = cursor
             before = self._trouble
             try:
                 async with asyncio.timeout(_POLL_SECONDS):
@@ -102,7 +103,7 @@ class Saver:
             except TimeoutError:
                 pass
             news = dict(self._committed)
-            return Report(news, cursor + len(self._committed), self._trouble)
+            return Report(news, self._forgotten + len(self._committed), self._trouble)
 
     async def drain(self) -> None:
         """Commit all that is pending, without waiting for more."""
@@ -116,8 +117,8 @@ class Saver:
                 self._draining = False
 
     async def ledger(self, run: str) -> dict[str, Note]:
-        """The store's ledger of a run. Raises StoreError."""
-        return await self._in_thread(lambda store: store.ledger(run))
+        """The store's ledger of a run; waits for a store that can't be read."""
+        return await self._until_it_works(lambda store: store.ledger(run))
 
     def _limit(self) -> int:
         return self._store.commit_size if self._store else 100_000
@@ -132,21 +133,8 @@ class Saver:
             async with self._changed:
                 await self._until_due()
                 batches = self._take()
-            delay = _RETRY_FIRST
-            while True:
-                try:
-                    committed = await self._commit(batches)
-                    break
-                except StoreError as error:
-                    log.warning("%s; trying again in %.1f s", error, delay)
-                    await self._tell(str(error))
-                except Exception as error:
-                    log.exception("commit failed; trying again in %.1f s", delay)
-                    await self._tell(f"commit failed: {error!r}")
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, _RETRY_MOST)
+            committed = await self._commit(batches)
             async with self._changed:
-                self._trouble = ""
                 self._committed += committed.items()
                 for batch_id in batches:
                     counts, _ = self._pending.pop(batch_id)
@@ -197,7 +185,26 @@ class Saver:
                         ledger = store.ledger(run)
                         known |= {each: ledger[each] for each in notes if each in ledger}
 
-        return await self._in_thread(write)
+        return await self._until_it_works(write)
+
+    async def _until_it_works(self, work: Callable[[Store], T]) -> T:
+        """Call the store, again and again with growing pauses, and tell what is wrong meanwhile."""
+        delay = _RETRY_FIRST
+        while True:
+            try:
+                result = await self._in_thread(work)
+            except StoreError as error:
+                log.warning("%s; trying again in %.1f s", error, delay)
+                await self._tell(str(error))
+            except Exception as error:
+                log.exception("the store failed; trying again in %.1f s", delay)
+                await self._tell(f"the store failed: {error!r}")
+            else:
+                if self._trouble:
+                    await self._tell("")
+                return result
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _RETRY_MOST)
 
     async def _tell(self, trouble: str) -> None:
         async with self._changed:

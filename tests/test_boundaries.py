@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import csv_text
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daskingest import boundaries
@@ -223,3 +223,41 @@ def test_records_know_where_they_begin() -> None:
     data = [line.encode() for line in lines]
     found = list(records(data, Dialect(","), 7))
     assert [(r.offset, r.fields) for r in found] == [(7, ["a", "é"]), (13, ["x\ny", "b"])]
+
+
+@given(st.integers(0, 399), st.integers(1, 3000), st.sampled_from(["2 columns", "commas", "lines"]))
+@settings(max_examples=60)
+def test_a_stray_quote_damages_its_own_row_only(
+    folder: Path, stray: int, batch_bytes: int, kind: str
+) -> None:
+    """Also where the text itself looks like rows, once inside and outside are exchanged."""
+    text = {
+        "2 columns": 'first, line\nsecond, "quoted," line\nthird,line',
+        "commas": ",\n,\n,a,\n",
+        "lines": "one line\nanother line\n",
+    }[kind]
+    rows = [["The Post", f"{i} {text}"] for i in range(400)]
+    lines = [csv_text([row]) for row in rows]
+    lines[stray] = f'The Post,a 5" disk {stray}\n'
+    data = "publication,content\n" + "".join(lines)
+    path = folder / "j.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daskingest.csvfile.PROBE_BYTES", 40)
+        patch.setattr(boundaries, "_LOOKAHEAD", 4096)
+        patch.setattr(boundaries, "_WINDOW", 4096)
+        path.write_text(data, newline="")
+        file = open_csv(str(path))
+        found = rows_of(list(ranges(file, batch_bytes)))
+    assert found == python_rows(data)[1:]
+    assert file.count_rows() == 400
+
+
+def test_what_is_appended_meanwhile_is_left_alone(folder: Path) -> None:
+    path = folder / "k.csv"
+    path.write_text("article,publication,n\na,P,1\n")
+    file = open_csv(str(path))
+    before = file.fingerprint()
+    with path.open("a") as out:
+        out.write("b,P,2\n")
+    assert rows_of(list(ranges(file, 10))) == [["a", "P", "1"]]
+    assert file.fingerprint() != before

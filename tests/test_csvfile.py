@@ -11,7 +11,7 @@ from conftest import HEADER, csv_text
 from daskingest.articles import Article, Reject
 from daskingest.boundaries import ranges
 from daskingest.csvfile import open_csv
-from daskingest.errors import UsageError
+from daskingest.errors import DaskingestError, UsageError
 
 
 def test_cuts_of_a_real_file(many_real_articles: Path) -> None:
@@ -98,9 +98,10 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         open_csv(str(tmp_path))
     with pytest.raises(UsageError, match="cannot open nope://x"):
         open_csv("nope://x")
-    (tmp_path / "a.csv.gz").write_bytes(b"not gzip")
-    with pytest.raises(UsageError, match="cannot read"):
-        open_csv(str(tmp_path / "a.csv.gz"))
+    for name in ("a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zip"):
+        (tmp_path / name).write_bytes(b"not compressed at all")
+        with pytest.raises(DaskingestError, match=r"cannot read.*damaged"):
+            open_csv(str(tmp_path / name))
 
 
 def test_the_fingerprint_is_of_the_content_and_not_of_the_name(tmp_path: Path) -> None:
