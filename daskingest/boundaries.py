@@ -34,8 +34,8 @@ from daskingest.csvfile import (
 )
 from daskingest.settings import BATCH_BYTES
 
-_WINDOW = 4 << 20  # read at once; the marks of a window are computed together
-_BLOCK = 1 << 20  # marked at once: stays in the processor's cache
+_WINDOW = 4 << 20  # kept of the file, at least
+_BLOCK = 1 << 20  # read and marked at once, while it is in the processor's cache
 _LOOKAHEAD = 128 << 10  # what is checked of the rows behind a cut
 _QUOTED_ROWS = 2  # and of these, how many that have a quote
 _TRIES = 32  # possible cuts that are looked at before the quotes are doubted
@@ -73,9 +73,12 @@ class _Splitter:
         self._layout = layout
         self._batch_bytes = max(1, batch_bytes)
         self._well_formed = well_formed(layout)
-        self._window = max(_WINDOW, 2 * self._batch_bytes) + _LOOKAHEAD
+        # All of these in multiples of 64, the bytes that share a word of marks.
+        self._window = -(-(max(_WINDOW, 2 * self._batch_bytes) + _LOOKAHEAD) // 64) * 64
         self._buffer = bytearray(self._window)
+        self._marks = RecordStarts()
         self._base = layout.data_start  # the file's offset of the buffer's first byte
+        self._cut = 0  # where the last cut is in the buffer
         self._filled = 0
         self._left = length  # bytes that are still to be read; None: all there are
         self._eof = False
@@ -87,13 +90,13 @@ class _Splitter:
     def spans(self) -> Iterator[tuple[int, int, int]]:
         """(start, end, number of rows) of each range."""
         self._fill()
-        while self._filled:
-            done = 0  # bytes of the buffer that lie before the last cut
-            for start, end, count in self._cuts():
-                yield self._base + start, self._base + end, count
-                done = end
-            self._drop(done)
-            self._fill(grow=not done)
+        while self._cut < self._filled:
+            before = self._cut
+            for end, count in self._cuts():
+                yield self._base + self._cut, self._base + end, count
+                self._cut = end
+            self._drop()
+            self._fill(grow=self._cut == before)
 
     def _fill(self, grow: bool = False) -> None:
         if grow:
@@ -102,42 +105,62 @@ class _Splitter:
             del self._buffer[self._window :]
         with memoryview(self._buffer) as view:
             while not self._eof and self._filled < len(view):
-                end = len(view) if self._left is None else self._filled + self._left
-                read = self._stream.readinto(view[self._filled : end])  # type: ignore[attr-defined]
-                self._eof = not read
-                self._filled += read
-                if self._left is not None:
-                    self._left -= read
+                start, end = self._filled, min(self._filled + _BLOCK, len(view))
+                while not self._eof and self._filled < end:
+                    most = end if self._left is None else min(end, self._filled + self._left)
+                    read = self._stream.readinto(view[self._filled : most])  # type: ignore[attr-defined]
+                    self._eof = not read
+                    self._filled += read
+                    if self._left is not None:
+                        self._left -= read
+                self._mark(start, self._filled)
 
-    def _drop(self, done: int) -> None:
+    def _mark(self, start: int, end: int) -> None:
+        """Mark the rows' starts in bytes behind those that are marked."""
+        if self._layout.regular:
+            carriage_returns = self._buffer.find(b"\r", start, end) >= 0
+            block = np.frombuffer(self._buffer, np.uint8, end - start, start)
+            self._marks.add(block, carriage_returns)
+
+    def _mark_again(self, cut: int) -> None:
+        """Mark all bytes behind a cut that was not found by marks: they may have been wrong."""
+        word = cut // 64 * 64
+        self._buffer[word:cut] = b"\n" * (cut - word)  # done with; before a row there is an end
+        self._marks.restart(word)
+        for start in range(word, self._filled, _BLOCK):
+            self._mark(start, min(start + _BLOCK, self._filled))
+
+    def _drop(self) -> None:
+        """Forget what lies before the last cut, in whole words of marks."""
+        done = self._cut // 64 * 64
+        if not done:
+            return
         rest = self._filled - done
         with memoryview(self._buffer) as view:
             view[:rest] = view[done : self._filled]
+        if self._layout.regular:
+            self._marks.drop(done)
         self._base += done
+        self._cut -= done
         self._filled = rest
 
-    def _cuts(self) -> Iterator[tuple[int, int, int]]:
-        """Spans within the buffer; at the end of the file they reach its end."""
-        pos = 0
+    def _cuts(self) -> Iterator[tuple[int, int]]:
+        """(end, number of rows) of each range that the buffer holds, from the last cut on."""
         if self._layout.regular:
-            data = np.frombuffer(self._buffer, np.uint8, self._filled)
-            marks = RecordStarts(data, self._buffer.find(b"\r", 0, self._filled) >= 0)
-            del data  # the buffer could not grow while it is held
-            while (found := self._cut_by_quotes(marks, pos)) is not None and found > pos:
-                yield pos, found, marks.count(pos, found)
-                pos = found
-            if found is None:
-                return  # more must be read first
-            if pos == self._filled:
+            while (found := self._cut_by_quotes(self._cut)) is not None and found > self._cut:
+                yield found, self._marks.count(self._cut, found)
+            if found is None or self._cut == self._filled:
                 return
-        read = self._cut_by_reading(pos)
+        read = self._cut_by_reading(self._cut)
         if read is not None:
-            yield pos, *read
+            yield read
+            if self._layout.regular:
+                self._mark_again(self._cut)
 
-    def _cut_by_quotes(self, marks: RecordStarts, pos: int) -> int | None:
+    def _cut_by_quotes(self, pos: int) -> int | None:
         """The cut after `pos`; None to read more first; `pos` itself when in doubt."""
         target = pos + self._batch_bytes
-        for tries, start in enumerate(marks.starts_from(target), 1):
+        for tries, start in enumerate(self._marks.starts_from(target), 1):
             if not self._eof and start + _LOOKAHEAD > self._filled:
                 return None
             if self._looks_right(start):
@@ -146,7 +169,7 @@ class _Splitter:
                 return pos
         if not self._eof:
             return pos if self._filled - pos > MAX_RECORD else None
-        return pos if marks.open_at_end else self._filled
+        return pos if self._marks.open_at_end else self._filled
 
     def _looks_right(self, start: int) -> bool:
         """Whether rows begin at `start`, as far as those behind it tell."""
@@ -199,18 +222,44 @@ def well_formed(layout: Layout) -> re.Pattern[bytes]:
 
 
 class RecordStarts:
-    """A bit for each byte of `data` that begins a row, `data` itself beginning with one."""
+    """A bit for each byte that begins a row, of bytes that are added block by block.
 
-    def __init__(self, data: npt.NDArray[np.uint8], has_carriage_returns: bool = True) -> None:
-        self._bits = np.zeros(-(-len(data) // 64) or 1, np.uint64)
-        marker = _Marker(has_carriage_returns)
-        for at in range(0, len(data), _BLOCK):
-            block = data[at : at + _BLOCK]
-            words = -(-len(block) // 64)
-            marker.mark(block, self._bits[at // 64 : at // 64 + words])
-        if len(data) % 64:
-            self._bits[-1] &= _below(len(data) % 64)
-        self.open_at_end = bool(marker.inside)
+    The first byte begins a row, or ends an empty line. All blocks but the last must be multiples
+    of 64 bytes, and so are the positions to `restart` at and to `drop`.
+    """
+
+    def __init__(self) -> None:
+        self._bits = np.zeros(1 << 17, np.uint64)
+        self._words = 0
+        self._marker = _Marker()
+
+    @property
+    def open_at_end(self) -> bool:
+        """Whether a quote is open behind the last byte."""
+        return bool(self._marker.inside)
+
+    def add(self, block: npt.NDArray[np.uint8], has_carriage_returns: bool = True) -> None:
+        """Mark further bytes; to be called with `_BLOCK` of them at most."""
+        if not len(block):
+            return
+        words = -(-len(block) // 64)
+        while self._words + words > len(self._bits):
+            self._bits = np.concatenate([self._bits, np.zeros_like(self._bits)])
+        marks = self._bits[self._words : self._words + words]
+        self._marker.mark(block, marks, has_carriage_returns)
+        if len(block) % 64:
+            marks[-1] &= _below(len(block) % 64)
+        self._words += words
+
+    def restart(self, position: int) -> None:
+        """Forget what was added from `position` on; the next byte to be added begins a row."""
+        self._words = position // 64
+        self._marker = _Marker()
+
+    def drop(self, position: int) -> None:
+        """Forget what was added before `position`, which becomes 0."""
+        self._words -= position // 64
+        self._bits[: self._words] = self._bits[position // 64 : position // 64 + self._words]
 
     def count(self, start: int, end: int) -> int:
         """The number of rows that begin in [start, end)."""
@@ -221,14 +270,14 @@ class RecordStarts:
     def starts_from(self, position: int) -> Iterator[int]:
         """Where rows begin, from `position` on, in order."""
         word, keep = position // 64, ~_below(position % 64)
-        while word < len(self._bits):
+        while word < self._words:
             bits = int(self._bits[word] & keep)
             while bits:
                 yield word * 64 + (bits & -bits).bit_length() - 1
                 bits &= bits - 1
             word, keep = word + 1, ~np.uint64(0)
             # Few words begin a row: pass over those that don't, many at a time.
-            ahead = np.flatnonzero(self._bits[word : word + 1024])
+            ahead = np.flatnonzero(self._bits[word : min(word + 1024, self._words)])
             word += int(ahead[0]) if len(ahead) else 1024
 
     def _within(self, word: int, bit: int) -> int:
@@ -246,14 +295,13 @@ class _Marker:
     `inside` is 1 where the last block ended within quotes, `ended` where its last byte ended a row.
     """
 
-    def __init__(self, has_carriage_returns: bool) -> None:
-        self._has_carriage_returns = has_carriage_returns
+    def __init__(self) -> None:
         self.inside = np.uint64(0)
         self.ended = _ONE
         self._equal = np.empty(_BLOCK, np.bool_)
         self._shifted = np.empty(_BLOCK // 64, np.uint64)
 
-    def mark(self, block: npt.NDArray[np.uint8], out: Bits) -> None:
+    def mark(self, block: npt.NDArray[np.uint8], out: Bits, has_carriage_returns: bool) -> None:
         """Set in `out` the bit of each byte that begins a row; bits behind the block may be set."""
         last = len(block) - 1
         if len(block) % 64:
@@ -263,7 +311,7 @@ class _Marker:
         np.equal(block, 34, out=equal)  # the quote
         inside = _packed(equal)
         np.equal(block, 10, out=equal)  # \n
-        if self._has_carriage_returns:
+        if has_carriage_returns:
             equal |= block == 13
         ends = _packed(equal)
         for by in _SHIFTS:

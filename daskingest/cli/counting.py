@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -113,13 +116,22 @@ def print_summary(console: Console, summary: Summary, settings: Settings) -> Non
 
 def _print_next(console: Console, summaries: list[Summary], settings: Settings) -> None:
     option = "" if settings.store == DEFAULT_STORE else f" --store {settings.store}"
+    command = _command()
     lines = [
         f"counts are in {settings.store}; look at them with",
-        f"  daskingest publications{option}",
-        f'  daskingest top "NAME OF A PUBLICATION"{option}',
-        f"  daskingest export counts.csv{option}",
+        f"  {command} publications{option}",
+        f'  {command} top "NAME OF A PUBLICATION"{option}',
+        f"  {command} export counts.csv{option}",
     ]
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _command() -> str:
+    """What to type for this program: its name where the shell finds it, else as it was called."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m daskingest"
+    return "daskingest" if shutil.which("daskingest") else str(called)
 
 
 class _Messages(logging.Handler):
