@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import BinaryIO
 
 import numpy as np
@@ -90,23 +89,20 @@ class _Splitter:
 
     def spans(self) -> Iterator[tuple[int, int, int]]:
         """(start, end, number of rows) of each range."""
-        with ThreadPoolExecutor(1, "marks") as marker:
-            self._fill(marker)
-            while self._cut < self._filled:
-                before = self._cut
-                for end, count in self._cuts():
-                    yield self._base + self._cut, self._base + end, count
-                    self._cut = end
-                self._drop()
-                self._fill(marker, grow=self._cut == before)
+        self._fill()
+        while self._cut < self._filled:
+            before = self._cut
+            for end, count in self._cuts():
+                yield self._base + self._cut, self._base + end, count
+                self._cut = end
+            self._drop()
+            self._fill(grow=self._cut == before)
 
-    def _fill(self, marker: Executor, grow: bool = False) -> None:
-        """Fill the buffer; what is read is marked on another thread while more is read."""
+    def _fill(self, grow: bool = False) -> None:
         if grow:
             self._buffer.extend(bytes(len(self._buffer)))
         elif len(self._buffer) > self._window >= 2 * self._filled:
             del self._buffer[self._window :]
-        marked = []
         with memoryview(self._buffer) as view:
             while not self._eof and self._filled < len(view):
                 start, end = self._filled, min(self._filled + _BLOCK, len(view))
@@ -117,9 +113,7 @@ class _Splitter:
                     self._filled += read
                     if self._left is not None:
                         self._left -= read
-                marked.append(marker.submit(self._mark, start, self._filled))
-        for each in marked:
-            each.result()
+                self._mark(start, self._filled)
 
     def _mark(self, start: int, end: int) -> None:
         """Mark the rows' starts in bytes behind those that are marked."""
