@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from daskingest.counts import Counts
@@ -101,8 +102,6 @@ def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
 
 def absolute_url(url: str) -> str:
     """The URL as it reads from any working directory."""
-    from pathlib import Path
-
     prefix = "sqlite:///"
     return (
         prefix + str(Path(url.removeprefix(prefix)).absolute()) if url.startswith(prefix) else url
