@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 DEMO = sqlite:///demo/daskingest.db
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-slow lint clean
 
 demo: .venv/installed
 	@rm -rf demo && mkdir demo
@@ -24,8 +24,8 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
 
-test-all: .venv/installed-test
-	$(BIN)/python -m pytest $(PYTEST)
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -m slow $(PYTEST)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
