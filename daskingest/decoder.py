@@ -1,0 +1,202 @@
+"""Decide a text's entities from its token vectors, as spaCy's transition-based parser does.
+
+spaCy walks through a text token by token, scoring all moves at each. The rules of its transition
+system (`spacy/pipeline/_parser_internals/ner.pyx`) leave less to do. While no entity is open, a
+token's scores depend on that token alone, so they are computed for all tokens together. While one
+is open, only two moves are valid: to go on with its label, or to end it. So all entities that could
+begin are extended side by side, as if none began inside another; one pass in order drops those
+that do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from daskingest.embedding import Flags, Floats, Indices, Ints, Unsupported
+
+if TYPE_CHECKING:
+    from spacy.pipeline import EntityRecognizer
+
+Entity = tuple[int, int, int]
+"""First token, the token behind the last, and the label's place in Decoder.labels."""
+
+_BLOCK = 384  # tokens that are scored together, so that what they need stays in the cache
+_SIDE_BY_SIDE = 12  # tokens after which an entity still open is extended alone, see _extend_alone
+
+
+@dataclass(slots=True)
+class Tokens:
+    """The tokens of texts that lie behind each other, as the decoder sees them."""
+
+    vectors: Floats
+    """(rows, width): one row per token, and rows of padding."""
+    rows: Indices
+    """Each token's row in `vectors`; neighbours in a text have neighbouring rows."""
+    last: Flags
+    """Tokens that an entity must not extend beyond: the last of a text, or of a sentence."""
+    barred: Flags
+    """Tokens that no entity may begin on: white space, and those decided before."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Decoder:
+    """The moves of one trained `ner`, which this class takes its weights from once.
+
+    Raises Unsupported for any other than a `TransitionBasedParser` with three feature tokens and an
+    upper layer, decoded greedily.
+    """
+
+    def __init__(self, ner: EntityRecognizer) -> None:
+        linear, lower, upper = _parts(ner)
+        moves = [ner.moves.get_class_name(i) for i in range(ner.moves.n_moves)]
+        self.labels = [move[2:] for move in moves if move.startswith("B-")]
+        self._features, self._bias, self._closed_bias = _fold(linear, lower)
+        self._upper, self._upper_bias = (
+            upper.get_param("W").T,
+            upper.get_param("b"),
+        )  # (hidden, moves)
+
+        # What may come while no entity is open. There is also a hidden move "U-", without a label.
+        place = {label: i for i, label in enumerate(self.labels)}
+        free = [i for i, move in enumerate(moves) if move == "O" or move[:2] in ("B-", "U-")]
+        self._free = np.array([i for i in free if moves[i] != "U-"])
+        self._within = np.array([i for i in self._free if not moves[i].startswith("B-")])
+        self._label_of = np.array([place.get(move[2:], -1) for move in moves], np.int32)
+        self._outside = moves.index("O")
+        self._begins = np.array([move.startswith("B-") for move in moves])
+        self._in, self._end = (
+            np.array([moves.index(kind + label) for label in self.labels]) for kind in ("I-", "L-")
+        )
+
+    def decode(self, tokens: Tokens) -> list[Entity]:
+        """The entities, in order; they don't overlap."""
+        move = self._moves(tokens)
+        starts = np.flatnonzero(self._label_of[move] >= 0)
+        labels = self._label_of[move[starts]]
+        ends = starts + 1
+        longer = np.flatnonzero(self._begins[move[starts]])
+        ends[longer] = self._extend(tokens, starts[longer], labels[longer])
+
+        entities: list[Entity] = []
+        reached = 0
+        for start, end, label in zip(starts.tolist(), ends.tolist(), labels.tolist(), strict=True):
+            if start >= reached:
+                reached = end or self._extend_alone(tokens, start, label)
+                entities.append((start, reached, label))
+        return entities
+
+    def _moves(self, tokens: Tokens) -> Ints:
+        """For each token, the best valid move if no entity is open there."""
+        best = self._best(tokens.vectors, self._free)[tokens.rows]
+        last = np.flatnonzero(tokens.last)
+        best[last] = self._best(tokens.vectors[tokens.rows[last]], self._within)
+        best[tokens.barred] = self._outside
+        return best
+
+    def _best(self, vectors: Floats, moves: Indices) -> Ints:
+        upper = np.ascontiguousarray(self._upper[:, moves])
+        bias = self._upper_bias[moves]
+        best = np.empty(len(vectors), np.int32)
+        for start in range(0, len(vectors), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            hidden = self._hidden(vectors[block] @ self._features[0] + self._closed_bias)
+            best[block] = (hidden @ upper + bias).argmax(axis=1)
+        return moves[best].astype(np.int32)
+
+    def _hidden(self, sums: Floats) -> Floats:
+        width = len(self._upper)
+        hidden = sums[:, :width]
+        for piece in range(width, sums.shape[1], width):
+            hidden = np.maximum(hidden, sums[:, piece : piece + width])
+        return hidden
+
+    def _extend(self, tokens: Tokens, starts: Indices, labels: Ints) -> Indices:
+        """Where entities that begin at `starts` end; 0 for those that are still open."""
+        ends = np.zeros(len(starts), starts.dtype)
+        first = self._first(tokens, starts)
+        active = np.arange(len(starts))
+        for step in range(1, _SIDE_BY_SIDE):
+            if not len(active):
+                break
+            current = starts[active] + step
+            goes_on = self._goes_on(tokens, current, first[active], labels[active])
+            ends[active[~goes_on]] = current[~goes_on] + 1
+            active = active[goes_on]
+        return ends
+
+    def _extend_alone(self, tokens: Tokens, start: int, label: int) -> int:
+        """Where the entity at `start` ends.
+
+        Without this, a text that is one long entity, with another possible at each of its tokens,
+        would cost the square of its length.
+        """
+        first = self._first(tokens, np.array([start]))
+        labels = np.array([label], np.int32)
+        stop = start + _SIDE_BY_SIDE
+        while True:
+            current = np.arange(stop, min(stop + _BLOCK, len(tokens)))
+            ending = np.flatnonzero(
+                ~self._goes_on(tokens, current, first, np.array([label], np.int32))
+            )
+            if len(ending):
+                return int(current[ending[0]]) + 1
+            stop += len(current)
+
+    def _first(self, tokens: Tokens, starts: Indices) -> Floats:
+        """What an open entity's first token adds to the scores of those behind it."""
+        result: Floats = tokens.vectors[tokens.rows[starts]] @ self._features[1] + self._bias
+        return result
+
+    def _goes_on(self, tokens: Tokens, current: Indices, first: Floats, labels: Ints) -> Flags:
+        """Whether open entities continue behind their `current` token, or end with it."""
+        rows = tokens.rows[current]
+        sums = tokens.vectors[rows] @ self._features[0] + first
+        sums += tokens.vectors[rows - 1] @ self._features[2]
+        hidden = self._hidden(sums)
+        go, end = (
+            np.vecdot(hidden, self._upper.T[moves[labels]]) + self._upper_bias[moves[labels]]
+            for moves in (self._in, self._end)
+        )
+        better = (go > end) | ((go == end) & (self._in[labels] < self._end[labels]))
+        result: Flags = better & ~tokens.last[current]
+        return result
+
+
+def _parts(ner: EntityRecognizer) -> tuple[Any, Any, Any]:
+    """The layers behind the tok2vec: linear, lower, and upper. Raises Unsupported."""
+    model = ner.model
+    if ner.cfg["beam_width"] != 1:
+        raise Unsupported("it searches with a beam")
+    if model.name != "parser_model" or not model.attrs["has_upper"]:
+        raise Unsupported("it has no upper layer")
+    if model.attrs["unseen_classes"]:
+        raise Unsupported("it has labels that it was not trained on")
+    names = [layer.name for layer in model.get_ref("tok2vec").layers[1:]]
+    lower, upper = model.get_ref("lower"), model.get_ref("upper")
+    if names != ["list2array", "linear"] or lower.get_dim("nF") != 3 or upper.name != "linear":
+        raise Unsupported("its features are others than the usual three")
+    return model.get_ref("tok2vec").layers[2], lower, upper
+
+
+def _fold(linear: Any, lower: Any) -> tuple[list[Floats], Floats, Floats]:
+    """The linear layer folded into the lower one.
+
+    Gives, with P pieces and H hidden units: for each of the three feature tokens (the current one,
+    the open entity's first, and the one before the current) its weights (width, P * H); the bias
+    (P * H,) while an entity is open, and the one while none is, when padding stands for the other
+    two tokens.
+    """
+    weights = lower.get_param("W").transpose(0, 2, 1, 3)  # (features, pieces, hidden, inputs)
+    features, pieces, hidden, inputs = weights.shape
+    weights = weights.reshape(features, pieces * hidden, inputs)
+    bias = lower.get_param("b").T.reshape(-1)
+    pad = lower.get_param("pad")[0].transpose(0, 2, 1).reshape(features, -1)
+    projection, offset = linear.get_param("W"), linear.get_param("b")
+    folded = [np.ascontiguousarray((each @ projection).T) for each in weights]
+    offsets = weights @ offset
+    return folded, bias + offsets.sum(axis=0), bias + offsets[0] + pad[1] + pad[2]

@@ -1,0 +1,166 @@
+"""Embed token types: the part of a model's `Tok2Vec` that looks at each token alone.
+
+What it makes of a token depends on a few of the token's attributes, so it is computed once for each
+distinct row of them (a *type*), by spaCy's own layers, and kept in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.attrs import ORTH, intify_attr
+
+if TYPE_CHECKING:
+    from spacy.vocab import Vocab
+    from thinc.api import Model
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Indices = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+Attributes = NDArray[np.uint64]
+
+MAX_TYPES = 100_000
+"""Types that are told apart before all are forgotten, at about 200 bytes each."""
+
+TABLE_ROWS = 16_384
+"""Types whose embeddings are kept, at 4 KB each for a width of 96, 3 pieces and a window of 1."""
+
+
+class Unsupported(Exception):
+    """The model isn't one that can be computed here; the message says why."""
+
+
+class Types:
+    """Numbers for token types: each distinct row of attributes gets the next number, from 1.
+
+    Number 0 stands for padding.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._numbers: dict[int, int] = {}
+        self._attributes = np.zeros((1024, width), np.uint64)
+        mixers = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64)
+        self._mixers = mixers * np.uint64(2) + np.uint64(1)  # odd, so that no bit is lost
+
+    def __len__(self) -> int:
+        return len(self._numbers) + 1
+
+    def number(self, attributes: Attributes) -> Ints:
+        """Each row's type. Rows are told apart by 64 bits of hash, as spaCy does strings."""
+        keys = (attributes * self._mixers).sum(axis=1, dtype=np.uint64)
+        unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        numbers = np.empty(len(unique), np.int32)
+        fresh = []
+        for i, key in enumerate(unique.tolist()):
+            number = self._numbers.get(key)
+            if number is None:
+                fresh.append(i)
+                number = self._numbers[key] = len(self)
+            numbers[i] = number
+        self._reserve(len(self))
+        self._attributes[numbers[fresh]] = attributes[first[fresh]]
+        return numbers[inverse]
+
+    def attributes(self, numbers: Ints) -> Attributes:
+        return self._attributes[numbers]
+
+    def _reserve(self, rows: int) -> None:
+        if rows > len(self._attributes):
+            grown = np.zeros((2 * rows, self._attributes.shape[1]), np.uint64)
+            grown[: len(self._attributes)] = self._attributes
+            self._attributes = grown
+
+
+class Table:
+    """Embeddings of the types used of late, and their products with the first layer's weights.
+
+    Row 0 is padding's: all zero.
+    """
+
+    def __init__(self, embed: Model[Any, Any], vocab: Vocab, weights: Sequence[Floats]) -> None:
+        self.columns = attributes_of(embed, vocab)
+        self._embed, self._vocab, self._weights = embed, vocab, weights
+        width, outputs = weights[0].shape
+        self.embedded = np.zeros((TABLE_ROWS, width), np.float32)
+        self.products = [np.zeros((TABLE_ROWS, outputs), np.float32) for _ in weights]
+        self._types = np.zeros(TABLE_ROWS, np.int32)  # by row
+        self._last_use = np.zeros(TABLE_ROWS, np.int64)  # by row
+        self.clear()
+
+    def clear(self) -> None:
+        self._rows = np.zeros(1, np.int32)  # by type; -1 for those that have none
+        self._used = 1
+        self._clock = 0
+
+    def rows(self, numbers: Ints, types: Types) -> Ints:
+        """The rows of these types, for now; at most half as many types as the table has rows."""
+        if len(types) > len(self._rows):
+            grown = np.full(2 * len(types), -1, np.int32)
+            grown[: len(self._rows)] = self._rows
+            self._rows = grown
+        self._clock += 1
+        rows = self._rows[numbers]
+        missing = rows < 0
+        self._last_use[rows[~missing]] = self._clock
+        if missing.any():
+            fresh = np.unique(numbers[missing])
+            if self._used + len(fresh) > TABLE_ROWS:
+                self._forget_half()
+            self._add(fresh, types.attributes(fresh))
+            rows = self._rows[numbers]
+        return rows
+
+    def _forget_half(self) -> None:
+        kept = 1 + np.sort(np.argsort(self._last_use[1 : self._used])[-(TABLE_ROWS // 2) :])
+        place = slice(1, 1 + len(kept))
+        tables: list[NDArray[Any]] = [self.embedded, *self.products, self._types, self._last_use]
+        for table in tables:
+            table[place] = table[kept]
+        self._rows[1:] = -1
+        self._rows[self._types[place]] = np.arange(place.start, place.stop)
+        self._used = place.stop
+
+    def _add(self, fresh: Ints, attributes: Attributes) -> None:
+        place = slice(self._used, self._used + len(fresh))
+        columns = {attribute: i for i, attribute in enumerate(self.columns)}
+        source = _TypesAsDoc(self._vocab, columns, attributes)
+        self.embedded[place] = self._embed.predict([source])[0]
+        for weights, table in zip(self._weights, self.products, strict=True):
+            np.matmul(self.embedded[place], weights, out=table[place])
+        self._types[place] = fresh
+        self._last_use[place] = self._clock
+        self._rows[fresh] = np.arange(place.start, place.stop)
+        self._used = place.stop
+
+
+@dataclass(slots=True)
+class _TypesAsDoc:
+    """What spaCy's embedding layers ask of a Doc, answered for types instead of tokens."""
+
+    vocab: Vocab
+    columns: dict[int, int]
+    rows: Attributes
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_array(self, attributes: Any) -> Attributes:
+        if isinstance(attributes, list):
+            return self.rows[:, [self.columns[intify_attr(each)] for each in attributes]]
+        return self.rows[:, self.columns[intify_attr(attributes)]]
+
+
+def attributes_of(embed: Model[Any, Any], vocab: Vocab) -> list[int]:
+    """The token attributes that an embedding reads."""
+    attributes: list[int] = []
+    for node in embed.walk():
+        if node.name == "extract_features":
+            attributes += [intify_attr(each) for each in node.attrs["columns"]]
+        elif node.name == "static_vectors":
+            attributes.append(getattr(vocab.vectors, "attr", ORTH))
+    return list(dict.fromkeys(attributes))

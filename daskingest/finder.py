@@ -1,0 +1,66 @@
+"""Find the entities in texts, the quickest way that a pipeline allows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from daskingest.embedding import Unsupported
+from daskingest.pieces import Pieces
+from daskingest.recognizer import Recognizer, accelerate
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+Found = tuple[int, int, str]
+"""An entity's start and end, in characters of its text, and its label."""
+
+_BATCH_CHARS = 100_000  # of nlp.pipe: what a model holds at once grows with them
+
+log = logging.getLogger(__name__)
+
+
+class Finder:
+    """Finds what `nlp.pipe` finds, having accelerated the pipeline it is given.
+
+    If a trained `ner` is all there is in it, no Docs are made.
+    """
+
+    def __init__(self, nlp: Language) -> None:
+        self.nlp = nlp
+        accelerate(nlp)
+        self._recognizer: Recognizer | None = None
+        if len(nlp.pipeline) == 1 and isinstance(recognizer := nlp.pipeline[0][1], Recognizer):
+            try:
+                self._pieces = Pieces(nlp.tokenizer, recognizer.encoder)
+                self._recognizer = recognizer
+            except Unsupported as reason:
+                log.warning("texts are tokenized by spaCy, which is slower: %s", reason)
+
+    def __call__(self, texts: Sequence[str]) -> list[list[Found]]:
+        """Each text's entities, in order. Texts are at most `nlp.max_length` characters long.
+
+        Call it in the pipeline's memory zone, so that the vocabulary does not grow.
+        """
+        if self._recognizer is None:
+            longest = max(map(len, texts), default=0)
+            docs = self.nlp.pipe(texts, batch_size=max(1, _BATCH_CHARS // max(longest, 1)))
+            return [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in docs]
+        with self._recognizer.lock:
+            return self._find(self._recognizer, texts)
+
+    def _find(self, recognizer: Recognizer, texts: Sequence[str]) -> list[list[Found]]:
+        recognizer.encoder.trim()
+        reading = self._pieces.read(texts)
+        last = np.zeros(len(reading.types), bool)
+        entities = recognizer.find(reading.types, reading.counts, reading.spaces, last)
+        starts, ends = reading.offsets()
+        labels = recognizer.decoder.labels
+        first = np.cumsum(reading.counts) - reading.counts
+        return [
+            [(int(starts[a + s]), int(ends[a + e - 1]), labels[label]) for s, e, label in its]
+            for a, its in zip(first.tolist(), entities, strict=True)
+        ]
