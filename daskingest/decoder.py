@@ -140,9 +140,7 @@ class Decoder:
         stop = start + _SIDE_BY_SIDE
         while True:
             current = np.arange(stop, min(stop + _BLOCK, len(tokens)))
-            ending = np.flatnonzero(
-                ~self._goes_on(tokens, current, first, np.array([label], np.int32))
-            )
+            ending = np.flatnonzero(~self._goes_on(tokens, current, first, labels))
             if len(ending):
                 return int(current[ending[0]]) + 1
             stop += len(current)
