@@ -77,18 +77,11 @@ def load_model(model: str) -> Finder:
 
     Raises UsageError when the pipeline has no `ner`.
     """
-    from spacy.util import load_config
     from thinc.api import NumpyOps
 
     from daskingest.finder import Finder
 
-    config = load_config(_folder(model) / "config.cfg")
-    wanted = _needed(config)
-    if not wanted:
-        names = ", ".join(config["nlp"]["pipeline"]) or "nothing"
-        raise UsageError(f"the model {model} has no `ner` component: its pipeline is {names}")
-    exclude = [name for name in config["nlp"]["pipeline"] if name not in wanted]
-    nlp = load_pipeline(model, exclude)
+    nlp = load_pipeline(model, entities_only=True)
     for _, pipe in nlp.pipeline:
         if (part := getattr(pipe, "model", None)) and isinstance(part.ops, NumpyOps):
             for node in part.walk():  # numpy's matrix product is several times as fast as BLIS'
@@ -96,10 +89,22 @@ def load_model(model: str) -> Finder:
     return Finder(nlp)
 
 
-def load_pipeline(model: str, exclude: Iterable[str] = ()) -> Language:
-    """The model as spaCy has it, but for the components to exclude."""
-    from spacy.util import load_model_from_package, load_model_from_path
+def load_pipeline(model: str, entities_only: bool = False) -> Language:
+    """The model as spaCy has it: all of it, or what its entities need.
 
+    Raises UsageError when only entities are wanted, and the pipeline has no `ner`.
+    """
+    from spacy.util import load_config, load_model_from_package, load_model_from_path
+
+    config = load_config(_folder(model) / "config.cfg")
+    names = config["nlp"]["pipeline"]
+    wanted = _needed(config) if entities_only else set(names)
+    if not wanted:
+        raise UsageError(
+            f"the model {model} has no `ner` component: its pipeline is "
+            f"{', '.join(names) or 'nothing'}"
+        )
+    exclude = [name for name in names if name not in wanted]
     if Path(model).is_absolute():
         return load_model_from_path(Path(model), exclude=exclude)
     return load_model_from_package(model, exclude=exclude)

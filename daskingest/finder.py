@@ -32,11 +32,11 @@ class Finder:
     def __init__(self, nlp: Language) -> None:
         self.nlp = nlp
         accelerate(nlp)
-        self._recognizer: Recognizer | None = None
+        self.recognizer: Recognizer | None = None
         if len(nlp.pipeline) == 1 and isinstance(recognizer := nlp.pipeline[0][1], Recognizer):
             try:
-                self._pieces = Pieces(nlp.tokenizer, recognizer.encoder)
-                self._recognizer = recognizer
+                self.pieces = Pieces(nlp.tokenizer, recognizer.encoder)
+                self.recognizer = recognizer
             except Unsupported as reason:
                 log.warning("texts are tokenized by spaCy, which is slower: %s", reason)
 
@@ -45,16 +45,16 @@ class Finder:
 
         Call it in the pipeline's memory zone, so that the vocabulary does not grow.
         """
-        if self._recognizer is None:
+        if self.recognizer is None:
             longest = max(map(len, texts), default=0)
             docs = self.nlp.pipe(texts, batch_size=max(1, _BATCH_CHARS // max(longest, 1)))
             return [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in docs]
-        with self._recognizer.lock:
-            return self._find(self._recognizer, texts)
+        with self.recognizer.lock:
+            return self._find(self.recognizer, texts)
 
     def _find(self, recognizer: Recognizer, texts: Sequence[str]) -> list[list[Found]]:
         recognizer.encoder.trim()
-        reading = self._pieces.read(texts)
+        reading = self.pieces.read(texts)
         last = np.zeros(len(reading.types), bool)
         entities = recognizer.find(reading.types, reading.counts, reading.spaces, last)
         starts, ends = reading.offsets()

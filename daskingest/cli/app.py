@@ -47,6 +47,23 @@ Store = Annotated[
         help="Where the counts are: sqlite:///PATH, with a fourth slash for an absolute path.",
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        envvar="DASKINGEST_WORKERS",
+        min=1,
+        help="Worker processes to start here.",
+        show_default="one for each core",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASKINGEST_MODEL",
+        help="A spaCy pipeline with an `ner`: an installed package, or a folder.",
+        show_default="en_core_web_sm",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", envvar="DASKINGEST_JSON", help="Print JSON.")]
 
 
@@ -61,15 +78,7 @@ def run_csv(
         ),
     ],
     store: Store = DEFAULT_STORE,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            envvar="DASKINGEST_WORKERS",
-            min=1,
-            help="Worker processes to start here.",
-            show_default="one for each core",
-        ),
-    ] = None,
+    workers: Workers = None,
     scheduler: Annotated[
         str | None,
         typer.Option(
@@ -101,14 +110,7 @@ def run_csv(
             show_default="publication or source",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DASKINGEST_MODEL",
-            help="A spaCy pipeline with an `ner`: an installed package, or a folder.",
-            show_default="en_core_web_sm",
-        ),
-    ] = None,
+    model: Model = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -231,6 +233,29 @@ def export(
     with open_store(store) as opened:
         rows = write_counts(opened, out)
     Console(stderr=True).print(f"{rows:,} rows in {out}", highlight=False, markup=False)
+
+
+@app.command()
+def bench(
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DASKINGEST_CORPUS",
+            help="A CSV of articles to measure with.",
+            show_default="../shared/data/news-20k.csv if it is there, or the bundled sample",
+        ),
+    ] = None,
+    model: Model = None,
+    workers: Workers = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", envvar="DASKINGEST_QUICK", help="Within five minutes.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast this machine extracts entities, against spaCy and against its limit."""
+    from daskingest.cli.benching import run_bench
+
+    run_bench(corpus, model, workers, quick=quick, as_json=as_json)
 
 
 def _plain(text: str) -> Any:
