@@ -125,7 +125,7 @@ def _parts(tok2vec: Model[Any, Any]) -> tuple[Model[Any, Any], list[_Layer], int
     known = {"extract_features", "list2ragged", "ints-getitem", "hashembed", "static_vectors"}
     known |= {"maxout", "layernorm", "dropout", "ragged2list"}
     leaves = [node.name for node in embed.walk() if not node.layers]
-    if leaves[0] != "extract_features" or not known.issuperset(leaves):
+    if "extract_features" not in leaves or not known.issuperset(leaves):
         raise Unsupported(f"its embedding is {embed.name}")
     nodes = list(encode.walk(order="dfs_pre"))
     layer = "residual(expand_window>>maxout>>layernorm>>dropout)"
