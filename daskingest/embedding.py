@@ -24,7 +24,7 @@ Indices = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 Attributes = NDArray[np.uint64]
 
-MAX_TYPES = 100_000
+MAX_TYPES = 200_000
 """Types that are told apart before all are forgotten, at about 200 bytes each."""
 
 TABLE_ROWS = 16_384

@@ -23,7 +23,9 @@ from daskingest.encoder import Encoder
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-MAX_PIECES = 100_000  # remembered, at about 250 bytes each
+MAX_PIECES = 60_000
+"""Pieces remembered before those not met again are forgotten; at most twice as many are held, at
+about 250 bytes each."""
 
 # A space behind anything but white space belongs to the token before it; all other white space
 # is tokens of its own.
@@ -88,15 +90,18 @@ class Pieces:
         self._tokenizer = tokenizer
         self._encoder = encoder
         self._known: dict[str, bytes] = {}
+        self._older: dict[str, bytes] = {}  # what was known before; met again, it is known again
         self._generation = encoder.generation
         self._columns = [*encoder.columns, ORTH, IS_SPACE, LENGTH, SPACY]
         self._cases = SpecialCases(tokenizer)
 
     def read(self, texts: Sequence[str]) -> Reading:
         """The texts' tokens: the ones that the tokenizer makes of each."""
-        if self._generation != self._encoder.generation or len(self._known) > MAX_PIECES:
+        if self._generation != self._encoder.generation:
             self._generation = self._encoder.generation
-            self._known.clear()
+            self._known, self._older = {}, {}
+        elif len(self._known) > MAX_PIECES:
+            self._known, self._older = {}, self._known
         pieces = [_pieces(text) for text in texts]
         self._learn(set().union(*pieces) - self._known.keys())
         reading = self._reading(pieces)
@@ -112,8 +117,9 @@ class Pieces:
         return Reading([b"".join(map(self._known.__getitem__, each)) for each in pieces])
 
     def _learn(self, unknown: set[str]) -> None:
+        unknown = self._recall(unknown)
         runs = {piece: _RUNS.findall(piece) for piece in unknown}
-        parts = set().union(*runs.values()) - self._known.keys()
+        parts = self._recall(set().union(*runs.values()) - self._known.keys())
         words = [part for part in parts if not part.isspace()]
         for part in parts.difference(words):
             self._known[part] = _with_space_behind(self._records(self._tokenizer(part)))
@@ -126,6 +132,12 @@ class Pieces:
         for piece, its_runs in runs.items():
             if len(its_runs) > 1:
                 self._known[piece] = self._without_spaces(its_runs)
+
+    def _recall(self, unknown: set[str]) -> set[str]:
+        """Take over what was known before, and give the others."""
+        met = unknown & self._older.keys()
+        self._known.update((piece, self._older[piece]) for piece in met)
+        return unknown - met
 
     def _without_spaces(self, runs: Iterable[str]) -> bytes:
         """The tokens of a piece that holds white space: its runs', with no space behind them."""
