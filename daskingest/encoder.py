@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spacy.vocab import Vocab
     from thinc.api import Model
 
+_SPAN = 8_192  # rows that are looked up in the table together: at most half of its size
 _STRIDE = 2_048  # rows that go through all layers together
 _BLOCK = 384  # rows of one matrix product: its operands and result stay in the cache
 
@@ -33,21 +34,38 @@ class _Layer:
     scale: Floats  # (width,)
     shift: Floats  # (width,)
 
-    def finish(self, products: Floats, inputs: Floats, out: Floats) -> None:
+    def finish(self, products: Floats, inputs: Floats, out: Floats, scratch: _Scratch) -> None:
         """From `products` (rows, pieces * width) without bias, and the layer's own inputs."""
-        width = len(self.scale)
+        rows, width = inputs.shape
+        best, per_row = scratch.best[:rows], scratch.per_row[:rows]
         products += self.bias
-        best = products[:, :width]
-        if products.shape[1] > width:
-            best = np.maximum(best, products[:, width : 2 * width])
-        for piece in range(2 * width, products.shape[1], width):
-            np.maximum(best, products[:, piece : piece + width], out=best)
-        best -= best @ np.full((width, 1), 1 / width, np.float32)
-        variance = np.vecdot(best, best) / np.float32(width) + np.float32(1e-8)
-        best *= (1 / np.sqrt(variance))[:, None]
+        pieces = [products[:, at : at + width] for at in range(0, products.shape[1], width)]
+        np.copyto(best, pieces[0]) if len(pieces) == 1 else np.maximum(*pieces[:2], out=best)
+        for piece in pieces[2:]:
+            np.maximum(best, piece, out=best)
+        np.matmul(best, scratch.average, out=per_row)
+        best -= per_row
+        np.vecdot(best, best, out=per_row[:, 0])
+        per_row *= np.float32(1 / width)
+        per_row += np.float32(1e-8)
+        np.sqrt(per_row, out=per_row)
+        best /= per_row
         best *= self.scale
         best += self.shift
         np.add(best, inputs, out=out)
+
+
+class _Scratch:
+    """Memory to work in. Fresh memory for each block would cost as much as the work itself."""
+
+    def __init__(self, layer: _Layer, edges: int) -> None:
+        width, outputs = len(layer.scale), len(layer.bias)
+        self.streams = np.zeros((2, _STRIDE + edges, width), np.float32)
+        self.products = np.empty((_BLOCK, outputs), np.float32)
+        self.part = np.empty((_BLOCK, outputs), np.float32)
+        self.best = np.empty((_BLOCK, width), np.float32)
+        self.per_row = np.empty((_BLOCK, 1), np.float32)
+        self.average = np.full((width, 1), 1 / width, np.float32)
 
 
 class Encoder:
@@ -65,6 +83,7 @@ class Encoder:
         self.columns = self._table.columns
         self.types = Types(len(self.columns))
         self.generation = 0
+        self._scratch = _Scratch(self._first, 2 * self.reach)
 
     def encode(self, types: Ints) -> Floats:
         """The vectors, (n, width), of n tokens in a row.
@@ -72,11 +91,17 @@ class Encoder:
         Texts must be apart by `reach` rows of padding (type 0). What lies beyond both ends counts
         as padding. Memory beside the result does not grow with n.
         """
-        out = np.empty((len(types), len(self._first.scale)), np.float32)
-        for start in range(0, len(types), _STRIDE):
-            stop = min(start + _STRIDE, len(types))
-            low, high = max(start - self.reach, 0), min(stop + self.reach, len(types))
-            out[start:stop] = self._encode(types[low:high])[start - low : stop - low]
+        n, margin = len(types), self.reach
+        out = np.empty((n, len(self._first.scale)), np.float32)
+        rows = np.zeros(min(n, _SPAN) + 2 * margin, np.int32)
+        for first in range(0, n, _SPAN):
+            last = min(first + _SPAN, n)
+            low, high = max(first - margin, 0), min(last + margin, n)
+            rows[:] = 0
+            rows[margin - (first - low) : ][: high - low] = self._table.rows(types[low:high], self.types)
+            for start in range(first, last, _STRIDE):
+                stop = min(start + _STRIDE, last)
+                self._encode(rows[start - first : stop - first + 2 * margin], out[start:stop])
         return out
 
     def trim(self) -> None:
@@ -86,27 +111,25 @@ class Encoder:
             self._table.clear()
             self.generation += 1
 
-    def _encode(self, types: Ints) -> Floats:
-        n, edge = len(types), self._window
-        rows = np.zeros(n + 2 * edge, np.int32)
-        rows[edge : edge + n] = self._table.rows(types, self.types)
-        inputs = self._table.embedded[rows]
-        outputs = np.zeros_like(inputs)
-        products = np.empty((_BLOCK, len(self._first.bias)), np.float32)
-        part = np.empty_like(products)
+    def _encode(self, rows: Ints, out: Floats) -> None:
+        """The vectors of the tokens in these rows of the table, but for a margin on both sides."""
+        n, edge = len(rows) - 2 * self._window, self._window
+        scratch = self._scratch
+        inputs, outputs = scratch.streams[:, : len(rows)]
+        np.take(self._table.embedded, rows, axis=0, out=inputs, mode="clip")
         for layer in self._layers:
             windows = as_strided(inputs, (n, len(layer.weights)), inputs.strides, writeable=False)
             for start in range(0, n, _BLOCK):
                 stop = min(start + _BLOCK, n)
-                result = products[: stop - start]
+                products = scratch.products[: stop - start]
                 if layer is self._first:
-                    self._sum_products(rows[start : stop + 2 * edge], result, part)
+                    self._sum_products(rows[start : stop + 2 * edge], products, scratch.part)
                 else:
-                    np.matmul(windows[start:stop], layer.weights, out=result)
+                    np.matmul(windows[start:stop], layer.weights, out=products)
                 tokens = slice(start + edge, stop + edge)
-                layer.finish(result, inputs[tokens], outputs[tokens])
+                layer.finish(products, inputs[tokens], outputs[tokens], scratch)
             inputs, outputs = outputs, inputs
-        return inputs[edge : edge + n]
+        out[:] = inputs[self.reach : self.reach + len(out)]
 
     def _sum_products(self, rows: Ints, out: Floats, part: Floats) -> None:
         n = len(out)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.attrs import IS_SPACE, LENGTH, ORTH, SPACY
 from spacy.tokenizer import Tokenizer
+from spacy.vocab import Vocab
 
 from daskingest.embedding import Attributes, Flags, Indices, Ints, Unsupported
 from daskingest.encoder import Encoder
@@ -27,11 +28,9 @@ MAX_PIECES = 60_000
 """Pieces remembered before those not met again are forgotten; at most twice as many are held, at
 about 250 bytes each."""
 
-# A space behind anything but white space belongs to the token before it; all other white space
-# is tokens of its own.
-_OWN_SPACE = re.compile(r" (?<!\S )")
-_TOKENS_SPACE = re.compile(r" (?<=\S )")
-_RUNS = re.compile(r"\s+|\S+")
+# A word and the space behind it, which belongs to its last token; or other white space, which is a
+# token of its own.
+_PIECES = re.compile(r"\S+ ?|\s+")
 
 # A token's record: its type, its length with these flags below it, and its part in special cases.
 _SPACE_BEHIND, _IS_SPACE, _LENGTH_SHIFT = 1, 2, 2
@@ -63,20 +62,15 @@ class Reading:
         return starts, starts + lengths
 
     def joints(self, cases: SpecialCases) -> dict[int, list[int]]:
-        """By text, the pieces that may depend on the one behind them, see SpecialCases."""
+        """By text, the tokens that may depend on the one behind a space, see SpecialCases."""
         found = cases.may_join(self._parts[:-1], self._parts[1:])
-        space_behind = self._info & _SPACE_BEHIND
-        tokens = np.flatnonzero(found & (space_behind[:-1] == _SPACE_BEHIND))
-        if not len(tokens):
-            return {}
+        tokens = np.flatnonzero(found & ((self._info[:-1] & _SPACE_BEHIND) != 0))
         text_ends = np.cumsum(self.counts)
         texts = np.searchsorted(text_ends, tokens, side="right")
-        pieces = np.cumsum(space_behind) - space_behind  # each ends in a space, or is told so
-        first = pieces[np.minimum(text_ends - self.counts, len(pieces) - 1)]
         joints: dict[int, list[int]] = defaultdict(list)
         for text, token in zip(texts.tolist(), tokens.tolist(), strict=True):
             if token + 1 < text_ends[text]:
-                joints[text].append(int(pieces[token] - first[text]))
+                joints[text].append(int(token - text_ends[text] + self.counts[text]))
         return joints
 
 
@@ -87,64 +81,80 @@ class Pieces:
     """
 
     def __init__(self, tokenizer: Tokenizer, encoder: Encoder) -> None:
-        self._tokenizer = tokenizer
-        self._encoder = encoder
-        self._known: dict[str, bytes] = {}
-        self._older: dict[str, bytes] = {}  # what was known before; met again, it is known again
-        self._generation = encoder.generation
-        self._columns = [*encoder.columns, ORTH, IS_SPACE, LENGTH, SPACY]
         self._cases = SpecialCases(tokenizer)
+        self._model_tokenizer = tokenizer
+        self._encoder = encoder
+        self._columns = [*encoder.columns, ORTH, IS_SPACE, LENGTH, SPACY]
+        self._known: dict[str, bytes] = {}
+        self._forget()
+        self._generation = encoder.generation
 
     def read(self, texts: Sequence[str]) -> Reading:
         """The texts' tokens: the ones that the tokenizer makes of each."""
         if self._generation != self._encoder.generation:
             self._generation = self._encoder.generation
-            self._known, self._older = {}, {}
+            self._known = {}
+            self._forget()
         elif len(self._known) > MAX_PIECES:
-            self._known, self._older = {}, self._known
-        pieces = [_pieces(text) for text in texts]
-        self._learn(set().union(*pieces) - self._known.keys())
-        reading = self._reading(pieces)
+            self._forget()
+        pieces = [_PIECES.findall(text) for text in texts]
+        self._learn(set().union(*pieces))
+        records = [self._records_of(each) for each in pieces]
+        reading = Reading(records)
         if joints := reading.joints(self._cases):
-            for text, its_joints in joints.items():
-                pieces[text] = _joined(pieces[text], its_joints)
-                for piece in set(pieces[text]) - self._known.keys():
-                    self._known[piece] = _with_space_behind(self._records(self._tokenizer(piece)))
-            reading = self._reading(pieces)
+            for text, tokens in joints.items():
+                joined = self._joined(pieces[text], tokens)
+                self._learn(set(joined))
+                records[text] = self._records_of(joined)
+            reading = Reading(records)
         return reading
 
-    def _reading(self, pieces: Sequence[Sequence[str]]) -> Reading:
-        return Reading([b"".join(map(self._known.__getitem__, each)) for each in pieces])
+    def _forget(self) -> None:
+        """What is known becomes what was known before: met again, it is known again.
 
-    def _learn(self, unknown: set[str]) -> None:
-        unknown = self._recall(unknown)
-        runs = {piece: _RUNS.findall(piece) for piece in unknown}
-        parts = self._recall(set().union(*runs.values()) - self._known.keys())
-        words = [part for part in parts if not part.isspace()]
-        for part in parts.difference(words):
-            self._known[part] = _with_space_behind(self._records(self._tokenizer(part)))
-        if words:
-            # Line breaks keep words apart, and are known by being the only white space.
-            records = self._records(self._tokenizer("\n".join(words)))
-            breaks = np.flatnonzero(records[:, 1] & _IS_SPACE)
-            for word, its in zip(words, np.split(records, breaks), strict=True):
-                self._known[word] = _with_space_behind(its[1:] if its[0, 1] & _IS_SPACE else its)
-        for piece, its_runs in runs.items():
-            if len(its_runs) > 1:
-                self._known[piece] = self._without_spaces(its_runs)
+        The vocabulary is a new one too. It is not the model's: it lasts longer than one batch, and
+        makes no more of a word than is asked here.
+        """
+        self._known, self._older = {}, self._known
+        getters = self._model_tokenizer.vocab.lex_attr_getters
+        asked = {each: getters[each] for each in self._columns if each in getters}
+        self._tokenizer = _copy(self._model_tokenizer, Vocab(lex_attr_getters=asked))
 
-    def _recall(self, unknown: set[str]) -> set[str]:
-        """Take over what was known before, and give the others."""
+    def _records_of(self, pieces: Sequence[str]) -> bytes:
+        return b"".join(map(self._known.__getitem__, pieces))
+
+    def _learn(self, pieces: set[str]) -> None:
+        unknown = pieces - self._known.keys()
         met = unknown & self._older.keys()
         self._known.update((piece, self._older[piece]) for piece in met)
-        return unknown - met
+        unknown -= met
+        spaces = {piece for piece in unknown if piece.isspace()}
+        for piece in spaces:
+            self._known[piece] = self._records(self._tokenizer(piece)).tobytes()
+        words = list(unknown - spaces)
+        if not words:
+            return
+        # Line breaks keep words apart, and are known by being the only white space.
+        records = self._records(self._tokenizer("\n".join(word.removesuffix(" ") for word in words)))
+        ends = np.append(np.flatnonzero(records[:, 1] & _IS_SPACE), len(records))
+        records[ends - 1, 1] |= [_SPACE_BEHIND * word.endswith(" ") for word in words]
+        data = records.tobytes()
+        stops = (ends * _RECORD).tolist()
+        starts = [0, *(stop + _RECORD for stop in stops)]
+        for word, start, stop in zip(words, starts, stops, strict=False):
+            self._known[word] = data[start:stop]
 
-    def _without_spaces(self, runs: Iterable[str]) -> bytes:
-        """The tokens of a piece that holds white space: its runs', with no space behind them."""
-        parts = [np.frombuffer(self._known[run], np.int32).reshape(-1, 3).copy() for run in runs]
-        for part in parts[:-1]:
-            part[-1, 1] &= ~_SPACE_BEHIND
-        return np.concatenate(parts).tobytes()
+    def _joined(self, pieces: Sequence[str], tokens: Sequence[int]) -> list[str]:
+        """The pieces, those that end in one of the text's `tokens` made one with the next."""
+        counts = [len(self._known[piece]) // _RECORD for piece in pieces]
+        joints = set(np.searchsorted(np.cumsum(counts), tokens, side="right").tolist())
+        joined: list[str] = []
+        for place, piece in enumerate(pieces):
+            if place - 1 in joints:
+                joined[-1] += piece
+            else:
+                joined.append(piece)
+        return joined
 
     def _records(self, doc: Doc) -> Ints:
         array: Attributes = doc.to_array(self._columns)  # type: ignore[assignment]
@@ -157,27 +167,14 @@ class Pieces:
         return records
 
 
-def _pieces(text: str) -> list[str]:
-    pieces = _TOKENS_SPACE.split(text) if _OWN_SPACE.search(text) else text.split(" ")
-    if not pieces[-1]:
-        pieces.pop()
-    return pieces
-
-
-def _joined(pieces: Sequence[str], joints: Sequence[int]) -> list[str]:
-    """The pieces, those at `joints` made one with the piece behind them."""
-    joined: list[str] = []
-    start = 0
-    for end in sorted(set(range(len(pieces))).difference(joints)):
-        joined.append(" ".join(pieces[start : end + 1]))
-        start = end + 1
-    return joined
-
-
-def _with_space_behind(records: Ints) -> bytes:
-    records = records.copy()
-    records[-1, 1] |= _SPACE_BEHIND
-    return records.tobytes()
+def _copy(tokenizer: Tokenizer, vocab: Vocab, rules: Mapping[str, Any] | None = None) -> Tokenizer:
+    """The same tokenizer with a vocabulary of its own, or with other special cases."""
+    affixes = ("prefix_search", "suffix_search", "infix_finditer", "token_match", "url_match")
+    return Tokenizer(
+        vocab,
+        rules=tokenizer.rules if rules is None else rules,
+        **{affix: getattr(tokenizer, affix) for affix in affixes},
+    )
 
 
 class SpecialCases:
@@ -193,9 +190,7 @@ class SpecialCases:
     def __init__(self, tokenizer: Tokenizer) -> None:
         if type(tokenizer) is not Tokenizer:
             raise Unsupported(f"its tokenizer is a {type(tokenizer).__name__}")
-        affixes = ("prefix_search", "suffix_search", "infix_finditer", "token_match", "url_match")
-        rules = {affix: getattr(tokenizer, affix) for affix in affixes}
-        without_cases = Tokenizer(tokenizer.vocab, **rules)
+        without_cases = _copy(tokenizer, tokenizer.vocab, rules={})
         neighbours: set[tuple[int, int]] = set()
         ends: dict[int, set[int]] = defaultdict(
             set
