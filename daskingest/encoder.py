@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from spacy.vocab import Vocab
     from thinc.api import Model
 
-_SPAN = 8_192  # rows that are looked up in the table together: at most half of its size
-_STRIDE = 2_048  # rows that go through all layers together
+_STRIDE = 4_096  # rows that go through all layers together; less than half of the table's
 _BLOCK = 384  # rows of one matrix product: its operands and result stay in the cache
 
 
@@ -39,10 +38,9 @@ class _Layer:
         rows, width = inputs.shape
         best, per_row = scratch.best[:rows], scratch.per_row[:rows]
         products += self.bias
-        pieces = [products[:, at : at + width] for at in range(0, products.shape[1], width)]
-        np.copyto(best, pieces[0]) if len(pieces) == 1 else np.maximum(*pieces[:2], out=best)
-        for piece in pieces[2:]:
-            np.maximum(best, piece, out=best)
+        np.maximum(products[:, :width], products[:, -width:], out=best)
+        for piece in range(width, products.shape[1] - width, width):
+            np.maximum(best, products[:, piece : piece + width], out=best)
         np.matmul(best, scratch.average, out=per_row)
         best -= per_row
         np.vecdot(best, best, out=per_row[:, 0])
@@ -91,17 +89,16 @@ class Encoder:
         Texts must be apart by `reach` rows of padding (type 0). What lies beyond both ends counts
         as padding. Memory beside the result does not grow with n.
         """
-        n, margin = len(types), self.reach
+        n, reach = len(types), self.reach
         out = np.empty((n, len(self._first.scale)), np.float32)
-        rows = np.zeros(min(n, _SPAN) + 2 * margin, np.int32)
-        for first in range(0, n, _SPAN):
-            last = min(first + _SPAN, n)
-            low, high = max(first - margin, 0), min(last + margin, n)
+        rows = np.zeros(_STRIDE + 2 * reach, np.int32)
+        for start in range(0, n, _STRIDE):
+            stop = min(start + _STRIDE, n)
+            low, high = max(start - reach, 0), min(stop + reach, n)
             rows[:] = 0
-            rows[margin - (first - low) : ][: high - low] = self._table.rows(types[low:high], self.types)
-            for start in range(first, last, _STRIDE):
-                stop = min(start + _STRIDE, last)
-                self._encode(rows[start - first : stop - first + 2 * margin], out[start:stop])
+            place = slice(low - start + reach, high - start + reach)
+            rows[place] = self._table.rows(types[low:high], self.types)
+            self._encode(rows[: stop - start + 2 * reach], out[start:stop])
         return out
 
     def trim(self) -> None:
@@ -112,7 +109,7 @@ class Encoder:
             self.generation += 1
 
     def _encode(self, rows: Ints, out: Floats) -> None:
-        """The vectors of the tokens in these rows of the table, but for a margin on both sides."""
+        """The vectors of tokens, given by their rows in the table, but for `reach` at both ends."""
         n, edge = len(rows) - 2 * self._window, self._window
         scratch = self._scratch
         inputs, outputs = scratch.streams[:, : len(rows)]

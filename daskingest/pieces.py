@@ -135,7 +135,9 @@ class Pieces:
         if not words:
             return
         # Line breaks keep words apart, and are known by being the only white space.
-        records = self._records(self._tokenizer("\n".join(word.removesuffix(" ") for word in words)))
+        records = self._records(
+            self._tokenizer("\n".join(word.removesuffix(" ") for word in words))
+        )
         ends = np.append(np.flatnonzero(records[:, 1] & _IS_SPACE), len(records))
         records[ends - 1, 1] |= [_SPACE_BEHIND * word.endswith(" ") for word in words]
         data = records.tobytes()
@@ -173,6 +175,7 @@ def _copy(tokenizer: Tokenizer, vocab: Vocab, rules: Mapping[str, Any] | None = 
     return Tokenizer(
         vocab,
         rules=tokenizer.rules if rules is None else rules,
+        faster_heuristics=tokenizer.faster_heuristics,
         **{affix: getattr(tokenizer, affix) for affix in affixes},
     )
 
@@ -192,9 +195,8 @@ class SpecialCases:
             raise Unsupported(f"its tokenizer is a {type(tokenizer).__name__}")
         without_cases = _copy(tokenizer, tokenizer.vocab, rules={})
         neighbours: set[tuple[int, int]] = set()
-        ends: dict[int, set[int]] = defaultdict(
-            set
-        )  # a case's end, to what may stand there instead
+        # By a case's last (first) token, what may stand there instead.
+        ends: dict[int, set[int]] = defaultdict(set)
         starts: dict[int, set[int]] = defaultdict(set)
         for case in tokenizer.rules:
             tokens, instead = without_cases(case), tokenizer(case)
