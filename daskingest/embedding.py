@@ -77,28 +77,34 @@ class Types:
 
 
 class Table:
-    """Embeddings of the types used of late, and their products with the first layer's weights.
+    """Embeddings of the types used of late, and what the first layer's weights make of them.
 
-    Row 0 is padding's: all zero.
+    There are as many `products` as places in the layer's window; the sum of all three, for types
+    that stand side by side, is the layer's product with its bias. Row 0 is padding's.
     """
 
-    def __init__(self, embed: Model[Any, Any], vocab: Vocab, weights: Sequence[Floats]) -> None:
+    def __init__(
+        self, embed: Model[Any, Any], vocab: Vocab, weights: Sequence[Floats], bias: Floats
+    ) -> None:
         self.columns = attributes_of(embed, vocab)
         self._embed, self._vocab, self._weights = embed, vocab, weights
         width, outputs = weights[0].shape
         self.embedded = np.zeros((TABLE_ROWS, width), np.float32)
         self.products = [np.zeros((TABLE_ROWS, outputs), np.float32) for _ in weights]
+        self.products[0][0] = bias
+        self._biases = [bias, *(np.zeros_like(bias) for _ in weights[1:])]
         self._types = np.zeros(TABLE_ROWS, np.int32)  # by row
         self._last_use = np.zeros(TABLE_ROWS, np.int64)  # by row
         self.clear()
 
     def clear(self) -> None:
         self._rows = np.zeros(1, np.int32)  # by type; -1 for those that have none
-        self._used = 1
+        self._free = np.arange(1, TABLE_ROWS)
+        self._types[:] = 0
         self._clock = 0
 
     def rows(self, numbers: Ints, types: Types) -> Ints:
-        """The rows of these types, for now; at most half as many types as the table has rows."""
+        """The rows of these types, for now; of no more types than the table has rows."""
         if len(types) > len(self._rows):
             grown = np.full(2 * len(types), -1, np.int32)
             grown[: len(self._rows)] = self._rows
@@ -109,33 +115,30 @@ class Table:
         self._last_use[rows[~missing]] = self._clock
         if missing.any():
             fresh = np.unique(numbers[missing])
-            if self._used + len(fresh) > TABLE_ROWS:
-                self._forget_half()
+            if len(fresh) > len(self._free):
+                self._forget(len(fresh))
             self._add(fresh, types.attributes(fresh))
             rows = self._rows[numbers]
         return rows
 
-    def _forget_half(self) -> None:
-        kept = 1 + np.sort(np.argsort(self._last_use[1 : self._used])[-(TABLE_ROWS // 2) :])
-        place = slice(1, 1 + len(kept))
-        tables: list[NDArray[Any]] = [self.embedded, *self.products, self._types, self._last_use]
-        for table in tables:
-            table[place] = table[kept]
-        self._rows[1:] = -1
-        self._rows[self._types[place]] = np.arange(place.start, place.stop)
-        self._used = place.stop
+    def _forget(self, number: int) -> None:
+        """Free at least that many rows: those used longest ago."""
+        self._last_use[0] = self._last_use[self._free] = self._clock
+        number = max(number - len(self._free), TABLE_ROWS // 8)
+        oldest = np.argpartition(self._last_use, number)[:number]
+        self._rows[self._types[oldest]] = -1
+        self._free = np.concatenate([self._free, oldest])
 
     def _add(self, fresh: Ints, attributes: Attributes) -> None:
-        place = slice(self._used, self._used + len(fresh))
+        places, self._free = np.split(self._free, [len(fresh)])
         columns = {attribute: i for i, attribute in enumerate(self.columns)}
         source = _TypesAsDoc(self._vocab, columns, attributes)
-        self.embedded[place] = self._embed.predict([source])[0]
-        for weights, table in zip(self._weights, self.products, strict=True):
-            np.matmul(self.embedded[place], weights, out=table[place])
-        self._types[place] = fresh
-        self._last_use[place] = self._clock
-        self._rows[fresh] = np.arange(place.start, place.stop)
-        self._used = place.stop
+        self.embedded[places] = embedded = self._embed.predict([source])[0]
+        for weights, bias, table in zip(self._weights, self._biases, self.products, strict=True):
+            table[places] = embedded @ weights + bias
+        self._types[places] = fresh
+        self._last_use[places] = self._clock
+        self._rows[fresh] = places
 
 
 @dataclass(slots=True)

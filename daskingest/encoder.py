@@ -8,6 +8,7 @@ operand is a strided view: a window's rows are neighbours in memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,9 @@ class _Layer:
     shift: Floats  # (width,)
 
     def finish(self, products: Floats, inputs: Floats, out: Floats, scratch: _Scratch) -> None:
-        """From `products` (rows, pieces * width) without bias, and the layer's own inputs."""
+        """From `products` (rows, pieces * width) and the layer's own inputs; adds no `shift`."""
         rows, width = inputs.shape
         best, per_row = scratch.best[:rows], scratch.per_row[:rows]
-        products += self.bias
         np.maximum(products[:, :width], products[:, -width:], out=best)
         for piece in range(width, products.shape[1] - width, width):
             np.maximum(best, products[:, piece : piece + width], out=best)
@@ -47,9 +47,9 @@ class _Layer:
         per_row *= np.float32(1 / width)
         per_row += np.float32(1e-8)
         np.sqrt(per_row, out=per_row)
-        best /= per_row
+        np.reciprocal(per_row, out=per_row)
+        best *= per_row
         best *= self.scale
-        best += self.shift
         np.add(best, inputs, out=out)
 
 
@@ -77,7 +77,9 @@ class Encoder:
         embed, self._layers, self._window = _parts(tok2vec)
         self._first = self._layers[0]
         self.reach = len(self._layers) * self._window
-        self._table = Table(embed, vocab, np.split(self._first.weights, 2 * self._window + 1))
+        self._shift = _fold_shifts(self._layers)
+        weights = np.split(self._first.weights, 2 * self._window + 1)
+        self._table = Table(embed, vocab, weights, self._first.bias)
         self.columns = self._table.columns
         self.types = Types(len(self.columns))
         self.generation = 0
@@ -123,10 +125,11 @@ class Encoder:
                     self._sum_products(rows[start : stop + 2 * edge], products, scratch.part)
                 else:
                     np.matmul(windows[start:stop], layer.weights, out=products)
+                    products += layer.bias
                 tokens = slice(start + edge, stop + edge)
                 layer.finish(products, inputs[tokens], outputs[tokens], scratch)
             inputs, outputs = outputs, inputs
-        out[:] = inputs[self.reach : self.reach + len(out)]
+        np.add(inputs[self.reach : self.reach + len(out)], self._shift, out=out)
 
     def _sum_products(self, rows: Ints, out: Floats, part: Floats) -> None:
         n = len(out)
@@ -135,6 +138,19 @@ class Encoder:
             np.take(table, rows[place : place + n], axis=0, out=its, mode="clip")
             if place:
                 out += its
+
+
+def _fold_shifts(layers: Sequence[_Layer]) -> Floats:
+    """Put what each layer's `shift` makes of the layers behind it into their biases.
+
+    Gives the sum of all shifts: what is then missing in the last layer's outputs.
+    """
+    total = np.zeros_like(layers[0].shift)
+    for layer in layers:
+        window = len(layer.weights) // len(total)
+        layer.bias = layer.bias + np.tile(total, window) @ layer.weights
+        total = total + layer.shift
+    return total
 
 
 def _parts(tok2vec: Model[Any, Any]) -> tuple[Model[Any, Any], list[_Layer], int]:
