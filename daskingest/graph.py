@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from distributed import Client, Future, KilledWorker
@@ -88,14 +89,44 @@ class Batch:
         return [replace(head, only=None), replace(tail, only=self.only - at)]
 
 
-def count_batch(batch: Batch, model: str, saver: SaverRef) -> list[Reject]:
-    """The task: extract a batch and hand its counts to the saver. Returns the rejects.
+class BatchSource(Protocol):
+    """Where a graph's batches come from: all there are, or those there are so far."""
+
+    async def take(self, most: int, idle: int) -> list[Batch] | None:
+        """Up to `most` batches, for `idle` workers that have nothing to do and others that will.
+
+        An empty list: there is none yet, ask again after `Graph.wake`. None: there will be none.
+        """
+
+
+class Listed:
+    """A BatchSource of batches that all are there."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = iter(batches)
+
+    async def take(self, most: int, idle: int) -> list[Batch] | None:
+        """See `BatchSource.take`."""
+        return await asyncio.to_thread(list, itertools.islice(self._batches, most)) or None
+
+
+class Extracted(NamedTuple):
+    """What a task tells the driver: the batch's rejects, and the seconds that extraction took."""
+
+    rejects: list[Reject]
+    seconds: float
+
+
+def count_batch(batch: Batch, model: str, saver: SaverRef) -> Extracted:
+    """The task: extract a batch and hand its counts to the saver.
 
     Raises SaverLost if the saver can't be reached.
     """
+    started = time.perf_counter()
     found = extract(batch.rows(), load_model(model))
+    seconds = time.perf_counter() - started
     saver.call_from_task("add", batch.id, found.counts, found.tally.to_note())
-    return found.rejects
+    return Extracted(found.rejects, seconds)
 
 
 Done = Callable[[Batch, Note, list[Reject] | None, bool], None]
@@ -117,6 +148,16 @@ class _Job:
     rejects: list[Reject] | None = None
 
 
+class Timings:
+    """Is told how long things took, in seconds. This one doesn't listen."""
+
+    def extraction(self, seconds: float) -> None:
+        """A batch's extraction."""
+
+    def commit(self, seconds: float) -> None:
+        """A commit to the store."""
+
+
 @dataclass(slots=True)
 class Graph:
     """Runs batches through a cluster. Open one with `open_graph`.
@@ -129,8 +170,10 @@ class Graph:
     store_url: str
     flush_interval: float
     done: Done
+    timings: Timings = field(default_factory=Timings)
     trouble: str = ""
     stopping: bool = False
+    workers: int = 1
     _saver: SaverRef | None = None
     _saver_future: Future[Any] | None = None
     _tasks: int = 0
@@ -139,8 +182,7 @@ class Graph:
     _suspects: deque[_Job] = field(default_factory=deque)  # to be submitted alone
     _running: dict[str, _Job] = field(default_factory=dict)
     _draining: bool = False
-    _workers: int = 1
-    _source: Iterator[Batch] | None = None
+    _source: BatchSource | None = None
     _ledger: dict[str, Note] = field(default_factory=dict)
     _events: asyncio.Queue[Callable[[], Any]] = field(default_factory=asyncio.Queue)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
@@ -170,18 +212,46 @@ class Graph:
         self.stopping = True
         self._events.put_nowait(lambda: None)
 
-    async def run(self, batches: Iterable[Batch], ledger: dict[str, Note]) -> bool:
+    def wake(self) -> None:
+        """Ask the source again: there may be batches now."""
+        self._events.put_nowait(lambda: None)
+
+    def has(self, batch_id: str) -> bool:
+        """Whether the store, as far as is known, lacks a batch or one of its parts."""
+        return any(each.partition(".")[0] == batch_id for each in self._open)
+
+    @property
+    def running(self) -> int:
+        """How many tasks are with the workers."""
+        return len(self._running)
+
+    @property
+    def open(self) -> int:
+        """How many batches were taken and are not in the store."""
+        return len(self._open)
+
+    async def forget(self, batch_ids: Collection[str]) -> None:
+        """Remove entries from the ledger, some time: of batches that will not be taken again.
+
+        Those that are lost with the saver stay.
+        """
+        with suppress(SaverLost):
+            if self._saver is not None:
+                await self._saver.call(self.client, "forget", list(batch_ids))
+
+    async def run(self, source: BatchSource, ledger: dict[str, Note]) -> bool:
         """Count the batches that `ledger`, of the same run, does not have.
 
-        Returns when the store has all of them (True), or when stopped (False). Raises
-        DaskingestError when a batch cannot be read.
+        Returns when there will be no more and the store has all of them (True), or when stopped
+        (False). Raises DaskingestError when a batch cannot be read.
         """
-        self._source, self._ledger = iter(batches), dict(ledger)
+        self._source, self._ledger = source, dict(ledger)
         if self._saver is None:
             await self._start_saver()
         while True:
             await self._submit()
-            if not self._running and not self._draining:
+            ending = self._source is None or self.stopping
+            if ending and not self._running and not self._draining:
                 if not self._handed() and (self.stopping or not self._open):
                     break
                 self._drain()
@@ -202,7 +272,7 @@ class Graph:
 
     async def _submit(self) -> None:
         """Submit batches as long as there are workers for them."""
-        room = TASKS_PER_WORKER * max(1, self._workers)
+        room = TASKS_PER_WORKER * max(1, self.workers)
         most = _OPEN_PER_TASK * room
         while not self.stopping and len(self._running) < room and self._more_may_be_open(most):
             if any(job.alone for job in self._open.values()):
@@ -211,7 +281,8 @@ class Graph:
                     continue
                 return
             if not self._waiting:
-                self._waiting.extend(await self._take(room - len(self._running)))
+                idle = max(0, self.workers - len(self._running))
+                self._waiting.extend(await self._take(room - len(self._running), idle))
             if not self._waiting:
                 return
             self._start(self._waiting.popleft())
@@ -227,27 +298,32 @@ class Graph:
         if known and job not in queue:
             queue.append(job)
 
-    async def _take(self, number: int) -> list[_Job]:
-        """Up to a number of batches from the source that must be counted; none: it is exhausted."""
+    async def _take(self, most: int, idle: int) -> list[_Job]:
+        """Up to that many batches from the source that must be counted; none: there is none yet."""
         jobs: list[_Job] = []
         while not jobs and self._source is not None and not self.stopping:
-            batches = await asyncio.to_thread(list, itertools.islice(self._source, number))
-            if not batches:
+            batches = await self._source.take(most, idle)
+            if batches is None:
                 self._source = None
+            if not batches:
+                break
+            counted: list[tuple[Batch, Note]] = []
             for batch in batches:
-                jobs += self._plan(batch)
+                jobs += self._plan(batch, counted)
+            for batch, note in counted:
+                self.done(batch, note, None, False)
         return jobs
 
-    def _plan(self, batch: Batch) -> Iterator[_Job]:
+    def _plan(self, batch: Batch, counted: list[tuple[Batch, Note]]) -> Iterator[_Job]:
         """What of a batch must be counted: all of it, or the parts the ledger does not have."""
         note = self._ledger.pop(batch.id, None)
         if note is None:
             yield self._open.setdefault(batch.id, _Job(batch))
         elif "split" in note:
             for part in batch.parts(note["split"]):
-                yield from self._plan(part)
+                yield from self._plan(part, counted)
         else:
-            self.done(batch, note, None, False)
+            counted.append((batch, note))
 
     def _start(self, job: _Job) -> None:
         if job.batch.id not in self._open:
@@ -269,9 +345,9 @@ class Graph:
         )
         self._spawn(self._watch(job, future))
 
-    async def _watch(self, job: _Job, future: Future[list[Reject]]) -> None:
+    async def _watch(self, job: _Job, future: Future[Extracted]) -> None:
         try:
-            rejects = await future
+            extracted = await future
         except KilledWorker:
             self._events.put_nowait(partial(self._died, job))
         except SaverLost as error:
@@ -281,12 +357,13 @@ class Graph:
         except Exception as error:
             self._events.put_nowait(partial(self._failed, job, error))
         else:
-            self._events.put_nowait(partial(self._extracted, job, rejects))
+            self._events.put_nowait(partial(self._extracted, job, extracted))
 
-    def _extracted(self, job: _Job, rejects: list[Reject]) -> None:
+    def _extracted(self, job: _Job, extracted: Extracted) -> None:
         """The counts are with the saver that the job was submitted with."""
         self._running.pop(job.batch.id, None)
-        job.alone, job.rejects = False, rejects
+        job.alone, job.rejects = False, extracted.rejects
+        self.timings.extraction(extracted.seconds)
         if job.saver is not self._saver:
             self._again(job)
 
@@ -368,7 +445,7 @@ class Graph:
         cursor = 0
         while True:
             try:
-                self._workers = await count_workers(self.client, EXTRACT)
+                self.workers = await count_workers(self.client, EXTRACT)
                 report: Report = await saver.call(self.client, "report", cursor)
             except (SaverLost, OSError) as error:
                 self._events.put_nowait(partial(self._lost, saver, str(error)))
@@ -378,7 +455,9 @@ class Graph:
 
     def _reported(self, report: Report) -> None:
         self.trouble = report.trouble
-        if not self._workers:
+        for seconds in report.commits:
+            self.timings.commit(seconds)
+        if not self.workers:
             self.trouble = f"no worker with the resource {EXTRACT!r}; waiting for one"
         for batch_id, note in report.committed.items():
             if (job := self._open.pop(batch_id, None)) is None:
@@ -445,10 +524,15 @@ class Graph:
 
 @asynccontextmanager
 async def open_graph(
-    client: Client, model: str, store_url: str, flush_interval: float, done: Done
+    client: Client,
+    model: str,
+    store_url: str,
+    flush_interval: float,
+    done: Done,
+    timings: Timings | None = None,
 ) -> AsyncIterator[Graph]:
     """A graph on a cluster, with a saver for the store."""
-    graph = Graph(client, model, store_url, flush_interval, done)
+    graph = Graph(client, model, store_url, flush_interval, done, timings or Timings())
     try:
         yield graph
     finally:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from daskingest.articles import Reject
+from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
 from daskingest.csvfile import CsvRange
 from daskingest.errors import UsageError
@@ -81,6 +82,33 @@ class RejectsFile:
                 f"{self.path} is no file of rejects ({error}); name another with --rejects"
             ) from None
         return known
+
+
+class SpoolRejects:
+    """Collects the articles that the service had acknowledged and the model could not take.
+
+    Each is a line with the whole article, so that nothing is lost, and there once: after a crash,
+    what is added again is known by its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: set[str] = set()
+        if path.exists():
+            whole = path.read_bytes()
+            lines, torn = whole[: whole.rfind(b"\n") + 1], whole[whole.rfind(b"\n") + 1 :]
+            if torn:
+                os.truncate(path, len(lines))
+            self._known = {json.loads(line)["place"] for line in lines.splitlines()}
+
+    def add(self, place: str, article: Article, reason: str) -> None:
+        """Write one, which stands at `place`: its batch's id, `#`, and its number in it."""
+        if place in self._known:
+            return
+        entry = {"place": place, "reason": reason, **dataclasses.asdict(article)}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._known.add(place)
 
 
 def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:

@@ -16,7 +16,7 @@ from daskingest.counts import Tally
 from daskingest.csvfile import CsvFile, CsvRange, open_csv
 from daskingest.entities import find_model, model_identity
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.graph import Batch, Graph, open_graph
+from daskingest.graph import Batch, Graph, Listed, open_graph
 from daskingest.rejects import RejectsFile
 from daskingest.settings import Settings
 from daskingest.stores import Note, absolute_url, open_store
@@ -204,7 +204,7 @@ class _FileRun:
             watcher.say(f"{self.name} is compressed: one process unpacks it for the workers")
         watcher.begin(summary)
         started = time.monotonic()
-        done = await graph.run(self._batches(), ledger)
+        done = await graph.run(Listed(self._batches()), ledger)
         summary.seconds = time.monotonic() - started
         if not done:
             return

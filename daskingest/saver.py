@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from distributed import Client, get_worker
@@ -25,6 +26,7 @@ from daskingest.stores import AlreadyCommitted, Note, Store, open_store
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0
 _POLL_SECONDS = 10.0
+_REMEMBERED = 100_000  # batches that were forgotten, for fear of late copies
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,12 +41,14 @@ class Report:
     """What the saver tells the driver: the batches that the store has, by id with their notes.
 
     `next` is the cursor to ask with for what comes after; `trouble` says what keeps the saver from
-    committing, if anything does.
+    committing, if anything does; `commits` is how long the commits since the last report took, in
+    seconds.
     """
 
     committed: dict[str, Note]
     next: int
     trouble: str = ""
+    commits: tuple[float, ...] = ()
 
 
 class Saver:
@@ -64,6 +68,9 @@ class Saver:
         self._oldest = 0.0
         self._committed: list[tuple[str, Note]] = []
         self._forgotten = 0  # how many reports the driver has had, and which are no longer kept
+        self._commits: list[float] = []
+        self._to_forget: list[str] = []
+        self._gone: dict[str, None] = {}  # forgotten of late, the oldest first
         self._trouble = ""
         self._draining = False
         self._changed = asyncio.Condition()
@@ -77,7 +84,7 @@ class Saver:
         async with self._changed:
             self._start()
             await self._changed.wait_for(lambda: self._size < 2 * self._limit())
-            if batch_id in self._pending:
+            if batch_id in self._pending or batch_id in self._gone:
                 return
             if not self._pending:
                 self._oldest = time.monotonic()
@@ -102,8 +109,9 @@ class Saver:
                     await self._changed.wait_for(lambda: self._committed or self._trouble != before)
             except TimeoutError:
                 pass
-            news = dict(self._committed)
-            return Report(news, self._forgotten + len(self._committed), self._trouble)
+            news, commits = dict(self._committed), tuple(self._commits)
+            self._commits.clear()
+            return Report(news, self._forgotten + len(self._committed), self._trouble, commits)
 
     async def drain(self) -> None:
         """Commit all that is pending, without waiting for more."""
@@ -115,6 +123,17 @@ class Saver:
                 await self._changed.wait_for(lambda: not self._pending)
             finally:
                 self._draining = False
+
+    async def forget(self, batch_ids: list[str]) -> None:
+        """Remove committed batches from the ledger, with their parts, after the next commit.
+
+        A late copy of one of them, on its way from a worker that was given up, is still known and
+        not counted again, as long as not too many others have been forgotten since.
+        """
+        self._to_forget += batch_ids
+        self._gone.update(dict.fromkeys(batch_ids))
+        while len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
 
     async def ledger(self, run: str) -> dict[str, Note]:
         """The store's ledger of a run; waits for a store that can't be read."""
@@ -133,7 +152,12 @@ class Saver:
             async with self._changed:
                 await self._until_due()
                 batches = self._take()
+            started = time.monotonic()
             committed = await self._commit(batches)
+            self._commits.append(time.monotonic() - started)
+            if self._to_forget:
+                forgotten, self._to_forget = self._to_forget, []
+                await self._until_it_works(partial(_forget, forgotten))
             async with self._changed:
                 self._committed += committed.items()
                 for batch_id in batches:
@@ -218,6 +242,10 @@ class Saver:
             return work(self._store)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, with_store)
+
+
+def _forget(batch_ids: list[str], store: Store) -> None:
+    store.forget(batch_ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,3 +33,33 @@ class Settings:
     rejects: str = REJECTS
     flush_interval: float = FLUSH_INTERVAL
     """Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """How the service runs. Sizes are in bytes, times in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    store: str = DEFAULT_STORE
+    workers: int | None = None
+    scheduler: str | None = None
+    model: str | None = None
+    flush_interval: float = FLUSH_INTERVAL
+    data_dir: str = "daskingest-data"
+    keys: tuple[str, ...] = ()
+    """API keys; none: whoever reaches the service may write."""
+    private: bool = False
+    """Reading needs a key too."""
+    drain_timeout: float = 30.0
+    max_spool_bytes: int = 4 << 30
+    max_body_bytes: int = 16 << 20
+    """Of a JSON body, unpacked."""
+    max_upload_bytes: int = 4 << 30
+    """Of an NDJSON body, unpacked."""
+    max_article_bytes: int = 4 << 20
+    """Of one article in JSON."""
+    batch_articles: int = 1000
+    batch_bytes: int = BATCH_BYTES
+    batch_seconds: float = 0.5
+    """How long an article waits for its batch to fill up while all workers are busy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,16 @@ from rich.table import Table
 
 from daskingest import __version__
 from daskingest.cli.counting import count_files
-from daskingest.settings import BATCH_BYTES, DEFAULT_STORE, FLUSH_INTERVAL, REJECTS, Settings
+from daskingest.settings import (
+    BATCH_BYTES,
+    DEFAULT_STORE,
+    FLUSH_INTERVAL,
+    REJECTS,
+    ServeSettings,
+    Settings,
+)
+
+_SERVE = ServeSettings()
 
 app = typer.Typer(
     name="daskingest",
@@ -64,6 +74,21 @@ Model = Annotated[
         show_default="en_core_web_sm",
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASKINGEST_SCHEDULER",
+        help="Use the Dask cluster at this address (tcp:// or tls://) instead of a new one.",
+    ),
+]
+FlushInterval = Annotated[
+    float,
+    typer.Option(
+        envvar="DASKINGEST_FLUSH_INTERVAL",
+        min=0.0,
+        help="Seconds that counts wait for others before they are committed.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", envvar="DASKINGEST_JSON", help="Print JSON.")]
 
 
@@ -79,13 +104,7 @@ def run_csv(
     ],
     store: Store = DEFAULT_STORE,
     workers: Workers = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DASKINGEST_SCHEDULER",
-            help="Use the Dask cluster at this address (tcp:// or tls://) instead of a new one.",
-        ),
-    ] = None,
+    scheduler: Scheduler = None,
     batch_bytes: Annotated[
         int,
         typer.Option(
@@ -127,14 +146,7 @@ def run_csv(
             help="File for the rows that could not be taken, and why; JSON lines, added to.",
         ),
     ] = Path(REJECTS),
-    flush_interval: Annotated[
-        float,
-        typer.Option(
-            envvar="DASKINGEST_FLUSH_INTERVAL",
-            min=0.0,
-            help="Seconds that counts wait for others before they are committed.",
-        ),
-    ] = FLUSH_INTERVAL,
+    flush_interval: FlushInterval = FLUSH_INTERVAL,
     strict: Annotated[
         bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
     ] = False,
@@ -167,6 +179,123 @@ def run_csv(
         flush_interval=flush_interval,
     )
     raise typer.Exit(count_files(files, settings, strict=strict, progress=not no_progress))
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="DASKINGEST_HOST",
+            help="The address to listen on; another than this machine's own needs a key.",
+        ),
+    ] = _SERVE.host,
+    port: Annotated[
+        int, typer.Option(envvar="DASKINGEST_PORT", min=0, max=65535, help="The port.")
+    ] = _SERVE.port,
+    store: Store = DEFAULT_STORE,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    model: Model = None,
+    flush_interval: FlushInterval = FLUSH_INTERVAL,
+    data_dir: Annotated[
+        Path,
+        typer.Option(
+            envvar="DASKINGEST_DATA_DIR",
+            help="Folder for the spool: what was acknowledged and is not in the store.",
+        ),
+    ] = Path(_SERVE.data_dir),
+    private: Annotated[
+        bool,
+        typer.Option("--private", envvar="DASKINGEST_PRIVATE", help="Reading needs a key too."),
+    ] = False,
+    drain_timeout: Annotated[
+        float,
+        typer.Option(
+            envvar="DASKINGEST_DRAIN_TIMEOUT",
+            min=0.0,
+            help="Seconds to count what is in the spool when asked to end; the rest waits for "
+            "the next start.",
+        ),
+    ] = _SERVE.drain_timeout,
+    max_spool_bytes: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_MAX_SPOOL_BYTES",
+            min=1,
+            help="Bytes that may wait to be counted; beyond, submissions are refused with 503.",
+        ),
+    ] = _SERVE.max_spool_bytes,
+    max_body_bytes: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_MAX_BODY_BYTES", min=1, help="Largest JSON body, unpacked."
+        ),
+    ] = _SERVE.max_body_bytes,
+    max_upload_bytes: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_MAX_UPLOAD_BYTES", min=1, help="Largest NDJSON body, unpacked."
+        ),
+    ] = _SERVE.max_upload_bytes,
+    max_article_bytes: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_MAX_ARTICLE_BYTES", min=1, help="Largest article, as JSON."
+        ),
+    ] = _SERVE.max_article_bytes,
+    batch_articles: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_BATCH_ARTICLES", min=1, help="Most articles of a micro-batch."
+        ),
+    ] = _SERVE.batch_articles,
+    batch_bytes: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_BATCH_BYTES", min=1, help="Bytes at which a micro-batch is full."
+        ),
+    ] = BATCH_BYTES,
+    batch_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="DASKINGEST_BATCH_SECONDS",
+            min=0.0,
+            help="Seconds an article waits for its batch to fill up while all workers are busy.",
+        ),
+    ] = _SERVE.batch_seconds,
+) -> None:
+    """Take articles over HTTP and count them into the store.
+
+    What it acknowledges is on disk and is counted once, whatever is killed. Keys come from
+    DASKINGEST_API_KEY (several with commas between them), and are sent as `Authorization: Bearer
+    KEY`. The first Ctrl-C or SIGTERM refuses new articles and finishes the spool, the second one
+    stops at once. /openapi.json describes the requests.
+    """
+    from daskingest.cli.serving import keys_from
+    from daskingest.cli.serving import serve as run_service
+
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        store=store,
+        workers=workers,
+        scheduler=scheduler,
+        model=model,
+        flush_interval=flush_interval,
+        data_dir=str(data_dir),
+        keys=keys_from(os.environ.get("DASKINGEST_API_KEY")),
+        private=private,
+        drain_timeout=drain_timeout,
+        max_spool_bytes=max_spool_bytes,
+        max_body_bytes=max_body_bytes,
+        max_upload_bytes=max_upload_bytes,
+        max_article_bytes=max_article_bytes,
+        batch_articles=batch_articles,
+        batch_bytes=batch_bytes,
+        batch_seconds=batch_seconds,
+    )
+    raise typer.Exit(run_service(settings))
 
 
 @app.command()

@@ -60,7 +60,8 @@ def count_files(files: list[str], settings: Settings, strict: bool, progress: bo
     """Count the files, and print how it went. Returns the exit code; raises DaskingestError."""
     messages, results = Console(stderr=True), Console()
     interruption = _Interruption(messages)
-    with interrupts(interruption.stop, interruption.abort):
+    # Who sends SIGTERM waits for the end, and an aborted run can be resumed.
+    with interrupts(interruption.stop, interruption.abort, interruption.abort):
         from daskingest.progress import ProgressDisplay
         from daskingest.run import Outcome, Run
 

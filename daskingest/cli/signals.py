@@ -13,8 +13,7 @@ class Interrupts:
     """Waits for SIGINT on a thread of its own, with the signal blocked everywhere else.
 
     Child processes inherit that. A terminal sends Ctrl-C to all processes in the foreground, and a
-    worker that took it would die in the middle of a batch that is to be finished. SIGTERM aborts:
-    who sends it waits for the end, and an aborted run can be resumed.
+    worker that took it would die in the middle of a batch that is to be finished.
     """
 
     def __init__(self, stop: Callable[[], None], abort: Callable[[], None]) -> None:
@@ -41,14 +40,17 @@ class Interrupts:
 
 
 @contextmanager
-def interrupts(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[None]:
+def interrupts(
+    stop: Callable[[], None], abort: Callable[[], None], terminate: Callable[[], None]
+) -> Iterator[None]:
     """Call `stop` on the first Ctrl-C and `abort` on the second, both on another thread.
 
-    To be entered on the main thread before there are others.
+    On SIGTERM `terminate` is called, on the main thread. To be entered there, before there are
+    other threads.
     """
     resource_tracker.ensure_running()  # when multiprocessing starts it, it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    terminate = signal.signal(signal.SIGTERM, lambda number, frame: abort())
+    terminated_before = signal.signal(signal.SIGTERM, lambda number, frame: terminate())
     handling = Interrupts(stop, abort)
     thread = threading.Thread(target=handling.wait, name="interrupts", daemon=True)
     thread.start()
@@ -56,5 +58,5 @@ def interrupts(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[
         yield
     finally:
         handling.end(thread)
-        signal.signal(signal.SIGTERM, terminate)
+        signal.signal(signal.SIGTERM, terminated_before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -55,6 +55,12 @@ class Store(Protocol):
 
     def ledger(self, run: str) -> dict[str, Note]:
         """The ledger's entries whose batch id is `run` or begins with `run` and a colon."""
+
+    def forget(self, batch_ids: Collection[str]) -> None:
+        """Remove the ledger's entries of these batches and of their parts.
+
+        Only of batches that will never be committed again: the ledger no longer tells.
+        """
 
     def publications(self) -> list[Publication]:
         """All publications, by count descending, then key."""

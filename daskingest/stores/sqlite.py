@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -108,6 +108,15 @@ class SqliteStore:
                 (run, run, run),
             )
             return {batch_id: json.loads(note) for batch_id, note in rows}
+
+    def forget(self, batch_ids: Collection[str]) -> None:
+        """See `Store.forget`."""
+        with self._transaction() as db:
+            db.executemany(
+                "DELETE FROM ledger WHERE batch_id = ?1 "
+                "OR (batch_id >= ?1 || '.' AND batch_id < ?1 || '/')",
+                ((batch_id,) for batch_id in batch_ids),
+            )
 
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""

@@ -1,0 +1,178 @@
+"""`serve`: the service, its signals, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from daskingest.cli.signals import interrupts
+from daskingest.errors import UsageError
+from daskingest.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from daskingest.service import Service
+
+_ANSWER_SECONDS = 5  # for requests that are being answered when the service ends
+
+log = logging.getLogger("daskingest.serve")
+
+
+def serve(settings: ServeSettings) -> int:
+    """Serve until a signal ends it. Returns the exit code; raises DaskingestError."""
+    listener = _listen(settings)
+    ending = _Ending()
+    with interrupts(ending.drain, ending.abort, ending.drain):
+        import uvicorn
+
+        from daskingest.server.app import create_app
+
+        _log_json()
+
+        class Server(uvicorn.Server):
+            @contextlib.contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                """Signals are handled here, not by uvicorn."""
+                yield
+
+        async def go() -> None:
+            app = create_app(settings, ending.started)
+            config = uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="on",
+                timeout_graceful_shutdown=_ANSWER_SECONDS,
+            )
+            ending.server = Server(config)
+            with ending.failing(app):
+                await ending.run(listener)
+
+        asyncio.run(go())
+    return ending.code
+
+
+class _Ending:
+    """What signals do: the first one drains, the second one aborts."""
+
+    def __init__(self) -> None:
+        self.server: Any = None
+        self.code = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._service: Service | None = None
+        self._drained: asyncio.Task[None] | None = None
+        self._asked = False
+
+    @contextlib.contextmanager
+    def failing(self, app: Any) -> Iterator[None]:
+        """Raise what kept the service from starting, or from going on."""
+        error: list[BaseException] = []
+        inner = app.router.lifespan_context
+
+        @contextlib.asynccontextmanager
+        async def lifespan(its_app: Any) -> Any:
+            try:
+                async with inner(its_app) as state:
+                    yield state
+            except BaseException as its_error:
+                error.append(its_error)
+                raise
+
+        app.router.lifespan_context = lifespan
+        yield
+        if error:
+            raise error[0]
+        if self._service is not None and self._service.failure is not None:
+            raise self._service.failure
+
+    async def run(self, listener: socket.socket) -> None:
+        """Serve to the end."""
+        self._loop = asyncio.get_running_loop()
+        if not self._asked:
+            await self.server.serve(sockets=[listener])
+
+    def started(self, service: Service) -> None:
+        """The service is there; whoever asked it to end before, did."""
+        self._service = service
+        service.on_failure = self._exit
+        host, port = service.settings.host, service.settings.port
+        log.info("serving", extra={"url": f"http://{host}:{port}", "dashboard": service.dashboard})
+        if self._asked:
+            self._begin()
+
+    def drain(self) -> None:
+        """See the spool through, then end. Called on another thread."""
+        if self._asked:
+            self.abort()
+        self._asked = True
+        if self._service is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._begin)
+
+    def abort(self) -> None:
+        """End at once. The workers notice that this process is gone, and end too."""
+        os._exit(130)
+
+    def _begin(self) -> None:
+        self._drained = asyncio.ensure_future(self._drain())
+
+    async def _drain(self) -> None:
+        assert self._service is not None
+        log.info("draining", extra={"articles": self._service.spool.articles})
+        await self._service.drain()
+        self._exit()
+
+    def _exit(self) -> None:
+        self.server.should_exit = True
+
+
+def _listen(settings: ServeSettings) -> socket.socket:
+    """The socket. Raises UsageError if it can't be, or may not be without a key."""
+    host, port = settings.host, settings.port
+    try:
+        [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(f"no address to listen on: {host!r}: {error.strerror}") from None
+    if not settings.keys and not ipaddress.ip_address(address[0]).is_loopback:
+        raise UsageError(
+            f"without a key it listens on this machine only, and {host} is open to others: set "
+            "DASKINGEST_API_KEY to a key of your choice (or several, with commas between them)"
+        )
+    try:
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {error.strerror}; name another with --port"
+        ) from None
+
+
+def _log_json() -> None:
+    from daskingest.service import JsonLines
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger("daskingest")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+def keys_from(text: str | None) -> tuple[str, ...]:
+    """The keys in DASKINGEST_API_KEY. Raises UsageError if there is an empty one."""
+    if text is None:
+        return ()
+    keys = tuple(key.strip() for key in text.split(","))
+    if not all(keys) or not text.isascii():
+        raise UsageError(
+            "expected DASKINGEST_API_KEY to be keys of ASCII characters, with commas between "
+            "them; found an empty one or other characters"
+        )
+    return keys

@@ -1,0 +1,446 @@
+"""The Starlette application: its routes, and the lifespan that owns the service."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from daskingest import __version__
+from daskingest.articles import publication_key
+from daskingest.errors import StoreError
+from daskingest.server.intake import (
+    JSON_TYPE,
+    Lines,
+    articles_of_lines,
+    body_parts,
+    digest_of,
+    json_articles,
+    media_type,
+)
+from daskingest.server.openapi import document
+from daskingest.server.problems import Json, Problem, require_key, unavailable
+from daskingest.service import Service, open_service
+from daskingest.settings import ServeSettings
+from daskingest.spool import Answer, Key, KeyReused, SpoolError, size_of
+from daskingest.stores import Publication, Store
+
+_HELD_BYTES = 256 << 20  # of JSON bodies that are being read, all together
+_FULL_RETRY, _DRAINING_RETRY, _BUSY_RETRY = 5, 10, 1  # seconds
+_PAGE, _MOST = 50, 1_000  # words
+_OLD_PAGE = 10
+_REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[["_Call"], Awaitable[Response]]
+
+
+def create_app(settings: ServeSettings, started: Callable[[Service], None]) -> Starlette:
+    """The application. `started` is told of the service when it is ready to take articles."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_service(settings) as service:
+            app.state.service = service
+            started(service)
+            yield
+
+    def route(path: str, handler: Handler, *methods: str, access: str = "read") -> Route:
+        async def endpoint(request: Request) -> Response:
+            request.scope["route_path"] = path
+            keys = settings.keys if access == "write" or settings.private else ()
+            if access != "none":
+                require_key(request, keys)
+            return await handler(_Call(request, request.app.state.service))
+
+        return Route(path, endpoint, methods=list(methods))
+
+    routes = [
+        route("/articles", _post_articles, "POST", access="write"),
+        route("/post/enqueue", _post_enqueue, "POST", access="write"),
+        route("/publications", _publications, "GET"),
+        route("/frequencies/{publication:path}", _frequencies, "GET"),
+        route("/publications/{publication:path}/entities", _entities, "GET"),
+        route("/status", _status, "GET"),
+        route("/healthz", _healthz, "GET", access="none"),
+        route("/readyz", _readyz, "GET", access="none"),
+        route("/metrics", _metrics, "GET"),
+        route("/openapi.json", _openapi, "GET", access="none"),
+    ]
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={
+            Problem: _on_problem,
+            HTTPException: _on_http,
+            StoreError: _on_store_error,
+            ClientDisconnect: _on_disconnect,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.add_middleware(_Observer)
+    return app
+
+
+class _Call:
+    """A request, and the service it is for."""
+
+    def __init__(self, request: Request, service: Service) -> None:
+        self.request = request
+        self.service = service
+        self.settings = service.settings
+
+    def number(self, name: str, default: int | None, least: int, most: int) -> int | None:
+        """A query parameter."""
+        text = self.request.query_params.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= most:
+            raise Problem(
+                422,
+                f"expected {name} to be a whole number from {least} to {most}, found {text[:50]!r}",
+                "wrong parameter",
+            )
+        return int(text)
+
+    def key(self) -> str | None:
+        """The idempotency key."""
+        key = self.request.headers.get("idempotency-key")
+        if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+            raise Problem(
+                400,
+                "expected an Idempotency-Key of 1 to 255 visible ASCII characters, "
+                f"found {len(key)} characters",
+                "wrong idempotency key",
+            )
+        return key
+
+    def check_room(self, more: int = 0) -> None:
+        """Raise a Problem when articles of so many bytes can't be taken now."""
+        if self.service.draining:
+            raise unavailable(
+                "the service is shutting down; try again when it is back",
+                "draining",
+                _DRAINING_RETRY,
+            )
+        if self.service.full(more):
+            raise unavailable(
+                f"the spool is full: {self.service.spool.bytes:,} of "
+                f"{self.settings.max_spool_bytes:,} bytes wait to be counted; try again later",
+                "spool full",
+                _FULL_RETRY,
+            )
+
+    async def json_body(self) -> bytes:
+        """The body, held in memory. There is a limit to what all requests may hold."""
+        state = self.request.app.state
+        parts: list[bytes] = []
+        mine = 0
+        try:
+            async for part in body_parts(self.request, self.settings.max_body_bytes):
+                parts.append(part)
+                mine += len(part)
+                state.held = getattr(state, "held", 0) + len(part)
+                if state.held > _HELD_BYTES:
+                    raise unavailable(
+                        "too many large requests at once; try again", "busy", _BUSY_RETRY
+                    )
+        finally:
+            state.held = getattr(state, "held", 0) - mine
+        return b"".join(parts)
+
+
+async def _post_articles(call: _Call) -> Response:
+    call.check_room()
+    kind = media_type(call.request)
+    key = call.key()
+    answer = await (_take_json(call, key) if kind == JSON_TYPE else _take_lines(call, key))
+    return _answer(answer, 202)
+
+
+async def _post_enqueue(call: _Call) -> Response:
+    """The older clients' call: one article."""
+    call.check_room()
+    key = call.key()
+    if media_type(call.request) != JSON_TYPE:
+        raise Problem(415, f"expected a Content-Type of {JSON_TYPE}", "wrong type")
+    return _answer(await _take_json(call, key, single=True), 201)
+
+
+def _answer(answer: Answer, status: int) -> Response:
+    headers = {"Idempotent-Replayed": "true"} if answer.repeated else None
+    return Json(answer.body, status, headers=headers)
+
+
+async def _take_json(call: _Call, key: str | None, single: bool = False) -> Answer:
+    body = await call.json_body()
+    if single and body.lstrip()[:1] == b"[":
+        raise Problem(422, "expected one object, found an array", "not an object", rejected=[])
+    articles = await json_articles(body, call.settings)
+    call.check_room(sum(map(size_of, articles)))
+    with _spooling():
+        return await call.service.accept(articles, Key(key, digest_of(body)) if key else None)
+
+
+async def _take_lines(call: _Call, key: str | None) -> Answer:
+    """An upload of lines: put on disk while it comes in, taken together at its end."""
+    service, spool = call.service, call.service.spool
+    upload, lines, digest = spool.begin_upload(), Lines(), hashlib.sha256()
+    staged = False
+    try:
+        async for articles in articles_of_lines(call.request, call.settings, lines, digest):
+            call.check_room(sum(map(size_of, articles)))
+            with _spooling():
+                staged = True
+                await spool.stage(upload, articles)
+        with _spooling():
+            its_key = Key(key, digest.hexdigest()) if key else None
+            answer = await spool.finish(upload, lines.answer(), its_key)
+    except BaseException:
+        if staged:
+            with contextlib.suppress(SpoolError):
+                await spool.discard(upload)
+        raise
+    service.taken(lines.accepted, answer)
+    if not answer.repeated:
+        for reason, count in lines.reasons.items():
+            service.metrics.rejected(reason, count)
+    return answer
+
+
+@contextlib.contextmanager
+def _spooling() -> Any:
+    try:
+        yield
+    except KeyReused:
+        raise Problem(
+            422,
+            "this Idempotency-Key came with another body before; use a new key for a new request",
+            "idempotency key used before",
+        ) from None
+    except SpoolError as error:
+        raise unavailable(f"{error}; nothing was taken", "spool failed", _FULL_RETRY) from None
+
+
+async def _publications(call: _Call) -> Response:
+    found = await call.service.read(lambda store: store.publications())
+    return Json([{"name": each.name, "count": each.count} for each in found])
+
+
+async def _frequencies(call: _Call) -> Response:
+    """The older clients' paging: ten words behind the given one."""
+    key = publication_key(call.request.path_params["publication"])
+    word = call.request.query_params.get("word")
+    count = call.number("count", None, 0, 2**62)
+    if (word is None) != (count is None):
+        raise Problem(
+            422,
+            "expected both word and count, of the last word seen, or neither; found one",
+            "wrong parameter",
+        )
+    after = None if word is None or count is None else (count, word)
+    found = await call.service.read(lambda store: store.words(key, _OLD_PAGE, after))
+    return Json([{"word": each.word, "count": each.count} for each in found])
+
+
+async def _entities(call: _Call) -> Response:
+    key = publication_key(call.request.path_params["publication"])
+    limit = call.number("limit", _PAGE, 1, _MOST) or _PAGE
+    label = call.request.query_params.get("label")
+    cursor = call.request.query_params.get("after")
+    after = None if cursor is None else _from_cursor(cursor)
+
+    def look(store: Store) -> tuple[Publication | None, list[Any]]:
+        mine = next((each for each in store.publications() if each.key == key), None)
+        if mine is None:
+            return None, []
+        return mine, store.words(key, limit + 1, after, label.upper() if label else None)
+
+    publication, words = await call.service.read(look)
+    if publication is None:
+        raise Problem(404, f"no publication {key[:100]!r}; GET /publications lists them", "unknown")
+    following = None
+    if len(words) > limit:
+        words.pop()
+        following = _to_cursor(words[-1].count, words[-1].word)
+    return Json(
+        {
+            "publication": {"name": publication.name, "count": publication.count},
+            "entities": [{"word": w.word, "count": w.count, "labels": w.labels} for w in words],
+            "next": following,
+        }
+    )
+
+
+def _to_cursor(count: int, word: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([count, word]).encode()).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> tuple[int, str]:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        count, word = json.loads(base64.b64decode(padded, b"-_", validate=True))
+        if type(count) is not int or type(word) is not str or abs(count) > 2**62:
+            raise ValueError
+        word.encode()
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        raise Problem(
+            422,
+            f"expected after to be a `next` of an earlier page, found {cursor[:50]!r}",
+            "cursor",
+        ) from None
+    return count, word
+
+
+async def _status(call: _Call) -> Response:
+    service = call.service
+    spool, metrics = service.spool, service.metrics
+    batches, articles = service.in_flight
+    accepted, saved = metrics.rates()
+    oldest = spool.oldest
+    return Json(
+        {
+            "version": __version__,
+            "state": "draining" if service.draining else "serving",
+            "trouble": service.graph.trouble,
+            "accepted": metrics.accepted,
+            "duplicate": metrics.duplicates,
+            "rejected": dict(metrics.rejects),
+            "saved": metrics.saved_articles,
+            "spool": {
+                "articles": spool.articles,
+                "bytes": spool.bytes,
+                "max_bytes": service.settings.max_spool_bytes,
+                "oldest_seconds": None if oldest is None else round(time.time() - oldest, 1),
+            },
+            "in_flight": {"batches": batches, "articles": articles},
+            "rates": {
+                "accepted_per_second": round(accepted, 1),
+                "saved_per_second": round(saved, 1),
+            },
+            "workers": {
+                name: {"memory_bytes": each["memory"], "restarts": each["restarts"]}
+                for name, each in sorted(service.workers.items())
+            },
+            "dashboard": service.dashboard,
+        }
+    )
+
+
+async def _healthz(call: _Call) -> Response:
+    return Json({"status": "ok"})
+
+
+async def _readyz(call: _Call) -> Response:
+    trouble = call.service.ready
+    if not trouble:
+        try:
+            await call.service.read(lambda store: store.ledger("-"))
+        except StoreError as error:
+            trouble = str(error)
+    return Json({"status": trouble or "ready"}, 503 if trouble else 200)
+
+
+async def _metrics(call: _Call) -> Response:
+    call.service.metrics.in_flight.set(call.service.in_flight[1])
+    return Response(call.service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def _openapi(call: _Call) -> Response:
+    return Json(document(call.settings))
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    if request.method == "POST":
+        rejected = error.body.get("rejected")
+        count = len(rejected) if isinstance(rejected, list) and rejected else 1
+        request.app.state.service.metrics.rejected(error.reason, count)
+    return error.response()
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        text = f"nothing at {request.url.path[:200]!r}; /openapi.json lists what there is"
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        text = f"expected the method {allowed}, found {request.method}"
+    else:
+        text = str(error.detail)
+    return Json({"error": text}, error.status_code, headers=error.headers)
+
+
+async def _on_store_error(request: Request, error: Exception) -> Response:
+    return unavailable(f"{error}; try again later", "store", _FULL_RETRY).response()
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    return Json({"error": "the connection ended before the body did"}, 400)
+
+
+class _Observer:
+    """Gives each request an id, counts and times it, and answers what went wrong inside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        status = 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception:
+            if status:
+                raise
+            log.exception("request failed", extra={"request": request_id, "path": scope["path"]})
+            error = f"the service failed at this request; its log says more under {request_id}"
+            await Json({"error": error}, 500)(scope, receive, observed)
+        finally:
+            metrics = scope["app"].state.service.metrics
+            route = scope.get("route_path", "none")
+            metrics.requests.labels(route, _method(scope), str(status)).inc()
+            metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
+
+
+def _method(scope: Scope) -> str:
+    """The method as a label: there may be any."""
+    return scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            sent: str = value.decode("latin-1")
+            if _REQUEST_ID.fullmatch(sent) and sent.isascii():
+                return sent
+    return uuid4().hex
