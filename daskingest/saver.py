@@ -125,15 +125,18 @@ class Saver:
                 self._draining = False
 
     async def forget(self, batch_ids: list[str]) -> None:
-        """Remove committed batches from the ledger, with their parts, after the next commit.
+        """Remove committed batches from the ledger, with their parts, before long.
 
         A late copy of one of them, on its way from a worker that was given up, is still known and
         not counted again, as long as not too many others have been forgotten since.
         """
-        self._to_forget += batch_ids
-        self._gone.update(dict.fromkeys(batch_ids))
-        while len(self._gone) > _REMEMBERED:
-            del self._gone[next(iter(self._gone))]
+        async with self._changed:
+            self._start()
+            self._to_forget += batch_ids
+            self._gone.update(dict.fromkeys(batch_ids))
+            while len(self._gone) > _REMEMBERED:
+                del self._gone[next(iter(self._gone))]
+            self._changed.notify_all()
 
     async def ledger(self, run: str) -> dict[str, Note]:
         """The store's ledger of a run; waits for a store that can't be read."""
@@ -152,13 +155,15 @@ class Saver:
             async with self._changed:
                 await self._until_due()
                 batches = self._take()
+                forgotten, self._to_forget = self._to_forget, []
+            if forgotten:
+                await self._until_it_works(partial(_forget, forgotten))
+            if not batches:
+                continue
             started = time.monotonic()
             committed = await self._commit(batches)
-            self._commits.append(time.monotonic() - started)
-            if self._to_forget:
-                forgotten, self._to_forget = self._to_forget, []
-                await self._until_it_works(partial(_forget, forgotten))
             async with self._changed:
+                self._commits.append(time.monotonic() - started)
                 self._committed += committed.items()
                 for batch_id in batches:
                     counts, _ = self._pending.pop(batch_id)
@@ -168,7 +173,9 @@ class Saver:
 
     async def _until_due(self) -> None:
         while True:
-            await self._changed.wait_for(lambda: self._pending)
+            await self._changed.wait_for(lambda: self._pending or self._to_forget)
+            if not self._pending:
+                return
             left = self._oldest + self._interval - time.monotonic()
             if left <= 0 or self._draining or self._size >= self._limit():
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 
 PATIENCE = 120.0
@@ -173,3 +176,57 @@ def reference(path: Path) -> StoreContent:
             if word and len(word) <= 256 and ent.label_ not in skipped:
                 counts[key, word, ent.label_] += 1
     return dict(articles), counts
+
+
+class Server(Program):
+    """`daskingest serve` in a folder, on a free port, with its store in `s.db`."""
+
+    def __init__(self, folder: Path, *arguments: str, port: int = 0, **environment: str) -> None:
+        self.port = port or free_port()
+        self.store = folder / "s.db"
+        options = ["--port", str(self.port), "--store", f"sqlite:///{self.store}", *arguments]
+        if "--workers" not in options:
+            options += ["--workers", "1"]
+        super().__init__(folder, "serve", *options, **environment)
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers."""
+        until(lambda: self.answers("/readyz") or self.process.poll() is not None)
+        assert self.process.poll() is None, self.output
+
+    def answers(self, path: str) -> bool:
+        """Whether a GET is answered with success."""
+        try:
+            return httpx.get(self.url + path, timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def status(self) -> dict[str, Any]:
+        """What `/status` says."""
+        answer: dict[str, Any] = httpx.get(self.url + "/status", timeout=30).json()
+        return answer
+
+    def wait_until_saved(self) -> None:
+        """Wait until the store has all that was acknowledged."""
+        until(lambda: self.status()["spool"]["articles"] == 0)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.wait()
+
+    def kill(self) -> None:
+        """kill -9 the program alone; wait until its family has noticed."""
+        self.family()
+        self.process.kill()
+        self.process.wait()
+        self.wait_for_the_family_s_end()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -86,7 +86,8 @@ class _Ending:
                 raise
 
         app.router.lifespan_context = lifespan
-        yield
+        with contextlib.suppress(SystemExit):  # what uvicorn makes of a failed start
+            yield
         if error:
             raise error[0]
         if self._service is not None and self._service.failure is not None:
