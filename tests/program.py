@@ -202,14 +202,15 @@ class Server(Program):
         except httpx.HTTPError:
             return False
 
-    def status(self) -> dict[str, Any]:
+    def status(self, headers: dict[str, str] | None = None) -> dict[str, Any]:
         """What `/status` says."""
-        answer: dict[str, Any] = httpx.get(self.url + "/status", timeout=30).json()
+        found = httpx.get(self.url + "/status", headers=headers, timeout=30)
+        answer: dict[str, Any] = found.json()
         return answer
 
-    def wait_until_saved(self) -> None:
+    def wait_until_saved(self, headers: dict[str, str] | None = None) -> None:
         """Wait until the store has all that was acknowledged."""
-        until(lambda: self.status()["spool"]["articles"] == 0)
+        until(lambda: self.status(headers)["spool"]["articles"] == 0)
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""

@@ -251,7 +251,7 @@ def test_older_clients_work(serve: Callable[..., Server]) -> None:
         )
         store.commit()
         store.close()
-        first = http.get("/frequencies/BBC News").json()
+        first = http.get("/frequencies/BBC News?word=&count=").json()
         assert len(first) == 10
         assert first[0]["count"] == 2
         assert set(first[0]) == {"word", "count"}

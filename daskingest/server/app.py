@@ -33,7 +33,7 @@ from daskingest.server.intake import (
     json_articles,
     media_type,
 )
-from daskingest.server.openapi import document
+from daskingest.server.openapi import MAX_COUNT, document
 from daskingest.server.problems import Json, Problem, require_key, unavailable
 from daskingest.service import Service, open_service
 from daskingest.settings import ServeSettings
@@ -109,7 +109,7 @@ class _Call:
     def number(self, name: str, default: int | None, least: int, most: int) -> int | None:
         """A query parameter."""
         text = self.request.query_params.get(name)
-        if text is None:
+        if not text:
             return default
         if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= most:
             raise Problem(
@@ -230,7 +230,7 @@ def _spooling() -> Any:
         yield
     except KeyReused:
         raise Problem(
-            422,
+            409,
             "this Idempotency-Key came with another body before; use a new key for a new request",
             "idempotency key used before",
         ) from None
@@ -246,8 +246,8 @@ async def _publications(call: _Call) -> Response:
 async def _frequencies(call: _Call) -> Response:
     """The older clients' paging: ten words behind the given one."""
     key = publication_key(call.request.path_params["publication"])
-    word = call.request.query_params.get("word")
-    count = call.number("count", None, 0, 2**62)
+    word = call.request.query_params.get("word") or None
+    count = call.number("count", None, 0, MAX_COUNT)
     if (word is None) != (count is None):
         raise Problem(
             422,
@@ -296,12 +296,12 @@ def _from_cursor(cursor: str) -> tuple[int, str]:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         count, word = json.loads(base64.b64decode(padded, b"-_", validate=True))
-        if type(count) is not int or type(word) is not str or abs(count) > 2**62:
+        if type(count) is not int or type(word) is not str or abs(count) > MAX_COUNT:
             raise ValueError
         word.encode()
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise Problem(
-            422,
+            404,
             f"expected after to be a `next` of an earlier page, found {cursor[:50]!r}",
             "cursor",
         ) from None

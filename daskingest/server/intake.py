@@ -25,7 +25,8 @@ _PATIENCE = 30.0  # seconds that a body may take, and
 _SLOWEST = 1_000  # bytes of it that must come in each second beyond
 _PIECE = 1 << 18  # bytes of lines that are parsed together
 _ON_THE_LOOP = 1 << 16  # bytes of JSON that are parsed without another thread
-_MAX_ID = 200
+MAX_ID = 200
+"""Longest article id, in characters."""
 _LISTED = 1_000  # rejected lines that an answer lists
 
 
@@ -246,10 +247,15 @@ def _article(value: object, settings: ServeSettings) -> Article:
     if not isinstance(value, dict):
         raise Unusable("not an object", f"found {_kind(value)}")
     ident = value.get("id")
+    if isinstance(ident, float) and ident.is_integer():
+        ident = int(ident)  # in JSON 5.0 is a whole number
+        value = {**value, "id": ident}
     if isinstance(ident, bool) or not isinstance(ident, str | int | None):
         raise Unusable("id is not text", f"found {_kind(ident)}")
-    if ident is not None and len(str(ident)) > _MAX_ID:
-        raise Unusable("id too long", f"{len(str(ident)):,} characters")
+    if isinstance(ident, int) and not -(2**63) <= ident < 2**63:
+        raise Unusable("id too large", "a number of more than 64 bits")
+    if isinstance(ident, str) and len(ident) > MAX_ID:
+        raise Unusable("id too long", f"{len(ident):,} characters")
     article = article_from(value, _FIELDS)
     for name, text in (
         ("content", article.content),

@@ -6,12 +6,16 @@ from typing import Any
 
 from daskingest import __version__
 from daskingest.articles import MAX_PUBLICATION
+from daskingest.server.intake import MAX_ID
 from daskingest.settings import ServeSettings
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
 _NUMBER = {"type": "number"}
 _SPACE = {"type": "object"}
+
+MAX_COUNT = 10**15
+"""Largest count that a request may ask for."""
 
 
 def document(settings: ServeSettings) -> dict[str, Any]:
@@ -70,13 +74,26 @@ def document(settings: ServeSettings) -> dict[str, Any]:
             wrong | store_away,
             reading,
             _path_parameter(),
-            _query("word", _TEXT, "The last word seen; with count."),
-            _query("count", {**_COUNT, "maximum": 2**59}, "Its count; with word."),
+            {
+                "name": "behind",
+                "in": "query",
+                "style": "form",
+                "explode": True,
+                "description": "The last word seen, and its count: both or neither.",
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "word": {**_TEXT, "minLength": 1},
+                        "count": {**_COUNT, "maximum": MAX_COUNT},
+                    },
+                    "dependentRequired": {"word": ["count"], "count": ["word"]},
+                },
+            },
         ),
         "/publications/{publication}/entities": _get(
             "A page of a publication's words, with counts by label",
             page,
-            wrong | store_away | {"404": _problem("No such publication.")},
+            wrong | store_away | {"404": _problem("No such publication, or no such page.")},
             reading,
             _path_parameter(),
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "Words."),
@@ -130,13 +147,20 @@ def _security(settings: ServeSettings, needed: bool) -> dict[str, Any]:
 
 
 def _article() -> dict[str, Any]:
-    filled = {**_TEXT, "pattern": r"\S"}
+    filled = {**_TEXT, "pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}
+    ident = {
+        "anyOf": [
+            {**_TEXT, "maxLength": MAX_ID, "pattern": r"^[^\x00]*$"},
+            {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+            {"type": "null"},
+        ]
+    }
     return {
         "type": "object",
         "properties": {
             "content": filled,
             "publication": {**filled, "maxLength": MAX_PUBLICATION},
-            "id": {"type": ["string", "integer", "null"], "maxLength": 200},
+            "id": ident,
         },
         "required": ["content", "publication"],
     }
@@ -171,6 +195,7 @@ def _submitted(status: str) -> dict[str, Any]:
         "400": _problem("The body is no JSON, or a header is wrong."),
         "401": _problem("No key, or a wrong one."),
         "408": _problem("The body came too slowly."),
+        "409": _problem("The Idempotency-Key came with another body before."),
         "413": _problem("The body, or an article in it, is too large."),
         "415": _problem("The body is of another type, encoding or character set."),
         "422": _problem("Articles can't be taken; each is listed with its index and a reason."),
