@@ -106,10 +106,10 @@ class _Call:
         self.service = service
         self.settings = service.settings
 
-    def number(self, name: str, default: int | None, least: int, most: int) -> int | None:
+    def number(self, name: str, default: int, least: int, most: int) -> int:
         """A query parameter."""
         text = self.request.query_params.get(name)
-        if not text:
+        if text is None:
             return default
         if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= most:
             raise Problem(
@@ -246,22 +246,23 @@ async def _publications(call: _Call) -> Response:
 async def _frequencies(call: _Call) -> Response:
     """The older clients' paging: ten words behind the given one."""
     key = publication_key(call.request.path_params["publication"])
-    word = call.request.query_params.get("word") or None
-    count = call.number("count", None, 0, MAX_COUNT)
-    if (word is None) != (count is None):
+    given = call.request.query_params
+    if ("word" in given) != ("count" in given):
         raise Problem(
             422,
             "expected both word and count, of the last word seen, or neither; found one",
             "wrong parameter",
         )
-    after = None if word is None or count is None else (count, word)
+    after = None
+    if given.get("count"):  # empty: from the first word on
+        after = (call.number("count", 0, 0, MAX_COUNT), given["word"])
     found = await call.service.read(lambda store: store.words(key, _OLD_PAGE, after))
     return Json([{"word": each.word, "count": each.count} for each in found])
 
 
 async def _entities(call: _Call) -> Response:
     key = publication_key(call.request.path_params["publication"])
-    limit = call.number("limit", _PAGE, 1, _MOST) or _PAGE
+    limit = call.number("limit", _PAGE, 1, _MOST)
     label = call.request.query_params.get("label")
     cursor = call.request.query_params.get("after")
     after = None if cursor is None else _from_cursor(cursor)

@@ -11,7 +11,6 @@ from daskingest.settings import ServeSettings
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
-_NUMBER = {"type": "number"}
 _SPACE = {"type": "object"}
 
 MAX_COUNT = 10**15
@@ -83,8 +82,9 @@ def document(settings: ServeSettings) -> dict[str, Any]:
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "word": {**_TEXT, "minLength": 1},
-                        "count": {**_COUNT, "maximum": MAX_COUNT},
+                        "word": _TEXT,
+                        # Empty: from the first word on.
+                        "count": {**_TEXT, "pattern": "^[0-9]{0,15}$"},
                     },
                     "dependentRequired": {"word": ["count"], "count": ["word"]},
                 },
