@@ -115,6 +115,15 @@ def _text(raw: Mapping[str, object], column: str, role: str) -> str:
         raise Unusable(f"{role} is not text", f"found {type(value).__name__}")
     if not value or value.isspace():
         raise Unusable(f"no {role}")
-    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+    if not is_unicode(value):
         raise Unusable(f"{role} is not valid Unicode", "a lone surrogate")
     return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8: it has no lone surrogates."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -35,6 +35,7 @@ from daskingest.stores import Note, Store, absolute_url, open_store
 from daskingest.workers import cluster
 
 _WATCH_SECONDS = 2.0
+_NICENESS = 10  # of the workers: requests are answered first
 _READERS = 4  # threads that read the store for requests
 
 log = logging.getLogger(__name__)
@@ -287,7 +288,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
     try:
         service = Service(settings, spool, store_url)
         async with (
-            cluster(settings.scheduler, settings.workers, model) as client,
+            cluster(settings.scheduler, settings.workers, model, _NICENESS) as client,
             open_graph(
                 client,
                 model,

@@ -417,6 +417,8 @@ class Spool:
                 self._insert_chunk(db, chunk, None)
                 break
             state.chunks.popleft()
+        if reason == "count" and len(articles) < limits.articles:
+            reason = "bytes"
         cursor = db.execute(
             "INSERT INTO batches (ranges, articles, bytes, received) VALUES (?, ?, ?, ?)",
             (json.dumps(ranges), len(articles), size, received),

@@ -55,12 +55,16 @@ _HOST = "127.0.0.1"
 
 
 class LoadModel(WorkerPlugin):
-    """Loads the model on each extraction worker, before its first task."""
+    """Loads the model on each extraction worker, before its first task.
+
+    With `niceness` the worker leaves the processor to others first, as far as that goes.
+    """
 
     idempotent = True
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, niceness: int = 0) -> None:
         self._model = model
+        self._niceness = niceness
         self.name = f"daskingest-model-{model}"
 
     def setup(self, worker: Any) -> None:
@@ -69,6 +73,7 @@ class LoadModel(WorkerPlugin):
             from daskingest.entities import load_model
 
             load_model(self._model)
+            os.nice(self._niceness)
 
 
 def default_workers() -> int:
@@ -77,8 +82,12 @@ def default_workers() -> int:
 
 
 @asynccontextmanager
-async def cluster(scheduler: str | None, workers: int | None, model: str) -> AsyncIterator[Client]:
+async def cluster(
+    scheduler: str | None, workers: int | None, model: str, niceness: int = 0
+) -> AsyncIterator[Client]:
     """A client of a cluster with the model loaded: of the one at `scheduler`, else a new local one.
+
+    The workers of a local one are made that nice to other processes.
 
     The local cluster listens on the loopback address only and ends with the context, or with this
     process, however that ends. Raises UsageError if the cluster cannot be used.
@@ -93,7 +102,7 @@ async def cluster(scheduler: str | None, workers: int | None, model: str) -> Asy
             client = await stack.enter_async_context(_connect(scheduler))
         await require_resources(client, scheduler or client.scheduler.address)
         try:
-            await client.register_plugin(LoadModel(model))
+            await client.register_plugin(LoadModel(model, niceness if scheduler is None else 0))
         except UsageError:
             raise
         except Exception as error:

@@ -19,6 +19,7 @@ from daskingest.settings import ServeSettings
 if TYPE_CHECKING:
     from daskingest.service import Service
 
+_SWITCH_SECONDS = 0.0002
 _ANSWER_SECONDS = 5  # for requests that are being answered when the service ends
 
 log = logging.getLogger("daskingest.serve")
@@ -30,6 +31,7 @@ def serve(settings: ServeSettings) -> int:
     ending = _Ending()
     with interrupts(ending.drain, ending.abort, ending.drain):
         import uvicorn
+        import uvloop
 
         from daskingest.server.app import create_app
 
@@ -48,6 +50,7 @@ def serve(settings: ServeSettings) -> int:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 lifespan="on",
                 timeout_graceful_shutdown=_ANSWER_SECONDS,
             )
@@ -55,7 +58,11 @@ def serve(settings: ServeSettings) -> int:
             with ending.failing(app):
                 await ending.run(listener)
 
-        asyncio.run(go())
+        # The thread that writes the spool gives way to the one that answers requests sooner than it
+        # would by itself.
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(go())
     return ending.code
 
 

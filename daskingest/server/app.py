@@ -8,11 +8,11 @@ import contextlib
 import hashlib
 import json
 import logging
+import random
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -429,8 +429,7 @@ class _Observer:
         finally:
             metrics = scope["app"].state.service.metrics
             route = scope.get("route_path", "none")
-            metrics.requests.labels(route, _method(scope), str(status)).inc()
-            metrics.request_seconds.labels(route).observe(time.perf_counter() - started)
+            metrics.answered(route, _method(scope), status, time.perf_counter() - started)
 
 
 def _method(scope: Scope) -> str:
@@ -444,4 +443,4 @@ def _request_id(scope: Scope) -> str:
             sent: str = value.decode("latin-1")
             if _REQUEST_ID.fullmatch(sent) and sent.isascii():
                 return sent
-    return uuid4().hex
+    return f"{random.getrandbits(64):016x}"  # of a request's, not for secrets

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from daskingest.articles import Article, Columns, Unusable, article_from
+from daskingest.articles import Article, Columns, Unusable, article_from, is_unicode
 from daskingest.server.problems import Problem
 from daskingest.settings import ServeSettings
 
@@ -264,7 +264,7 @@ def _article(value: object, settings: ServeSettings) -> Article:
     ):
         if "\0" in text:
             raise Unusable(f"{name} holds a NUL character")
-    if article.id and any("\ud800" <= char <= "\udfff" for char in article.id):
+    if article.id and not is_unicode(article.id):
         raise Unusable("id is not valid Unicode", "a lone surrogate")
     if len(article.content) > settings.max_article_bytes:
         raise _too_large_article(settings)

@@ -47,8 +47,8 @@ class Metrics:
             "extraction_seconds", "Extraction of a batch.", _SECONDS
         )
         self.commit_seconds = histogram("commit_seconds", "A commit to the store.", _SECONDS)
-        self.requests = total("http_requests", "Requests answered.", "route", "method", "status")
-        self.request_seconds = histogram("http_request_seconds", "Requests.", _SECONDS, "route")
+        self._requests = total("http_requests", "Requests answered.", "route", "method", "status")
+        self._request_seconds = histogram("http_request_seconds", "Requests.", _SECONDS, "route")
         self._memory = gauge("worker_memory_bytes", "A worker's memory.", "worker")
         self._restarts = gauge("worker_restarts", "How often a worker was replaced.", "worker")
         self.in_flight = gauge("articles_in_flight", "Articles in batches that are not saved.")
@@ -61,6 +61,7 @@ class Metrics:
         )
         self.accepted = self.duplicates = self.saved_articles = 0
         self.rejects: Counter[str] = Counter()
+        self._series: dict[tuple[str, str, int], tuple[Total, Histogram]] = {}
         self._recent: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)])
 
     def taken(self, articles: int, repeated: bool) -> None:
@@ -90,6 +91,17 @@ class Metrics:
         self._saved.inc(articles)
         self._words.inc(words)
         self._entities.inc(entities)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        series = self._series.get((route, method, status))
+        if series is None:  # looking them up takes longer than counting
+            series = self._series[route, method, status] = (
+                self._requests.labels(route, method, str(status)),
+                self._request_seconds.labels(route),
+            )
+        series[0].inc()
+        series[1].observe(seconds)
 
     def workers(self, workers: dict[str, dict[str, Any]]) -> None:
         """How the workers are, every now and then."""
