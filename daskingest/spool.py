@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import msgpack
+
 from daskingest.articles import Article
 from daskingest.errors import DaskingestError, UsageError
 
@@ -29,16 +31,12 @@ _APPLICATION_ID = 0x64695350  # "diSP"
 _SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE spool (id TEXT NOT NULL);
-CREATE TABLE articles (
-    seq INTEGER PRIMARY KEY,
-    content TEXT NOT NULL,
-    publication TEXT NOT NULL,
-    id TEXT
-);
+CREATE TABLE articles (first INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE chunks (
     first INTEGER PRIMARY KEY,
     last INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
+    taken INTEGER NOT NULL,
+    unsaved INTEGER NOT NULL,
     received REAL NOT NULL,
     upload INTEGER
 );
@@ -57,6 +55,8 @@ CREATE TABLE answers (
 ) WITHOUT ROWID
 """
 _GROUP = 1_000  # operations in one transaction
+_GATHER_SECONDS = 0.002  # that the first of them waits for others
+_CHUNK_BYTES = 1 << 20  # of articles that are packed together
 _KEEP_ANSWERS = 24 * 3600.0
 _OVERHEAD = 200  # bytes that an article costs besides its text
 
@@ -114,11 +114,14 @@ class SpooledBatch:
 
 @dataclass(slots=True)
 class _Chunk:
-    """Articles [first, last] that arrived together and are in no batch yet."""
+    """Articles [first, last] that arrived together; those behind `taken` are in no batch yet.
+
+    Articles have numbers, in the order they came. A chunk's are packed into one row.
+    """
 
     first: int
     last: int
-    bytes: int
+    taken: int
     received: float
 
 
@@ -126,7 +129,7 @@ class _Chunk:
 class _State:
     """What is in the file; read once, and again whenever a transaction has failed."""
 
-    next_seq: int = 1
+    next: int = 1  # article's number
     chunks: deque[_Chunk] = field(default_factory=deque)
     articles: int = 0  # all
     bytes: int = 0
@@ -148,7 +151,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "spool.db"
         self._state = _State()
-        self._group: _Chunk | None = None
+        self._group: list[Article] = []
         self._uploads = 0
         self._pruned = 0.0
         try:
@@ -212,12 +215,7 @@ class Spool:
         def work(db: sqlite3.Connection) -> Answer:
             if (known := self._answer(db, key, answer)) is not None:
                 return known
-            if articles:
-                if self._group is None:
-                    self._group = self._insert(db, articles)
-                else:
-                    more = self._insert(db, articles)
-                    self._group.last, self._group.bytes = more.last, self._group.bytes + more.bytes
+            self._group += articles
             return Answer(answer)
 
         return await self._do(work)
@@ -232,8 +230,7 @@ class Spool:
 
         def work(db: sqlite3.Connection) -> None:
             self._close_group(db)
-            chunk = self._insert(db, articles)
-            self._insert_chunk(db, chunk, upload)
+            self._insert(db, articles, upload)
 
         if articles:
             await self._do(work)
@@ -250,11 +247,10 @@ class Spool:
             if known is not None:
                 self._drop(db, upload)
                 return known
-            mine = "SELECT first, last, bytes, received FROM chunks WHERE upload = ? ORDER BY first"
-            chunks = [_Chunk(*row) for row in db.execute(mine, (upload,))]
+            mine = f"{_CHUNKS} WHERE upload = ? ORDER BY first"
+            for chunk, _ in _read_chunks(db, mine, upload):
+                self._show(db, chunk)
             db.execute("UPDATE chunks SET upload = NULL WHERE upload = ?", (upload,))
-            for chunk in chunks:
-                self._show(chunk)
             return Answer(answer)
 
         return await self._do(work)
@@ -291,8 +287,9 @@ class Spool:
             [(ranges, size, received)] = db.execute(
                 "SELECT ranges, bytes, received FROM batches WHERE number = ?", (number,)
             ).fetchall()
-            rows = [row for first, last in json.loads(ranges) for row in _read(db, first, last)]
-            articles = [Article(*row[1:]) for row in rows]
+            articles = [
+                article for first, last in json.loads(ranges) for article in _read(db, first, last)
+            ]
             waited = time.time() - received
             return SpooledBatch(number, articles, size, "restart", waited)
 
@@ -307,7 +304,7 @@ class Spool:
                 rows = db.execute("SELECT ranges FROM batches WHERE number = ?", (number,))
                 for (ranges,) in rows.fetchall():
                     for first, last in json.loads(ranges):
-                        db.execute("DELETE FROM articles WHERE seq BETWEEN ? AND ?", (first, last))
+                        _forget_saved(db, first, last)
                 db.execute("DELETE FROM batches WHERE number = ?", (number,))
                 articles, size, _ = state.batches.pop(number, (0, 0, 0.0))
                 state.articles -= articles
@@ -343,40 +340,45 @@ class Spool:
         db.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", values)
         return None
 
-    def _insert(self, db: sqlite3.Connection, articles: Sequence[Article]) -> _Chunk:
-        state = self._state
-        first = state.next_seq
-        rows = [(first + i, a.content, a.publication, a.id) for i, a in enumerate(articles)]
-        db.executemany("INSERT INTO articles VALUES (?, ?, ?, ?)", rows)
-        size = sum(map(size_of, articles))
-        state.next_seq += len(rows)
-        state.articles += len(rows)
-        state.bytes += size
-        return _Chunk(first, state.next_seq - 1, size, time.time())
-
-    def _insert_chunk(self, db: sqlite3.Connection, chunk: _Chunk, upload: int | None) -> None:
-        values = (chunk.first, chunk.last, chunk.bytes, chunk.received, upload)
-        db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", values)
+    def _insert(
+        self, db: sqlite3.Connection, articles: Sequence[Article], upload: int | None
+    ) -> None:
+        """Pack articles into chunks; those of an upload are not to be seen yet."""
+        state, received = self._state, time.time()
+        for part in _parts(articles):
+            first, last = state.next, state.next + len(part) - 1
+            packed = msgpack.packb([(a.content, a.publication, a.id) for a in part])
+            db.execute("INSERT INTO articles VALUES (?, ?)", (first, packed))
+            values = (first, last, first - 1, len(part), received, upload)
+            db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", values)
+            size = sum(map(size_of, part))
+            state.next += len(part)
+            state.articles += len(part)
+            state.bytes += size
+            if upload is None:
+                state.chunks.append(_Chunk(first, last, first - 1, received))
+                state.waiting_articles += len(part)
+                state.waiting_bytes += size
 
     def _close_group(self, db: sqlite3.Connection) -> None:
-        """What several requests of this transaction brought is one chunk."""
-        if self._group is not None:
-            self._insert_chunk(db, self._group, None)
-            self._show(self._group)
-            self._group = None
+        """What several requests of this transaction brought is packed together."""
+        if self._group:
+            self._insert(db, self._group, None)
+            self._group = []
 
-    def _show(self, chunk: _Chunk) -> None:
+    def _show(self, db: sqlite3.Connection, chunk: _Chunk) -> None:
+        """An upload's chunk is to be seen from now on."""
         self._state.chunks.append(chunk)
-        self._state.waiting_articles += chunk.last - chunk.first + 1
-        self._state.waiting_bytes += chunk.bytes
+        self._state.waiting_articles += chunk.last - chunk.taken
+        self._state.waiting_bytes += sum(map(size_of, _read(db, chunk.first, chunk.last)))
 
     def _drop(self, db: sqlite3.Connection, upload: int) -> None:
-        chunks = db.execute("SELECT first, last, bytes FROM chunks WHERE upload = ?", (upload,))
-        for first, last, size in chunks.fetchall():
-            db.execute("DELETE FROM articles WHERE seq BETWEEN ? AND ?", (first, last))
-            self._state.articles -= last - first + 1
-            self._state.bytes -= size
-        db.execute("DELETE FROM chunks WHERE upload = ?", (upload,))
+        for chunk, _ in list(_read_chunks(db, f"{_CHUNKS} WHERE upload = ?", upload)):
+            articles = _read(db, chunk.first, chunk.last)
+            self._state.articles -= len(articles)
+            self._state.bytes -= sum(map(size_of, articles))
+            db.execute("DELETE FROM articles WHERE first = ?", (chunk.first,))
+            db.execute("DELETE FROM chunks WHERE first = ?", (chunk.first,))
 
     def _due(self, idle: bool, limits: Limits, drain: bool) -> str:
         """Why a batch is to be released now; empty if it isn't."""
@@ -397,26 +399,24 @@ class Spool:
         articles: list[Article] = []
         ranges: list[tuple[int, int]] = []
         size = 0
-        while state.chunks and len(articles) < limits.articles and size < limits.bytes:
+        full = False
+        while state.chunks and not full:
             chunk = state.chunks[0]
-            first, taken, before = chunk.first, chunk.first - 1, size
-            for seq, *fields in _read(db, chunk.first, chunk.last):
-                article = Article(*fields)
-                full = len(articles) == limits.articles or size + size_of(article) > limits.bytes
+            first = chunk.taken + 1
+            for article in _read(db, first, chunk.last):
+                more = size_of(article)
+                full = len(articles) == limits.articles or size + more > limits.bytes
                 if articles and full:
                     break
                 articles.append(article)
-                size += size_of(article)
-                taken = seq
-            if taken >= first:
-                ranges.append((first, taken))
-            chunk.bytes -= size - before
-            db.execute("DELETE FROM chunks WHERE first = ?", (first,))
-            if taken < chunk.last:
-                chunk.first = taken + 1
-                self._insert_chunk(db, chunk, None)
-                break
-            state.chunks.popleft()
+                size += more
+                chunk.taken += 1
+            if chunk.taken >= first:
+                ranges.append((first, chunk.taken))
+                values = (chunk.taken, chunk.first)
+                db.execute("UPDATE chunks SET taken = ? WHERE first = ?", values)
+            if chunk.taken == chunk.last:
+                state.chunks.popleft()
         if reason == "count" and len(articles) < limits.articles:
             reason = "bytes"
         cursor = db.execute(
@@ -440,6 +440,8 @@ class Spool:
         while not ended:
             group: list[_Operation] = []
             operation = self._queue.get()
+            if operation is not None:
+                time.sleep(_GATHER_SECONDS)
             while operation is not None:
                 group.append(operation)
                 if len(group) == _GROUP:
@@ -502,17 +504,17 @@ class Spool:
     def _load(self) -> None:
         """Take the state from the file."""
         db, state = self._db, _State()
-        self._group = None
-        [(last,)] = db.execute("SELECT max(seq) FROM articles").fetchall()
-        state.next_seq = (last or 0) + 1
-        for first, last, size, received, upload in db.execute(
-            "SELECT first, last, bytes, received, upload FROM chunks ORDER BY received, first"
-        ):
-            state.articles += last - first + 1
+        self._group = []
+        [(last,)] = db.execute("SELECT max(last) FROM chunks").fetchall()
+        state.next = (last or 0) + 1
+        for chunk, upload in _read_chunks(db, f"{_CHUNKS} ORDER BY received, first"):
+            articles = _read(db, chunk.taken + 1, chunk.last)
+            size = sum(map(size_of, articles))
+            state.articles += len(articles)
             state.bytes += size
-            if upload is None:
-                state.chunks.append(_Chunk(first, last, size, received))
-                state.waiting_articles += last - first + 1
+            if upload is None and articles:
+                state.chunks.append(chunk)
+                state.waiting_articles += len(articles)
                 state.waiting_bytes += size
         for number, articles, size, received in db.execute(
             "SELECT number, articles, bytes, received FROM batches"
@@ -530,9 +532,49 @@ def size_of(article: Article) -> int:
     return size + len(article.publication) + _OVERHEAD
 
 
-def _read(db: sqlite3.Connection, first: int, last: int) -> Iterator[tuple[Any, ...]]:
-    found = "SELECT seq, content, publication, id FROM articles WHERE seq BETWEEN ? AND ?"
-    return iter(db.execute(f"{found} ORDER BY seq", (first, last)))
+def _parts(articles: Sequence[Article]) -> Iterator[Sequence[Article]]:
+    """The articles in parts of bounded size."""
+    start = size = 0
+    for i, article in enumerate(articles):
+        size += size_of(article)
+        if size >= _CHUNK_BYTES:
+            yield articles[start : i + 1]
+            start, size = i + 1, 0
+    if start < len(articles):
+        yield articles[start:]
+
+
+_CHUNKS = "SELECT first, last, taken, received, upload FROM chunks"
+
+
+def _read_chunks(
+    db: sqlite3.Connection, query: str, *values: object
+) -> Iterator[tuple[_Chunk, int | None]]:
+    for *fields, upload in db.execute(query, values).fetchall():
+        yield _Chunk(*fields), upload
+
+
+def _read(db: sqlite3.Connection, first: int, last: int) -> list[Article]:
+    """Articles of one chunk, by their numbers."""
+    if first > last:
+        return []
+    found = "SELECT first, packed FROM articles WHERE first <= ? ORDER BY first DESC LIMIT 1"
+    [(start, packed)] = db.execute(found, (first,)).fetchall()
+    rows = msgpack.unpackb(packed)[first - start : last - start + 1]
+    return [Article(*row) for row in rows]
+
+
+def _forget_saved(db: sqlite3.Connection, first: int, last: int) -> None:
+    """The store has these articles of one chunk: when it has all, the chunk goes."""
+    [(start, unsaved)] = db.execute(
+        "SELECT first, unsaved FROM chunks WHERE first <= ? ORDER BY first DESC LIMIT 1", (first,)
+    ).fetchall()
+    unsaved -= last - first + 1
+    if unsaved:
+        db.execute("UPDATE chunks SET unsaved = ? WHERE first = ?", (unsaved, start))
+    else:
+        db.execute("DELETE FROM chunks WHERE first = ?", (start,))
+        db.execute("DELETE FROM articles WHERE first = ?", (start,))
 
 
 def _resolve(futures: Sequence[asyncio.Future[Any]], outcomes: Sequence[Any]) -> None:

@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from daskingest import __version__
 from daskingest.articles import publication_key
@@ -44,7 +45,7 @@ _HELD_BYTES = 256 << 20  # of JSON bodies that are being read, all together
 _FULL_RETRY, _DRAINING_RETRY, _BUSY_RETRY = 5, 10, 1  # seconds
 _PAGE, _MOST = 50, 1_000  # words
 _OLD_PAGE = 10
-_REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
+_REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +62,10 @@ def create_app(settings: ServeSettings, started: Callable[[Service], None]) -> S
             started(service)
             yield
 
-    def route(path: str, handler: Handler, *methods: str, access: str = "read") -> Route:
-        async def endpoint(request: Request) -> Response:
-            request.scope["route_path"] = path
-            keys = settings.keys if access == "write" or settings.private else ()
-            if access != "none":
-                require_key(request, keys)
-            return await handler(_Call(request, request.app.state.service))
-
-        return Route(path, endpoint, methods=list(methods))
+    def route(path: str, handler: Handler, method: str, access: str = "read") -> Route:
+        keys = settings.keys if access == "write" or settings.private else ()
+        endpoint = _Endpoint(path, handler, () if access == "none" else keys)
+        return Route(path, endpoint, methods=[method])
 
     routes = [
         route("/articles", _post_articles, "POST", access="write"),
@@ -86,29 +82,79 @@ def create_app(settings: ServeSettings, started: Callable[[Service], None]) -> S
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={
-            Problem: _on_problem,
-            HTTPException: _on_http,
-            StoreError: _on_store_error,
-            ClientDisconnect: _on_disconnect,
-        },
+        exception_handlers={HTTPException: _on_http},
     )
     app.router.redirect_slashes = False
-    app.add_middleware(_Observer)
     return app
+
+
+class _Endpoint:
+    """A route's ASGI application: checks the key, answers, and counts what was answered.
+
+    Starlette's own wrapping of handlers would cost as much again as taking an article does.
+    """
+
+    def __init__(self, path: str, handler: Handler, keys: tuple[str, ...]) -> None:
+        self._path, self._handler, self._keys = path, handler, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        started = time.perf_counter()
+        service: Service = scope["app"].state.service
+        call = _Call(scope, receive, service)
+        request_id = call.request_id()
+        try:
+            require_key(call.headers, self._keys)
+            response = await self._handler(call)
+        except Problem as problem:
+            response = problem.response()
+            if scope["method"] == "POST":
+                service.metrics.rejected(problem.reason, problem.articles)
+        except StoreError as error:
+            response = unavailable(f"{error}; try again later", "store", _FULL_RETRY).response()
+        except ClientDisconnect:
+            response = Json({"error": "the connection ended before the body did"}, 400)
+        except Exception:
+            log.exception("request failed", extra={"request": request_id, "path": scope["path"]})
+            error_text = f"the service failed at this request; its log has it under {request_id}"
+            response = Json({"error": error_text}, 500)
+        response.raw_headers.append((b"x-request-id", request_id.encode()))
+        await response(scope, receive, send)
+        seconds = time.perf_counter() - started
+        service.metrics.answered(self._path, scope["method"], response.status_code, seconds)
 
 
 class _Call:
     """A request, and the service it is for."""
 
-    def __init__(self, request: Request, service: Service) -> None:
-        self.request = request
+    def __init__(self, scope: Scope, receive: Receive, service: Service) -> None:
+        self.scope = scope
+        self.receive = receive
         self.service = service
         self.settings = service.settings
+        self.headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+
+    @property
+    def query(self) -> QueryParams:
+        """The query's parameters."""
+        return QueryParams(self.scope["query_string"])
+
+    @property
+    def publication(self) -> str:
+        """The key of the publication in the path."""
+        name: str = self.scope["path_params"]["publication"]
+        return publication_key(name)
+
+    def request_id(self) -> str:
+        """The one that was sent, or a new one."""
+        sent = self.headers.get("x-request-id")
+        if sent is not None and _REQUEST_ID.fullmatch(sent):
+            return str(sent)
+        return f"{random.getrandbits(64):016x}"  # tells requests apart, no more
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         """A query parameter."""
-        text = self.request.query_params.get(name)
+        text = self.query.get(name)
         if text is None:
             return default
         if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= most:
@@ -121,7 +167,7 @@ class _Call:
 
     def key(self) -> str | None:
         """The idempotency key."""
-        key = self.request.headers.get("idempotency-key")
+        key = self.headers.get("idempotency-key")
         if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
             raise Problem(
                 400,
@@ -149,11 +195,12 @@ class _Call:
 
     async def json_body(self) -> bytes:
         """The body, held in memory. There is a limit to what all requests may hold."""
-        state = self.request.app.state
+        state = self.scope["app"].state
         parts: list[bytes] = []
         mine = 0
         try:
-            async for part in body_parts(self.request, self.settings.max_body_bytes):
+            most = self.settings.max_body_bytes
+            async for part in body_parts(self.headers, self.receive, most):
                 parts.append(part)
                 mine += len(part)
                 state.held = getattr(state, "held", 0) + len(part)
@@ -168,7 +215,7 @@ class _Call:
 
 async def _post_articles(call: _Call) -> Response:
     call.check_room()
-    kind = media_type(call.request)
+    kind = media_type(call.headers)
     key = call.key()
     answer = await (_take_json(call, key) if kind == JSON_TYPE else _take_lines(call, key))
     return _answer(answer, 202)
@@ -178,7 +225,7 @@ async def _post_enqueue(call: _Call) -> Response:
     """The older clients' call: one article."""
     call.check_room()
     key = call.key()
-    if media_type(call.request) != JSON_TYPE:
+    if media_type(call.headers) != JSON_TYPE:
         raise Problem(415, f"expected a Content-Type of {JSON_TYPE}", "wrong type")
     return _answer(await _take_json(call, key, single=True), 201)
 
@@ -204,7 +251,8 @@ async def _take_lines(call: _Call, key: str | None) -> Answer:
     upload, lines, digest = spool.begin_upload(), Lines(), hashlib.sha256()
     staged = False
     try:
-        async for articles in articles_of_lines(call.request, call.settings, lines, digest):
+        parts = body_parts(call.headers, call.receive, call.settings.max_upload_bytes)
+        async for articles in articles_of_lines(parts, call.settings, lines, digest):
             call.check_room(sum(map(size_of, articles)))
             with _spooling():
                 staged = True
@@ -245,8 +293,8 @@ async def _publications(call: _Call) -> Response:
 
 async def _frequencies(call: _Call) -> Response:
     """The older clients' paging: ten words behind the given one."""
-    key = publication_key(call.request.path_params["publication"])
-    given = call.request.query_params
+    key = call.publication
+    given = call.query
     if ("word" in given) != ("count" in given):
         raise Problem(
             422,
@@ -261,10 +309,10 @@ async def _frequencies(call: _Call) -> Response:
 
 
 async def _entities(call: _Call) -> Response:
-    key = publication_key(call.request.path_params["publication"])
+    key = call.publication
     limit = call.number("limit", _PAGE, 1, _MOST)
-    label = call.request.query_params.get("label")
-    cursor = call.request.query_params.get("after")
+    label = call.query.get("label")
+    cursor = call.query.get("after")
     after = None if cursor is None else _from_cursor(cursor)
 
     def look(store: Store) -> tuple[Publication | None, list[Any]]:
@@ -367,15 +415,6 @@ async def _openapi(call: _Call) -> Response:
     return Json(document(call.settings))
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    if request.method == "POST":
-        rejected = error.body.get("rejected")
-        count = len(rejected) if isinstance(rejected, list) and rejected else 1
-        request.app.state.service.metrics.rejected(error.reason, count)
-    return error.response()
-
-
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
@@ -386,61 +425,3 @@ async def _on_http(request: Request, error: Exception) -> Response:
     else:
         text = str(error.detail)
     return Json({"error": text}, error.status_code, headers=error.headers)
-
-
-async def _on_store_error(request: Request, error: Exception) -> Response:
-    return unavailable(f"{error}; try again later", "store", _FULL_RETRY).response()
-
-
-async def _on_disconnect(request: Request, error: Exception) -> Response:
-    return Json({"error": "the connection ended before the body did"}, 400)
-
-
-class _Observer:
-    """Gives each request an id, counts and times it, and answers what went wrong inside."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        request_id = _request_id(scope)
-        status = 0
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, observed)
-        except Exception:
-            if status:
-                raise
-            log.exception("request failed", extra={"request": request_id, "path": scope["path"]})
-            error = f"the service failed at this request; its log says more under {request_id}"
-            await Json({"error": error}, 500)(scope, receive, observed)
-        finally:
-            metrics = scope["app"].state.service.metrics
-            route = scope.get("route_path", "none")
-            metrics.answered(route, _method(scope), status, time.perf_counter() - started)
-
-
-def _method(scope: Scope) -> str:
-    """The method as a label: there may be any."""
-    return scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            sent: str = value.decode("latin-1")
-            if _REQUEST_ID.fullmatch(sent) and sent.isascii():
-                return sent
-    return f"{random.getrandbits(64):016x}"  # of a request's, not for secrets

@@ -7,11 +7,12 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from daskingest.articles import Article, Columns, Unusable, article_from, is_unicode
 from daskingest.server.problems import Problem
@@ -52,9 +53,11 @@ class Lines:
             self.listed.append({"line": line, **_as_json(error)})
 
 
-def media_type(request: Request) -> str:
+def media_type(headers: Mapping[str, str]) -> str:
     """The body's type. Raises a Problem unless it is one of those that are taken, in UTF-8."""
-    header = request.headers.get("content-type", "")
+    header = headers.get("content-type", "")
+    if header == JSON_TYPE:
+        return JSON_TYPE
     name, *parameters = (part.strip() for part in header.lower().split(";"))
     if name != JSON_TYPE and name not in LINES_TYPES:
         raise Problem(
@@ -69,31 +72,38 @@ def media_type(request: Request) -> str:
     return JSON_TYPE if name == JSON_TYPE else LINES_TYPES[0]
 
 
-async def body_parts(request: Request, most: int) -> AsyncIterator[bytes]:
-    """The body, unpacked, as it comes in. Raises a Problem if it is too large, broken or slow."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+async def body_parts(
+    headers: Mapping[str, str], receive: Receive, most: int
+) -> AsyncIterator[bytes]:
+    """The body, unpacked, as it comes in.
+
+    Raises a Problem if it is too large, broken or slow, and ClientDisconnect.
+    """
+    encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise Problem(
             415, f"expected the Content-Encoding gzip or none, found {encoding!r}", "wrong encoding"
         )
     unpack = _Gunzip() if encoding != "identity" else None
-    if unpack is None and _stated_length(request) > most:
+    if unpack is None and _stated_length(headers) > most:
         raise _too_large(most)
     deadline = time.monotonic() + _PATIENCE
     total = 0
-    stream = request.stream()
-    while True:
+    more = True
+    while more:
         try:
-            async with asyncio.timeout(max(0, deadline - time.monotonic())):
-                received = await anext(stream)
-        except StopAsyncIteration:
-            break
+            async with asyncio.timeout(deadline - time.monotonic()):
+                message = await receive()
         except TimeoutError:
             raise Problem(
                 408,
                 f"the body came too slowly: {total:,} bytes so far; send it faster, or in parts",
                 "too slow",
             ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        received = message.get("body", b"")
+        more = message.get("more_body", False)
         deadline += len(received) / _SLOWEST
         for part in (received,) if unpack is None else unpack(received):
             total += len(part)
@@ -104,8 +114,8 @@ async def body_parts(request: Request, most: int) -> AsyncIterator[bytes]:
         raise Problem(400, "the gzip data of the body is cut off", "not gzip")
 
 
-def _stated_length(request: Request) -> int:
-    length = request.headers.get("content-length", "0")
+def _stated_length(headers: Mapping[str, str]) -> int:
+    length = headers.get("content-length", "0")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
@@ -187,13 +197,12 @@ def _json_articles(body: bytes, settings: ServeSettings) -> list[Article]:
 
 
 async def articles_of_lines(
-    request: Request, settings: ServeSettings, lines: Lines, digest: Any
+    pieces: AsyncIterator[bytes], settings: ServeSettings, lines: Lines, digest: Any
 ) -> AsyncIterator[list[Article]]:
     """The articles of an NDJSON body, some at a time, while it comes in; `lines` is kept up."""
     number = 1
     rest = b""
     skipping = False  # the rest of a line that was too long
-    pieces = body_parts(request, settings.max_upload_bytes)
     pending: list[bytes] = []
     size = 0
     async for part in pieces:

@@ -6,10 +6,9 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 
@@ -33,6 +32,9 @@ class Problem(Exception):
         """A fixed phrase, for counting."""
         self.body = {"error": error, **more}
         self.headers: dict[str, str] = {}
+        rejected = more.get("rejected")
+        self.articles = max(1, len(rejected) if isinstance(rejected, list) else 1)
+        """How many were refused, as far as is known."""
 
     def response(self) -> Response:
         """The answer."""
@@ -46,15 +48,15 @@ def unavailable(error: str, reason: str, retry_after: int) -> Problem:
     return problem
 
 
-def require_key(request: Request, keys: Sequence[str]) -> None:
-    """Raise a Problem unless the request carries one of the keys; no key: all may.
+def require_key(headers: Mapping[str, str], keys: Sequence[str]) -> None:
+    """Raise a Problem unless the headers carry one of the keys; no key: all may.
 
     It comes as `Authorization: Bearer KEY`, as `access_token: KEY`, or as the password of HTTP
     Basic. The comparison takes the same time whatever was sent.
     """
     if not keys:
         return
-    sent = _sent_key(request).encode("utf-8", "surrogateescape")
+    sent = _sent_key(headers).encode("utf-8", "surrogateescape")
     matches = [hmac.compare_digest(sent, key.encode()) for key in keys]
     if not any(matches):
         seen = "another" if sent else "none"
@@ -67,8 +69,7 @@ def require_key(request: Request, keys: Sequence[str]) -> None:
         raise problem
 
 
-def _sent_key(request: Request) -> str:
-    headers = request.headers
+def _sent_key(headers: Mapping[str, str]) -> str:
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     credentials = credentials.strip()
     if scheme.lower() == "bearer":

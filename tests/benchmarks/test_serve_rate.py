@@ -1,0 +1,98 @@
+"""How fast the service takes articles, against a route that only parses them; in one run."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from load import Load, load, request
+from program import Server, free_port, until
+
+PARSE_ONLY = """
+import json, sys
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+async def parse(request):
+    article = json.loads(await request.body())
+    return JSONResponse({"accepted": 1}, 202)
+
+app = Starlette(routes=[Route("/articles", parse, methods=["POST"])])
+uvicorn.run(app, port=int(sys.argv[1]), access_log=False, log_level="critical")
+"""
+
+
+@pytest.fixture
+def bodies(many_real_articles: Path) -> list[bytes]:
+    csv.field_size_limit(1 << 30)
+    with many_real_articles.open(newline="", encoding="utf-8") as file:
+        rows = itertools.islice(csv.DictReader(file), 2_000)
+        return [
+            json.dumps({"content": row["article"], "publication": row["publication"]}).encode()
+            for row in rows
+            if row["article"]
+        ]
+
+
+@pytest.fixture
+def parse_only() -> Iterator[int]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-c", PARSE_ONLY, str(port)])
+    url = f"http://127.0.0.1:{port}/articles"
+
+    def answers() -> bool:
+        try:
+            return httpx.post(url, json={}).is_success
+        except httpx.HTTPError:
+            return False
+
+    until(answers)
+    yield port
+    process.kill()
+    process.wait()
+
+
+def forever(bodies: list[bytes]) -> Iterator[bytes]:
+    requests = [request("/articles", each, "Content-Type: application/json") for each in bodies]
+    return itertools.cycle(requests)
+
+
+@pytest.mark.slow
+def test_durable_requests_against_parsing_alone(
+    tmp_path: Path, bodies: list[bytes], parse_only: int
+) -> None:
+    server = Server(tmp_path)
+    try:
+        server.wait_until_ready()
+        rates: dict[str, list[float]] = {"durable": [], "parsing": []}
+        for _ in range(3):
+            for name, port in (("parsing", parse_only), ("durable", server.port)):
+                rates[name].append(asyncio.run(load(port, forever(bodies), 64, 4)).rate)
+        ratio = sum(rates["durable"]) / sum(rates["parsing"])
+        print({name: [round(rate) for rate in its] for name, its in rates.items()}, ratio)
+        lines = b"\n".join(bodies * 10)
+        started = time.perf_counter()
+        headers = {"Content-Type": "application/x-ndjson"}
+        url = server.url + "/articles"
+        answer = httpx.post(url, content=lines, headers=headers, timeout=300).json()
+        rate = answer["accepted"] / (time.perf_counter() - started)
+        print(f"NDJSON: {rate:,.0f} articles/s, {len(lines) / 1e6:.0f} MB")
+        assert ratio >= 0.5
+    finally:
+        server.kill()
+
+
+def overload(server: Server, bodies: list[bytes], seconds: float) -> Load:
+    """As much as 64 connections can send."""
+    return asyncio.run(load(server.port, forever(bodies), 64, seconds))
