@@ -55,7 +55,6 @@ CREATE TABLE answers (
 ) WITHOUT ROWID
 """
 _GROUP = 1_000  # operations in one transaction
-_GATHER_SECONDS = 0.002  # that the first of them waits for others
 _CHUNK_BYTES = 1 << 20  # of articles that are packed together
 _KEEP_ANSWERS = 24 * 3600.0
 _OVERHEAD = 200  # bytes that an article costs besides its text
@@ -440,8 +439,6 @@ class Spool:
         while not ended:
             group: list[_Operation] = []
             operation = self._queue.get()
-            if operation is not None:
-                time.sleep(_GATHER_SECONDS)
             while operation is not None:
                 group.append(operation)
                 if len(group) == _GROUP:

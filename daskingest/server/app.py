@@ -27,9 +27,9 @@ from daskingest.articles import publication_key
 from daskingest.errors import StoreError
 from daskingest.server.intake import (
     JSON_TYPE,
+    Body,
     Lines,
     articles_of_lines,
-    body_parts,
     digest_of,
     json_articles,
     media_type,
@@ -199,8 +199,8 @@ class _Call:
         parts: list[bytes] = []
         mine = 0
         try:
-            most = self.settings.max_body_bytes
-            async for part in body_parts(self.headers, self.receive, most):
+            body = Body(self.headers, self.receive, self.settings.max_body_bytes)
+            while part := await body.read():
                 parts.append(part)
                 mine += len(part)
                 state.held = getattr(state, "held", 0) + len(part)
@@ -251,8 +251,8 @@ async def _take_lines(call: _Call, key: str | None) -> Answer:
     upload, lines, digest = spool.begin_upload(), Lines(), hashlib.sha256()
     staged = False
     try:
-        parts = body_parts(call.headers, call.receive, call.settings.max_upload_bytes)
-        async for articles in articles_of_lines(parts, call.settings, lines, digest):
+        body = Body(call.headers, call.receive, call.settings.max_upload_bytes)
+        async for articles in articles_of_lines(body, call.settings, lines, digest):
             call.check_room(sum(map(size_of, articles)))
             with _spooling():
                 staged = True

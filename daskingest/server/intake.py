@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,46 +72,63 @@ def media_type(headers: Mapping[str, str]) -> str:
     return JSON_TYPE if name == JSON_TYPE else LINES_TYPES[0]
 
 
-async def body_parts(
-    headers: Mapping[str, str], receive: Receive, most: int
-) -> AsyncIterator[bytes]:
-    """The body, unpacked, as it comes in.
+class Body:
+    """A request's body, unpacked, as it comes in.
 
-    Raises a Problem if it is too large, broken or slow, and ClientDisconnect.
+    Not an asynchronous generator: each of those is registered with the event loop, which takes
+    longer than reading a body does.
     """
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", "x-gzip"):
-        raise Problem(
-            415, f"expected the Content-Encoding gzip or none, found {encoding!r}", "wrong encoding"
-        )
-    unpack = _Gunzip() if encoding != "identity" else None
-    if unpack is None and _stated_length(headers) > most:
-        raise _too_large(most)
-    deadline = time.monotonic() + _PATIENCE
-    total = 0
-    more = True
-    while more:
+
+    def __init__(self, headers: Mapping[str, str], receive: Receive, most: int) -> None:
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip", "x-gzip"):
+            raise Problem(
+                415,
+                f"expected the Content-Encoding gzip or none, found {encoding!r}",
+                "wrong encoding",
+            )
+        self._unpack = _Gunzip() if encoding != "identity" else None
+        if self._unpack is None and _stated_length(headers) > most:
+            raise _too_large(most)
+        self._receive = receive
+        self._most = most
+        self._deadline = time.monotonic() + _PATIENCE
+        self._total = 0
+        self._more = True
+
+    async def read(self) -> bytes:
+        """The next part, of a few megabytes at most; empty at the end.
+
+        Raises a Problem if the body is too large, broken or slow, and ClientDisconnect.
+        """
+        part = self._unpack.more() if self._unpack is not None else b""
+        while self._more and not part:
+            received = await self._next()
+            part = received if self._unpack is None else self._unpack(received)
+        if not part and self._unpack is not None and not self._unpack.complete:
+            raise Problem(400, "the gzip data of the body is cut off", "not gzip")
+        self._total += len(part)
+        if self._total > self._most:
+            raise _too_large(self._most)
+        return part
+
+    async def _next(self) -> bytes:
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                message = await receive()
+            async with asyncio.timeout(self._deadline - time.monotonic()):
+                message = await self._receive()
         except TimeoutError:
             raise Problem(
                 408,
-                f"the body came too slowly: {total:,} bytes so far; send it faster, or in parts",
+                f"the body came too slowly: {self._total:,} bytes so far; send it faster, "
+                "or in parts",
                 "too slow",
             ) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        received = message.get("body", b"")
-        more = message.get("more_body", False)
-        deadline += len(received) / _SLOWEST
-        for part in (received,) if unpack is None else unpack(received):
-            total += len(part)
-            if total > most:
-                raise _too_large(most)
-            yield part
-    if unpack is not None and not unpack.complete:
-        raise Problem(400, "the gzip data of the body is cut off", "not gzip")
+        self._more = message.get("more_body", False)
+        received: bytes = message.get("body", b"")
+        self._deadline += len(received) / _SLOWEST
+        return received
 
 
 def _stated_length(headers: Mapping[str, str]) -> int:
@@ -132,22 +149,28 @@ class _Gunzip:
 
     def __init__(self) -> None:
         self._inflate: Any = None
+        self._left = b""
 
     @property
     def complete(self) -> bool:
         return self._inflate is not None and self._inflate.eof
 
-    def __call__(self, data: bytes) -> Iterator[bytes]:
-        while data:
+    def __call__(self, data: bytes) -> bytes:
+        self._left = data
+        return self.more()
+
+    def more(self) -> bytes:
+        """What else is in the data given last; empty: nothing."""
+        part = b""
+        while self._left and not part:
             if self._inflate is None or self._inflate.eof:
                 self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
             try:
-                part = self._inflate.decompress(data, 1 << 20)
+                part = self._inflate.decompress(self._left, 1 << 20)
             except zlib.error as error:
                 raise Problem(400, f"the body is not gzip: {error}", "not gzip") from None
-            data = self._inflate.unused_data or self._inflate.unconsumed_tail
-            if part:
-                yield part
+            self._left = self._inflate.unused_data or self._inflate.unconsumed_tail
+        return part
 
 
 async def json_articles(body: bytes, settings: ServeSettings) -> list[Article]:
@@ -197,7 +220,7 @@ def _json_articles(body: bytes, settings: ServeSettings) -> list[Article]:
 
 
 async def articles_of_lines(
-    pieces: AsyncIterator[bytes], settings: ServeSettings, lines: Lines, digest: Any
+    body: Body, settings: ServeSettings, lines: Lines, digest: Any
 ) -> AsyncIterator[list[Article]]:
     """The articles of an NDJSON body, some at a time, while it comes in; `lines` is kept up."""
     number = 1
@@ -205,7 +228,7 @@ async def articles_of_lines(
     skipping = False  # the rest of a line that was too long
     pending: list[bytes] = []
     size = 0
-    async for part in pieces:
+    while part := await body.read():
         digest.update(part)
         pending.append(part)
         size += len(part)
