@@ -163,14 +163,16 @@ class Spool:
             ) from None
         except OSError as error:
             raise UsageError(f"cannot use the data directory {folder}: {error}") from None
+        self._db = sqlite3.connect(
+            self._path, timeout=10, isolation_level=None, check_same_thread=False
+        )
         try:
-            self._db = sqlite3.connect(
-                self._path, timeout=10, isolation_level=None, check_same_thread=False
-            )
             self._prepare()
             self.id: str = self._db.execute("SELECT id FROM spool").fetchone()[0]
             self._load()
         except sqlite3.Error as error:
+            self._db.close()
+            self._lock.close()
             raise UsageError(f"cannot use the spool {self._path}: {error}") from None
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="spool", daemon=True)
