@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from uuid import uuid4
 
 import msgpack
@@ -153,16 +153,7 @@ class Spool:
         self._group: list[Article] = []
         self._uploads = 0
         self._pruned = 0.0
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"another daskingest serves from {folder}; stop it, or name another --data-dir"
-            ) from None
-        except OSError as error:
-            raise UsageError(f"cannot use the data directory {folder}: {error}") from None
+        self._lock = _lock(folder)
         self._db = sqlite3.connect(
             self._path, timeout=10, isolation_level=None, check_same_thread=False
         )
@@ -522,6 +513,23 @@ class Spool:
             state.articles += articles
             state.bytes += size
         self._state = state
+
+
+def _lock(folder: Path) -> IO[str]:
+    """A lock on the folder, until it is closed or the process ends. Raises UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise UsageError(f"cannot use the data directory {folder}: {error}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise UsageError(
+            f"another daskingest serves from {folder}; stop it, or name another --data-dir"
+        ) from None
+    return lock
 
 
 def size_of(article: Article) -> int:

@@ -35,6 +35,8 @@ DASK_CONFIG: dict[str, Any] = {
     "distributed.admin.tick.limit": "30s",
     "distributed.comm.timeouts.connect": "10s",
     "distributed.worker.profile.enabled": False,
+    # Dask would keep the last thousand messages to each worker, with the articles in them.
+    "distributed.admin.low-level-log-length": 1,
     # However long a worker takes to come back, it is waited for.
     "distributed.deploy.lost-worker-timeout": "365 days",
     "distributed.nanny.pre-spawn-environ": {
