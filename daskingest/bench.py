@@ -27,6 +27,7 @@ from daskingest.boundaries import ranges
 from daskingest.csvfile import open_csv
 from daskingest.entities import find_model, load_model, load_pipeline
 from daskingest.finder import Finder
+from daskingest.grouping import grouped
 from daskingest.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class _Single:
 
     def _recognize(self, texts: Texts) -> None:
         with self._find.nlp.memory_zone():
-            for group in _groups(texts):
+            for group in grouped(texts, len, _GROUP_CHARS):
                 self._find(group)
 
     @staticmethod
@@ -282,19 +283,6 @@ def _slices(texts: Texts) -> Iterator[Texts]:
     size = min(len(texts), 480)
     starts = itertools.cycle(range(0, len(texts) - size + 1, size))
     return (texts[start : start + size] for start in starts)
-
-
-def _groups(texts: Texts) -> Iterator[list[str]]:
-    group: list[str] = []
-    chars = 0
-    for text in texts:
-        if group and chars + len(text) > _GROUP_CHARS:
-            yield group
-            group, chars = [], 0
-        group.append(text)
-        chars += len(text)
-    if group:
-        yield group
 
 
 def _repeated(sample: Path, folder: Path) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from daskingest.articles import Article, Reject
 from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally, word_of
 from daskingest.errors import UsageError
+from daskingest.grouping import grouped
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -149,7 +150,13 @@ def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
     """
     found = Extraction()
     with find.nlp.memory_zone():
-        for group in _groups(_articles(rows, found), find.nlp.max_length):
+        articles = _articles(rows, found)
+        for several in grouped(articles, lambda each: len(each[1].content), _GROUP_CHARS):
+            group = [
+                _Part(row, article, text)
+                for row, article in several
+                for text in split_text(article.content, find.nlp.max_length)
+            ]
             try:
                 _count(group, find, found)
             except Exception:
@@ -166,20 +173,6 @@ def _articles(rows: Iterable[Article | Reject], found: Extraction) -> Iterator[t
         else:
             found.tally.rejected[each.reason] += 1
             found.rejects.append(each)
-
-
-def _groups(articles: Iterable[tuple[int, Article]], longest: int) -> Iterator[list[_Part]]:
-    """Whole articles, together of about the size that is extracted at once."""
-    group: list[_Part] = []
-    chars = 0
-    for row, article in articles:
-        if group and chars + len(article.content) > _GROUP_CHARS:
-            yield group
-            group, chars = [], 0
-        group += [_Part(row, article, text) for text in split_text(article.content, longest)]
-        chars += len(article.content)
-    if group:
-        yield group
 
 
 def split_text(text: str, longest: int) -> Iterator[str]:

@@ -23,6 +23,7 @@ from thinc.api import NumpyOps
 from daskingest.decoder import Decoder, Entity, Tokens
 from daskingest.embedding import Attributes, Flags, Indices, Ints, Unsupported
 from daskingest.encoder import Encoder
+from daskingest.grouping import grouped
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -95,7 +96,7 @@ class Recognizer(Pipe):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 256) -> Iterator[Doc]:
         """Annotate a stream of Docs, up to `batch_size` at once; they come back in order."""
         handle = self.get_error_handler()
-        for group in _groups(stream, batch_size):
+        for group in grouped(stream, len, _GROUP_TOKENS, batch_size):
             try:
                 self._annotate(group)
             except Exception as error:
@@ -207,16 +208,3 @@ def _by_text(entities: Sequence[Entity], counts: Indices) -> Iterator[list[Entit
         first = end - count
         yield [(start - first, stop - first, label) for start, stop, label in entities[begun:cut]]
         begun = cut
-
-
-def _groups(docs: Iterable[Doc], most: int) -> Iterator[list[Doc]]:
-    group: list[Doc] = []
-    tokens = 0
-    for doc in docs:
-        if group and (len(group) == most or tokens + len(doc) > _GROUP_TOKENS):
-            yield group
-            group, tokens = [], 0
-        group.append(doc)
-        tokens += len(doc)
-    if group:
-        yield group

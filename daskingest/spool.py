@@ -26,6 +26,7 @@ import msgpack
 
 from daskingest.articles import Article
 from daskingest.errors import DaskingestError, UsageError
+from daskingest.grouping import grouped
 
 _APPLICATION_ID = 0x64695350  # "diSP"
 _SCHEMA_VERSION = 1
@@ -337,7 +338,7 @@ class Spool:
     ) -> None:
         """Pack articles into chunks; those of an upload are not to be seen yet."""
         state, received = self._state, time.time()
-        for part in _parts(articles):
+        for part in grouped(articles, size_of, _CHUNK_BYTES):
             first, last = state.next, state.next + len(part) - 1
             packed = msgpack.packb([(a.content, a.publication, a.id) for a in part])
             db.execute("INSERT INTO articles VALUES (?, ?)", (first, packed))
@@ -537,18 +538,6 @@ def size_of(article: Article) -> int:
     content = article.content
     size = len(content) if content.isascii() else len(content.encode())
     return size + len(article.publication) + _OVERHEAD
-
-
-def _parts(articles: Sequence[Article]) -> Iterator[Sequence[Article]]:
-    """The articles in parts of bounded size."""
-    start = size = 0
-    for i, article in enumerate(articles):
-        size += size_of(article)
-        if size >= _CHUNK_BYTES:
-            yield articles[start : i + 1]
-            start, size = i + 1, 0
-    if start < len(articles):
-        yield articles[start:]
 
 
 _CHUNKS = "SELECT first, last, taken, received, upload FROM chunks"
