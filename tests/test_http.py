@@ -197,6 +197,7 @@ def test_all_bad_articles_are_listed(http: httpx.Client) -> None:
         ("GET", "/nothing", 404, "/openapi.json lists"),
         ("GET", "/articles/", 404, "nothing at"),
         ("GET", "/publications/nobody/entities", 404, "no publication 'nobody'"),
+        ("GET", "/publications/a%0Ab/entities", 404, "no publication 'a b'"),
         ("GET", "/publications/p/entities?limit=0", 422, "from 1 to 1000, found '0'"),
         ("GET", "/publications/p/entities?limit=x", 422, "whole number"),
         ("GET", "/publications/p/entities?limit=%D9%A3", 422, "whole number"),

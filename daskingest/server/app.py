@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -52,6 +53,15 @@ log = logging.getLogger(__name__)
 Handler = Callable[["_Call"], Awaitable[Response]]
 
 
+class _Anything(StringConvertor):
+    """A publication's name in a path: it may hold slashes, and even line breaks."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("anything", _Anything())
+
+
 def create_app(settings: ServeSettings, started: Callable[[Service], None]) -> Starlette:
     """The application. `started` is told of the service when it is ready to take articles."""
 
@@ -71,8 +81,8 @@ def create_app(settings: ServeSettings, started: Callable[[Service], None]) -> S
         route("/articles", _post_articles, "POST", access="write"),
         route("/post/enqueue", _post_enqueue, "POST", access="write"),
         route("/publications", _publications, "GET"),
-        route("/frequencies/{publication:path}", _frequencies, "GET"),
-        route("/publications/{publication:path}/entities", _entities, "GET"),
+        route("/frequencies/{publication:anything}", _frequencies, "GET"),
+        route("/publications/{publication:anything}/entities", _entities, "GET"),
         route("/status", _status, "GET"),
         route("/healthz", _healthz, "GET", access="none"),
         route("/readyz", _readyz, "GET", access="none"),
