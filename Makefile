@@ -40,10 +40,12 @@ lint: .venv/installed-test
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-.venv/installed-test: .venv/installed
+# Without npm the tests of Firestore are skipped.
+.venv/installed-test: .venv/installed tests/emulator/package-lock.json
 	@echo "Installing what the tests need."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@if command -v npm >/dev/null; then npm ci --prefix tests/emulator --silent; fi
 	@touch $@
 
 clean:
-	rm -rf .venv demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv demo tests/emulator/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -36,6 +36,7 @@ TASKS_PER_WORKER = 2
 """One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""
 
 KILLED_WORKER = "killed its worker"
+TOO_MANY_WORDS = "more words than one commit of the store takes"
 _DEATHS_TO_SUSPECT = 2  # workers that died with a batch before it is tried alone
 _DEATHS_TO_REJECT = 3  # and with an article alone before it is rejected
 _TRIES = 3  # of a batch whose task raises an error
@@ -154,8 +155,8 @@ class Timings:
     def extraction(self, seconds: float) -> None:
         """A batch's extraction."""
 
-    def commit(self, seconds: float) -> None:
-        """A commit to the store."""
+    def commit(self, seconds: float, writes: int) -> None:
+        """A commit to the store, and how many rows or documents it wrote."""
 
 
 @dataclass(slots=True)
@@ -406,17 +407,21 @@ class Graph:
                 job.alone, job.deaths = True, 0
             self._again(job)
             return
-        rows = await asyncio.to_thread(lambda: sum(1 for _ in job.batch.rows()))
-        if rows > 1:
-            log.warning("batch %s killed its worker; halving its %d rows", job.batch.id, rows)
-            self._spawn(self._hand_over(job, {"split": rows // 2}))
-        elif job.deaths < _DEATHS_TO_REJECT:
+        if job.deaths < _DEATHS_TO_REJECT and await _count_rows(job.batch) == 1:
             self._again(job)
         else:
-            log.warning("batch %s, one article, killed its worker again and again", job.batch.id)
+            await self._halve(job, KILLED_WORKER)
+
+    async def _halve(self, job: _Job, reason: str) -> None:
+        """Cut a batch in two, or reject its article if it has but one."""
+        log.warning("batch %s: %s; halving it", job.batch.id, reason)
+        rows = await _count_rows(job.batch)
+        note: Note = {"split": rows // 2}
+        if rows <= 1:
             tally = Tally(rows=rows)
-            tally.reject(0, KILLED_WORKER)
-            self._spawn(self._hand_over(job, tally.to_note()))
+            tally.reject(0, reason)
+            note = tally.to_note()
+        self._spawn(self._hand_over(job, note))
 
     async def _hand_over(self, job: _Job, note: Note) -> None:
         """Give the saver a ledger entry without counts."""
@@ -455,8 +460,11 @@ class Graph:
 
     def _reported(self, report: Report) -> None:
         self.trouble = report.trouble
-        for seconds in report.commits:
-            self.timings.commit(seconds)
+        for commit in report.commits:
+            self.timings.commit(*commit)
+        for batch_id in report.refused:
+            if batch_id in self._open:
+                self._spawn(self._halve(self._open[batch_id], TOO_MANY_WORDS))
         if not self.workers:
             self.trouble = f"no worker with the resource {EXTRACT!r}; waiting for one"
         for batch_id, note in report.committed.items():
@@ -520,6 +528,10 @@ class Graph:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _count_rows(batch: Batch) -> int:
+    return await asyncio.to_thread(lambda: sum(1 for _ in batch.rows()))
 
 
 @asynccontextmanager

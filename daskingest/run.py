@@ -16,10 +16,10 @@ from daskingest.counts import Tally
 from daskingest.csvfile import CsvFile, CsvRange, open_csv
 from daskingest.entities import find_model, model_identity
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.graph import Batch, Graph, Listed, open_graph
+from daskingest.graph import Batch, Graph, Listed, Timings, open_graph
 from daskingest.rejects import RejectsFile
 from daskingest.settings import Settings
-from daskingest.stores import Note, absolute_url, open_store
+from daskingest.stores import Note, absolute_url, forecast, open_store
 from daskingest.workers import cluster
 
 _TICK_SECONDS = 0.5
@@ -41,7 +41,8 @@ class Summary:
 
     `fresh` is of those that this run counted, in `seconds` (start-up is left out). `rows` is how
     many rows the file has, counted apart from the tally. Sizes are in bytes; `size` is None where
-    it can't be known, as with a compressed file.
+    it can't be known, as with a compressed file. `commits` and `writes` (rows or documents) are
+    what this run cost the store.
     """
 
     file: str
@@ -53,6 +54,8 @@ class Summary:
     fresh: Tally = field(default_factory=Tally)
     fresh_bytes: int = 0
     seconds: float = 0.0
+    commits: int = 0
+    writes: int = 0
 
 
 @dataclass(slots=True)
@@ -104,7 +107,8 @@ class Run:
         self._watcher.say("starting the cluster")
         async with cluster(settings.scheduler, settings.workers, model) as client:
             self._watcher.say(f"dashboard: {client.dashboard_link}")
-            graph_of = open_graph(client, model, store_url, settings.flush_interval, self._done)
+            interval = settings.flush_interval
+            graph_of = open_graph(client, model, store_url, interval, self._done, _Costs(self))
             async with graph_of as graph:
                 self._graph = graph
                 ticker = asyncio.create_task(self._tick(graph))
@@ -120,12 +124,26 @@ class Run:
         assert self._current is not None
         self._current.done(batch, note, rejects, fresh)
 
+    def committed(self, writes: int) -> None:
+        """The store was written to."""
+        if self._current is not None:
+            self._current.summary.commits += 1
+            self._current.summary.writes += writes
+
     async def _tick(self, graph: Graph) -> None:
         """Tell the watcher how things are, also while nothing gets done."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             if self._current is not None:
                 self._watcher.update(self._current.summary, graph.trouble)
+
+
+class _Costs(Timings):
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def commit(self, seconds: float, writes: int) -> None:
+        self._run.committed(writes)
 
 
 class _FileRun:
@@ -202,6 +220,8 @@ class _FileRun:
             )
         if self.file.compression:
             watcher.say(f"{self.name} is compressed: one process unpacks it for the workers")
+        if summary.size and (expected := forecast(self._settings.store, summary.size)):
+            watcher.say(expected)
         watcher.begin(summary)
         started = time.monotonic()
         done = await graph.run(Listed(self._batches()), ledger)
@@ -216,7 +236,7 @@ class _FileRun:
             )
         summary.outcome = Outcome.LIMITED if self._limited else Outcome.COUNTED
         if summary.outcome is Outcome.COUNTED:
-            note = {**summary.tally.to_note(), "file": self.name}
+            note = {**summary.tally.to_note(), "file": self.name, "at": int(time.time())}
             await graph.enter(f"{self.id}:done", note)
 
     def done(self, batch: Batch, note: Note, rejects: list[Reject] | None, fresh: bool) -> None:

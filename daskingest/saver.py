@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from distributed import Client, get_worker
 from distributed.protocol.serialize import Serialize
@@ -22,10 +23,11 @@ from distributed.utils import sync
 
 from daskingest.counts import Counts
 from daskingest.errors import StoreError
-from daskingest.stores import AlreadyCommitted, Note, Store, open_store
+from daskingest.stores import AlreadyCommitted, Note, Store, TooLarge, open_store
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0
 _POLL_SECONDS = 10.0
+_MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
 _REMEMBERED = 100_000  # batches that were forgotten, for fear of late copies
 
 log = logging.getLogger(__name__)
@@ -36,19 +38,41 @@ class SaverLost(Exception):
     """The saver did not answer: its process is gone, or cannot be reached."""
 
 
+class Commit(NamedTuple):
+    """How long a commit took, and the number of rows or documents that it wrote."""
+
+    seconds: float
+    writes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What the saver tells the driver: the batches that the store has, by id with their notes.
 
-    `next` is the cursor to ask with for what comes after; `trouble` says what keeps the saver from
-    committing, if anything does; `commits` is how long the commits since the last report took, in
-    seconds.
+    `next` is the cursor to ask with for what comes after; `refused` are batches that are too large
+    for one commit of the store; `trouble` says what keeps the saver from committing, if anything
+    does; `commits` are those since the last report.
     """
 
     committed: dict[str, Note]
     next: int
+    refused: tuple[str, ...] = ()
     trouble: str = ""
-    commits: tuple[float, ...] = ()
+    commits: tuple[Commit, ...] = ()
+
+
+@dataclass(slots=True)
+class _Flush:
+    """Batches that go into one commit, and their counts merged. `closed`: takes no more."""
+
+    since: float
+    merged: Counts = field(default_factory=Counts)
+    batches: dict[str, tuple[Counts, Note]] = field(default_factory=dict)
+    closed: bool = False
+
+    def add(self, batch_id: str, counts: Counts, note: Note) -> None:
+        self.batches[batch_id] = counts, note
+        self.merged.merge(counts)
 
 
 class Saver:
@@ -63,12 +87,12 @@ class Saver:
         self._interval = flush_interval
         self._store: Store | None = None
         self._thread = ThreadPoolExecutor(1, "store")
-        self._pending: dict[str, tuple[Counts, Note]] = {}
-        self._size = 0
-        self._oldest = 0.0
-        self._committed: list[tuple[str, Note]] = []
+        self._flushes: deque[_Flush] = deque()
+        self._pending: dict[str, int] = {}  # the batches in all flushes, with their sizes
+        self._most_pending = _MOST_PENDING
+        self._news: list[tuple[str, Note | None]] = []  # None: refused
         self._forgotten = 0  # how many reports the driver has had, and which are no longer kept
-        self._commits: list[float] = []
+        self._commits: list[Commit] = []
         self._to_forget: list[str] = []
         self._gone: dict[str, None] = {}  # forgotten of late, the oldest first
         self._trouble = ""
@@ -77,19 +101,22 @@ class Saver:
         self._writer: asyncio.Task[None] | None = None
 
     async def add(self, batch_id: str, counts: Counts, note: Note) -> None:
-        """Take a batch to commit. Waits while a commit's worth of others is waiting already.
+        """Take a batch to commit. Waits while as much as memory allows is waiting already.
 
         Adding a batch again, pending or committed, changes nothing.
         """
         async with self._changed:
             self._start()
-            await self._changed.wait_for(lambda: self._size < 2 * self._limit())
+            most = self._most_pending
+            await self._changed.wait_for(lambda: self._waiting() < most)
             if batch_id in self._pending or batch_id in self._gone:
                 return
-            if not self._pending:
-                self._oldest = time.monotonic()
-            self._pending[batch_id] = counts, note
-            self._size += counts.size + 1
+            if not self._flushes or self._flushes[-1].closed:
+                self._flushes.append(_Flush(time.monotonic()))
+            flush = self._flushes[-1]
+            flush.add(batch_id, counts, note)
+            self._pending[batch_id] = counts.size + 1
+            flush.closed = flush.merged.size >= self._limit() or self._waiting() >= most // 2
             self._changed.notify_all()
 
     async def report(self, cursor: int) -> Report:
@@ -101,17 +128,23 @@ class Saver:
         async with self._changed:
             self._start()
             if cursor > self._forgotten:
-                del self._committed[: cursor - self._forgotten]
+                del self._news[: cursor - self._forgotten]
                 self._forgotten = cursor
             before = self._trouble
             try:
                 async with asyncio.timeout(_POLL_SECONDS):
-                    await self._changed.wait_for(lambda: self._committed or self._trouble != before)
+                    await self._changed.wait_for(lambda: self._news or self._trouble != before)
             except TimeoutError:
                 pass
-            news, commits = dict(self._committed), tuple(self._commits)
+            commits = tuple(self._commits)
             self._commits.clear()
-            return Report(news, self._forgotten + len(self._committed), self._trouble, commits)
+            return Report(
+                committed={each: note for each, note in self._news if note is not None},
+                next=self._forgotten + len(self._news),
+                refused=tuple(each for each, note in self._news if note is None),
+                trouble=self._trouble,
+                commits=commits,
+            )
 
     async def drain(self) -> None:
         """Commit all that is pending, without waiting for more."""
@@ -142,6 +175,9 @@ class Saver:
         """The store's ledger of a run; waits for a store that can't be read."""
         return await self._until_it_works(lambda store: store.ledger(run))
 
+    def _waiting(self) -> int:
+        return sum(self._pending.values())
+
     def _limit(self) -> int:
         return self._store.commit_size if self._store else 100_000
 
@@ -154,69 +190,37 @@ class Saver:
         while True:
             async with self._changed:
                 await self._until_due()
-                batches = self._take()
+                flush = self._flushes[0] if self._flushes else None
+                if flush is not None:
+                    flush.closed = True
                 forgotten, self._to_forget = self._to_forget, []
             if forgotten:
                 await self._until_it_works(partial(_forget, forgotten))
-            if not batches:
+            if flush is None:
                 continue
             started = time.monotonic()
-            committed = await self._commit(batches)
+            writes, news = await self._until_it_works(partial(_commit, flush.batches, flush.merged))
             async with self._changed:
-                self._commits.append(time.monotonic() - started)
-                self._committed += committed.items()
-                for batch_id in batches:
-                    counts, _ = self._pending.pop(batch_id)
-                    self._size -= counts.size + 1
-                self._oldest = time.monotonic()
+                self._commits.append(Commit(time.monotonic() - started, writes))
+                self._news += news.items()
+                for batch_id in flush.batches:
+                    del self._pending[batch_id]
+                self._flushes.popleft()
                 self._changed.notify_all()
 
     async def _until_due(self) -> None:
         while True:
-            await self._changed.wait_for(lambda: self._pending or self._to_forget)
-            if not self._pending:
+            await self._changed.wait_for(lambda: self._flushes or self._to_forget)
+            if not self._flushes:
                 return
-            left = self._oldest + self._interval - time.monotonic()
-            if left <= 0 or self._draining or self._size >= self._limit():
+            left = self._flushes[0].since + self._interval - time.monotonic()
+            if left <= 0 or self._draining or self._flushes[0].closed:
                 return
             try:
                 async with asyncio.timeout(left):
                     await self._changed.wait()
             except TimeoutError:
                 pass
-
-    def _take(self) -> dict[str, tuple[Counts, Note]]:
-        """The oldest pending batches that fit one commit; they stay pending till committed."""
-        taken: dict[str, tuple[Counts, Note]] = {}
-        size = 0
-        for batch_id, batch in self._pending.items():
-            size += batch[0].size + 1
-            if taken and size > self._limit():
-                break
-            taken[batch_id] = batch
-        return taken
-
-    async def _commit(self, batches: dict[str, tuple[Counts, Note]]) -> dict[str, Note]:
-        """Write the batches that the ledger does not have. Their notes, as the ledger has them."""
-
-        def write(store: Store) -> dict[str, Note]:
-            known: dict[str, Note] = {}
-            while True:
-                merged, notes = Counts(), {}
-                for batch_id, (counts, note) in batches.items():
-                    if batch_id not in known:
-                        merged.merge(counts)
-                        notes[batch_id] = note
-                try:
-                    if notes:
-                        store.commit(merged, notes)
-                    return notes | known
-                except AlreadyCommitted:
-                    for run in {batch_id.partition(":")[0] for batch_id in notes}:
-                        ledger = store.ledger(run)
-                        known |= {each: ledger[each] for each in notes if each in ledger}
-
-        return await self._until_it_works(write)
 
     async def _until_it_works(self, work: Callable[[Store], T]) -> T:
         """Call the store, again and again with growing pauses, and tell what is wrong meanwhile."""
@@ -253,6 +257,40 @@ class Saver:
 
 def _forget(batch_ids: list[str], store: Store) -> None:
     store.forget(batch_ids)
+
+
+def _commit(
+    batches: Mapping[str, tuple[Counts, Note]], merged: Counts | None, store: Store
+) -> tuple[int, dict[str, Note | None]]:
+    """Write those of the batches that the ledger does not have; `merged` are their counts.
+
+    Returns how much was written, and the batches' notes as the ledger has them: None for one that
+    is too large for the store. Where all are too large for one commit, they are halved.
+    """
+    notes = {batch_id: note for batch_id, (_, note) in batches.items()}
+    known: dict[str, Note] = {}
+    while notes:
+        if merged is None:
+            merged = Counts()
+            for batch_id in notes:
+                merged.merge(batches[batch_id][0])
+        try:
+            return store.commit(merged, notes), {**notes, **known}
+        except AlreadyCommitted:
+            known |= store.lookup(list(notes))
+            notes = {batch_id: note for batch_id, note in notes.items() if batch_id not in known}
+            merged = None
+        except TooLarge:
+            if len(notes) == 1:
+                return 0, {**dict.fromkeys(notes), **known}
+            every = list(notes)
+            halves = every[: len(every) // 2], every[len(every) // 2 :]
+            (one, first), (two, second) = (
+                _commit({batch_id: batches[batch_id] for batch_id in half}, None, store)
+                for half in halves
+            )
+            return one + two, {**first, **second, **known}
+    return 0, {**known}
 
 
 @dataclass(frozen=True, slots=True)

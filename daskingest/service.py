@@ -274,8 +274,9 @@ class _ToMetrics(Timings):
     def extraction(self, seconds: float) -> None:
         self._metrics.extraction_seconds.observe(seconds)
 
-    def commit(self, seconds: float) -> None:
+    def commit(self, seconds: float, writes: int) -> None:
         self._metrics.commit_seconds.observe(seconds)
+        self._metrics.writes.inc(writes)
 
 
 @asynccontextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from emulated import Proxy, emulator
 from hypothesis import settings
 
 settings.register_profile("project", deadline=None, max_examples=200)
@@ -64,3 +66,28 @@ def write_csv(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def emulator_address() -> Iterator[str]:
+    """A Firestore emulator that listens there."""
+    with emulator() as address:
+        yield address
+
+
+@pytest.fixture
+def firestore_url(emulator_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty Firestore store; this process and its children use the emulator."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", emulator_address)
+    return f"firestore://test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def proxy(
+    firestore_url: str, emulator_address: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Proxy]:
+    """What stands between the store and the emulator."""
+    proxy = Proxy(emulator_address)
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", proxy.address)
+    yield proxy
+    proxy.close()

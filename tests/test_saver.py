@@ -57,6 +57,7 @@ def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:
         saver = Saver(url, 3600)
         saver._store = open_store(url, create=True)
         saver._store.commit_size = 10
+        saver._most_pending = 20
         db = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
         db.execute("BEGIN IMMEDIATE")
         adding = [

@@ -14,8 +14,14 @@ from daskingest.stores import AlreadyCommitted, Note, Publication, Store, Word, 
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture(params=["sqlite_url", "firestore_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
@@ -82,6 +88,40 @@ def test_words_come_in_pages(store: Store) -> None:
     assert store.words("nobody", 10) == []
 
 
+def test_entries_are_looked_up_and_forgotten_with_their_parts(store: Store) -> None:
+    entries: dict[str, Note] = {"r:1": {"split": 2}, "r:1.0": {}, "r:1.1.0": {}, "r:10": {"n": 1}}
+    store.commit(Counts(), {**entries, "r:done": {"at": 1}, "q:begin": {}})
+    assert store.lookup(["r:10", "r:1", "r:2", "r"]) == {"r:10": {"n": 1}, "r:1": {"split": 2}}
+    assert store.lookup([]) == {}
+    assert store.finished() == {"r": {"at": 1}}
+    store.forget(["r:1", "r:7"])
+    store.forget([])
+    assert store.ledger("r") == {"r:10": {"n": 1}, "r:done": {"at": 1}}
+
+
+def test_odd_publications_are_kept_apart(store: Store) -> None:
+    names = ["..", ".", "__x__", "__", "a/b", "a%2fb", "100%", "العربية اليوم", "\N{GRINNING FACE}"]
+    names += ["u.s. [`*`]", "n" * 2_000, "n" * 2_001, "\N{GRINNING FACE}" * 500]
+    for i, name in enumerate(names):
+        store.commit(counts_of((name, [(f"w{i}", "ORG")] * (i + 1))), {f"r:{i}": {}})
+    found = store.publications()
+    assert {each.key for each in found} == set(names)
+    assert {each.name for each in found} == set(names)
+    for i, name in enumerate(names):
+        assert store.words(name, 10) == [Word(f"w{i}", i + 1, {"ORG": i + 1})]
+
+
+def test_words_of_a_label_come_in_pages(store: Store) -> None:
+    words = [(w, label) for w in "abcdef" for label in ("ORG", "A.B`c\\d")] + [("c", "ORG")]
+    store.commit(counts_of(("P", words)), {"r:1": {}})
+    for label in ("ORG", "A.B`c\\d"):
+        seen: list[Word] = []
+        while page := store.words("p", 2, (seen[-1].count, seen[-1].word) if seen else None, label):
+            seen += page
+        assert [each.word for each in seen] == list("cabdef" if label == "ORG" else "abcdef")
+        assert all(each.labels == {label: each.count} for each in seen)
+
+
 def test_any_text_comes_back(store: Store) -> None:
     texts = ["a/b", "..", "__x__", "😀", "שלום", "nul\0byte", "`*[", "x" * 256, "'; --"]
     store.commit(counts_of(*((text, [(text, "ORG")]) for text in texts)), {"r:1": {}})
@@ -98,15 +138,22 @@ def test_a_closed_store_opens_itself(store: Store) -> None:
 
 
 def test_urls_of_no_store() -> None:
-    for url in ("postgres://x", "daskingest.db", "sqlite://file.db", "sqlite:///"):
-        with pytest.raises(UsageError, match="expected sqlite:///PATH"):
+    for url in (
+        "postgres://x",
+        "daskingest.db",
+        "sqlite://file.db",
+        "sqlite:///",
+        "firestore://",
+        "firestore://a/b/c",
+    ):
+        with pytest.raises(UsageError, match=r"expected sqlite:///PATH.*firestore://PROJECT"):
             open_store(url)
 
 
-def test_a_store_that_is_not_there_is_not_made_by_reading(url: str) -> None:
+def test_a_store_that_is_not_there_is_not_made_by_reading(sqlite_url: str) -> None:
     with pytest.raises(StoreError, match="nothing has been counted there yet"):
-        open_store(url)
-    assert not Path(url.removeprefix("sqlite:///")).exists()
+        open_store(sqlite_url)
+    assert not Path(sqlite_url.removeprefix("sqlite:///")).exists()
 
 
 def test_files_that_are_no_store(tmp_path: Path) -> None:
@@ -124,12 +171,13 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
         open_store(f"sqlite:///{tmp_path}/no/such/folder/x.db", create=True)
 
 
-def test_readers_are_not_blocked_by_a_writer(store: Store, url: str) -> None:
-    store.commit(counts_of(("P", [])), {"r:1": {}})
-    writer = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+def test_readers_are_not_blocked_by_a_writer(sqlite_url: str) -> None:
+    with open_store(sqlite_url, create=True) as store:
+        store.commit(counts_of(("P", [])), {"r:1": {}})
+    writer = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE publications SET count = 99")
-    with open_store(url) as reader:
+    with open_store(sqlite_url) as reader:
         assert reader.publications() == [Publication("p", "P", 1)]
     writer.execute("ROLLBACK")
     writer.close()

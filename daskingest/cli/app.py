@@ -54,7 +54,8 @@ Store = Annotated[
     str,
     typer.Option(
         envvar="DASKINGEST_STORE",
-        help="Where the counts are: sqlite:///PATH, with a fourth slash for an absolute path.",
+        help="Where the counts are: sqlite:///PATH, with a fourth slash for an absolute path, or "
+        r"firestore://PROJECT\[/DATABASE].",
     ),
 ]
 Workers = Annotated[
@@ -86,7 +87,8 @@ FlushInterval = Annotated[
     typer.Option(
         envvar="DASKINGEST_FLUSH_INTERVAL",
         min=0.0,
-        help="Seconds that counts wait for others before they are committed.",
+        help="Seconds that counts wait for others before they are committed. Longer: later to be "
+        "seen, but fewer writes, which is what Firestore bills.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", envvar="DASKINGEST_JSON", help="Print JSON.")]
@@ -362,6 +364,30 @@ def export(
     with open_store(store) as opened:
         rows = write_counts(opened, out)
     Console(stderr=True).print(f"{rows:,} rows in {out}", highlight=False, markup=False)
+
+
+@app.command()
+def prune(
+    store: Store = DEFAULT_STORE,
+    older_than: Annotated[
+        float,
+        typer.Option(
+            envvar="DASKINGEST_OLDER_THAN", min=0.0, help="Hours that a run must have been done."
+        ),
+    ] = 24.0,
+) -> None:
+    """Shorten the ledger: forget the batches of files that were counted whole.
+
+    The files stay known as counted. Run it when no `run-csv` of such a file is going on elsewhere.
+    A service shortens its part of the ledger by itself.
+    """
+    from daskingest.prune import prune as prune_ledger
+    from daskingest.stores import open_store
+
+    open_store(store).close()  # there must be one
+    with open_store(store, create=True) as opened:
+        removed = prune_ledger(opened, older_than * 3600)
+    Console(stderr=True).print(f"{removed:,} entries removed", highlight=False, markup=False)
 
 
 @app.command()

@@ -47,6 +47,7 @@ class Metrics:
             "extraction_seconds", "Extraction of a batch.", _SECONDS
         )
         self.commit_seconds = histogram("commit_seconds", "A commit to the store.", _SECONDS)
+        self.writes = total("store_writes", "Rows or documents written to the store.")
         self._requests = total("http_requests", "Requests answered.", "route", "method", "status")
         self._request_seconds = histogram("http_request_seconds", "Requests.", _SECONDS, "route")
         self._memory = gauge("worker_memory_bytes", "A worker's memory.", "worker")

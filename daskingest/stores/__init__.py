@@ -19,6 +19,10 @@ class AlreadyCommitted(Exception):
     """A commit was refused whole because the ledger has one of its batch ids already."""
 
 
+class TooLarge(Exception):
+    """A commit was refused whole because the store takes only smaller ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """A publication and the number of its articles."""
@@ -47,14 +51,22 @@ class Store(Protocol):
     commit_size: int
     """How many counters (see `Counts.size`) still fit one commit well."""
 
-    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> None:
+    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> int:
         """Add the counts and the ledger entries, by batch id: all of it, durably, or nothing.
 
-        Raises AlreadyCommitted, having written nothing, when the ledger has one of the ids.
+        Returns how many rows or documents that wrote. Raises AlreadyCommitted, having written
+        nothing, when the ledger has one of the ids, and TooLarge when it is too much for one
+        commit.
         """
 
     def ledger(self, run: str) -> dict[str, Note]:
         """The ledger's entries whose batch id is `run` or begins with `run` and a colon."""
+
+    def lookup(self, batch_ids: Collection[str]) -> dict[str, Note]:
+        """Those of these ledger entries that there are."""
+
+    def finished(self) -> dict[str, Note]:
+        """The runs that are done: their notes (the ledger's entry `RUN:done`), by run."""
 
     def forget(self, batch_ids: Collection[str]) -> None:
         """Remove the ledger's entries of these batches and of their parts.
@@ -90,7 +102,8 @@ class Store(Protocol):
 
 
 def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
-    """The store at a URL: `sqlite:///PATH`, with a fourth slash if the path is absolute.
+    """The store at a URL: `sqlite:///PATH`, with a fourth slash if the path is absolute, or
+    `firestore://PROJECT[/DATABASE]`.
 
     Raises UsageError if the URL is none of a store's, and StoreError if there is no store there
     (unless `create`) or it cannot be used.
@@ -102,8 +115,27 @@ def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
         store = SqliteStore(rest[1:], create=create)
         store.check()
         return store
+    project, _, database = rest.partition("/")
+    if scheme == "firestore" and project and "/" not in database:
+        from daskingest.stores.firestore import FirestoreStore
+
+        firestore = FirestoreStore(project, database or None, create=create)
+        firestore.check()
+        return firestore
     hint = " (three slashes)" if scheme == "sqlite" and separator else ""
-    raise UsageError(f"no such store: expected sqlite:///PATH{hint}, found {url!r}")
+    raise UsageError(
+        f"no such store: expected sqlite:///PATH{hint} or firestore://PROJECT[/DATABASE], "
+        f"found {url!r}"
+    )
+
+
+def forecast(url: str, size: int) -> str:
+    """What counting so many bytes of CSV into a store costs, where that costs anything."""
+    if not url.startswith("firestore://"):
+        return ""
+    from daskingest.stores import firestore
+
+    return firestore.forecast(size)
 
 
 def absolute_url(url: str) -> str:

@@ -70,10 +70,11 @@ class SqliteStore:
                 pass
         self.close()
 
-    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> None:
+    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> int:
         """See `Store.commit`."""
         ledger = [(batch_id, json.dumps(note)) for batch_id, note in sorted(entries.items())]
         with self._transaction() as db:
+            before = db.total_changes
             try:
                 db.executemany("INSERT INTO ledger VALUES (?, ?)", ledger)
             except sqlite3.IntegrityError:
@@ -98,6 +99,7 @@ class SqliteStore:
                     "DO UPDATE SET count = count + excluded.count",
                     ((publication, word, label, count) for (word, label), count in labels),
                 )
+            return db.total_changes - before
 
     def ledger(self, run: str) -> dict[str, Note]:
         """See `Store.ledger`."""
@@ -108,6 +110,22 @@ class SqliteStore:
                 (run, run, run),
             )
             return {batch_id: json.loads(note) for batch_id, note in rows}
+
+    def lookup(self, batch_ids: Collection[str]) -> dict[str, Note]:
+        """See `Store.lookup`."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT batch_id, note FROM ledger "
+                "WHERE batch_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(batch_ids)),),
+            )
+            return {batch_id: json.loads(note) for batch_id, note in rows}
+
+    def finished(self) -> dict[str, Note]:
+        """See `Store.finished`."""
+        with self._reading() as db:
+            rows = db.execute("SELECT batch_id, note FROM ledger WHERE batch_id GLOB '*:done'")
+            return {each.removesuffix(":done"): json.loads(note) for each, note in rows}
 
     def forget(self, batch_ids: Collection[str]) -> None:
         """See `Store.forget`."""

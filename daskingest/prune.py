@@ -1,0 +1,30 @@
+"""Take out of a store's ledger what no run needs any more."""
+
+from __future__ import annotations
+
+import time
+
+from daskingest.stores import Store
+
+
+def prune(store: Store, older_than: float) -> int:
+    """Remove the batches of runs that were done so many seconds ago. Returns how many entries.
+
+    That a run is done stays known, so its file is not counted again, and so do batches with
+    rejects, which a repeated run looks up. Only for runs that nothing works on any more: a batch
+    of one that was forgotten and is then committed counts twice. Raises StoreError.
+    """
+    removed = 0
+    for run, done in store.finished().items():
+        if time.time() - done.get("at", 0) < older_than:
+            continue
+        gone = [
+            batch_id
+            for batch_id, note in store.ledger(run).items()
+            if batch_id not in (f"{run}:begin", f"{run}:done")
+            and "." not in batch_id  # a part: its batch was split, and stays
+            and not {"split", "rejected"} & set(note)
+        ]
+        store.forget(gone)
+        removed += len(gone)
+    return removed

@@ -1,0 +1,44 @@
+"""How fast a store may be written to: Firestore's rules for traffic that grows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+FIRST_RATE = 500.0
+"""Writes a second to new collections, as Firestore advises; half as much again every five minutes.
+
+Source: "Ramping up traffic" in Firestore's best practices.
+"""
+
+MOST_RATE = 10_000.0
+_STEP_SECONDS, _STEP = 300.0, 1.5
+_PAUSE_SECONDS = 1.0  # between two writes to the same document: here, a publication's
+
+
+class Pace:
+    """Keeps commits apart, so that the writes of each stay within the rate that is allowed."""
+
+    def __init__(
+        self,
+        enabled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._enabled = enabled
+        self._clock, self._sleep = clock, sleep
+        self._began: float | None = None
+        self._free = 0.0
+
+    def wait(self, writes: int) -> None:
+        """Wait until so many writes may be sent in one commit."""
+        if not self._enabled:
+            return
+        now = self._clock()
+        if now < self._free:
+            self._sleep(self._free - now)
+            now = self._clock()
+        if self._began is None:
+            self._began = now
+        rate = FIRST_RATE * _STEP ** ((now - self._began) // _STEP_SECONDS)
+        self._free = now + max(_PAUSE_SECONDS, writes / min(rate, MOST_RATE))

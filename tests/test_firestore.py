@@ -1,0 +1,298 @@
+"""The Firestore store: its layout, its limits, and what becomes of counts when calls fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+from emulated import Proxy, RandomFaults, Refused, content
+from google.cloud import firestore
+from program import Program, kill, run, until
+
+from daskingest.counts import Counts
+from daskingest.errors import StoreError
+from daskingest.graph import TOO_MANY_WORDS
+from daskingest.saver import Saver
+from daskingest.stores import firestore as module
+from daskingest.stores import open_store
+from daskingest.stores.firestore import FirestoreStore, document_id, word_id
+from daskingest.stores.pace import FIRST_RATE, Pace
+
+SYLLABLES = ["ba", "del", "for", "gun", "hol", "kri", "lin", "mar", "nor", "pet", "san", "ton"]
+ALPHABET = ["a", "b", "u.s.", "`", "\\", "[x]", "*", "é", "\N{GRINNING FACE}", "אב"]
+
+
+def random_counts(source: random.Random, articles: int = 5) -> Counts:
+    counts = Counts()
+    for _ in range(articles):
+        words = [("".join(source.choices(ALPHABET, k=2)), "ORG") for _ in range(10)]
+        words += [(source.choice(ALPHABET), source.choice(["GPE", "A.B`c\\d"]))]
+        counts.add_article(source.choice(["One", "Two/2", ".."]), words)
+    return counts
+
+
+def merged(batches: list[Counts]) -> tuple[dict[str, int], dict[tuple[str, str, str], int]]:
+    every = Counts()
+    for each in batches:
+        every.merge(each)
+    found = every.publications.items()
+    words = {(key, *pair): n for key, each in found for pair, n in each.words.items()}
+    return {key: each.articles for key, each in found}, words
+
+
+async def save_all(url: str, batches: list[Counts], at_once: int = 4) -> None:
+    """Add batches to a saver, a few at a time so that there are many commits, and drain it."""
+    saver = Saver(url, 0)
+    for first in range(0, len(batches), at_once):
+        some = enumerate(batches[first : first + at_once], first)
+        await asyncio.gather(*(saver.add(f"r:{i}", counts, {"n": i}) for i, counts in some))
+        await saver.drain()
+    assert len((await saver.report(0)).committed) == len(batches)
+
+
+def test_the_layout_is_what_older_readers_expect(firestore_url: str) -> None:
+    with open_store(firestore_url, create=True) as store:
+        words = [(f"w{i:02}", "ORG") for i in range(25)] + [("w07", "GPE"), ("u.s.", "A.B")]
+        for i in range(3):
+            counts = Counts()
+            counts.add_article("The A/B" if i == 0 else "THE A/B", words)
+            store.commit(counts, {f"r:{i}": {}})
+    client = firestore.Client(project=firestore_url.removeprefix("firestore://"))
+    [publication] = client.collection("publications").stream()
+    assert publication.id == "the a%2Fb"
+    assert publication.to_dict() == {"name": "The A/B", "count": 3}
+    entities = publication.reference.collection("ent")
+    query = entities.order_by("count", direction="DESCENDING").order_by("word").limit(10)
+    seen = [each.to_dict() for each in query.stream()]
+    while page := [each.to_dict() for each in query.start_after(seen[-1]).stream()]:
+        assert len(page) <= 10
+        seen += page
+    expected = sorted({word for word, _ in words})
+    assert sorted(each["word"] for each in seen) == expected  # no word has two documents
+    assert seen[0] == {"word": "w07", "count": 6, "labels": {"ORG": 3, "GPE": 3}}
+    assert seen[1] == {"word": "u.s.", "count": 3, "labels": {"A.B": 3}}
+    assert [each["word"] for each in seen[1:]] == [word for word in expected if word != "w07"]
+    client.close()  # type: ignore[no-untyped-call]
+
+
+def test_a_word_s_document_is_for_ever() -> None:
+    assert word_id("u.s.") == "55bec27c7a3efe531cefe53b38c52422"
+
+
+def test_document_ids_are_short_enough_and_differ() -> None:
+    keys = [".", "..", "__x__", "_x_", "a/b", "/" * 1000, "/" * 1001, "é" * 2000, "é" * 2001, "x"]
+    ids = [document_id(key) for key in keys]
+    assert len(set(ids)) == len(keys)
+    assert all(len(each.encode()) <= 1500 and "/" not in each for each in ids)
+    assert not {".", ".."} & set(ids)
+    assert document_id("__x__") == "%5F_x__"
+
+
+def test_faults_at_random_change_no_count(firestore_url: str, proxy: Proxy) -> None:
+    source = random.Random(1)
+    batches = [random_counts(source) for _ in range(300)]
+    proxy.fault = faults = RandomFaults(0.2)
+    asyncio.run(save_all(firestore_url, batches, at_once=2))
+    assert content(firestore_url) == merged(batches)
+    assert set(faults.seen) >= set(RandomFaults.KINDS)
+
+
+@pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_connection_that_is_cut_for_a_while(
+    firestore_url: str, proxy: Proxy, seconds: int
+) -> None:
+    batches = [random_counts(random.Random(i)) for i in range(60)]
+
+    def cut() -> None:
+        until(lambda: proxy.commits > 5)
+        proxy.cut()
+        time.sleep(seconds)
+        proxy.connect()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    asyncio.run(save_all(firestore_url, batches))
+    thread.join()
+    assert content(firestore_url) == merged(batches)
+
+
+def test_what_is_too_large_for_one_commit_is_halved(
+    firestore_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_BYTES", 8_000)
+    batches = [random_counts(random.Random(i), articles=1) for i in range(20)]
+    large = Counts()
+    large.add_article("Large", [(f"word {i}", "ORG") for i in range(500)])
+
+    async def go() -> None:
+        saver = Saver(firestore_url, 3600)
+        for i, counts in enumerate([*batches, large]):
+            await saver.add(f"r:{i}", counts, {})
+        await saver.drain()
+        report = await saver.report(0)
+        assert report.refused == ("r:20",)
+        assert len(report.committed) == 20
+
+    asyncio.run(go())
+    assert content(firestore_url) == merged(batches)
+
+
+def test_an_article_too_large_for_a_commit_is_rejected_alone(
+    firestore_url: str, tmp_path: Path, write_csv: Callable[..., str]
+) -> None:
+    source = random.Random(0)
+    names = {"".join(source.choices(SYLLABLES, k=5)).title() for _ in range(40_000)}
+    large = " ".join(f"Angela {name} met Barack Obama in Berlin." for name in names)
+    small = ("P", "Angela Merkel met Barack Obama in Berlin.")
+    file = write_csv([small, small, ("P", large), small])
+    options = ["run-csv", file, "--store", firestore_url, "--workers", "1"]
+    code, output = run(tmp_path, *options, "--batch-bytes", "4000000")
+    assert code == 0, output
+    assert TOO_MANY_WORDS in (tmp_path / "rejects.jsonl").read_text()
+    assert content(firestore_url)[0] == {"p": 3}
+
+
+def test_requests_are_not_larger_than_they_are_taken_for(firestore_url: str) -> None:
+    source = random.Random(3)
+    for articles in (1, 20, 200):
+        counts = random_counts(source, articles)
+        counts.add_article("é" * 2_000, [("\N{GRINNING FACE}" * 256, "A.B`c\\d")])
+        entries = {"r:" + "1.0" * 40: {"failed": {"1": "x" * 1000}}, "r:2": {}}
+        store = FirestoreStore(firestore_url.removeprefix("firestore://"), create=True)
+        batch = store._db().batch()
+        store._fill(batch, counts, entries)
+        sizes = [each._pb.ByteSize() + 6 for each in batch._write_pbs]
+        assert sum(sizes) <= module._size(counts, entries) <= 1.6 * sum(sizes)
+        store.close()
+
+
+def test_the_pace_follows_firestore_s_rule() -> None:
+    now, slept = 0.0, 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now, slept
+        now += seconds
+        slept += seconds
+
+    pace = Pace(clock=lambda: now, sleep=sleep)
+    for _ in range(10):
+        pace.wait(1)
+    assert slept == 9  # a publication's document is written once a second
+    begun, writes = now, 0
+    while now < begun + 280:
+        pace.wait(4_000)
+        writes += 4_000
+    assert writes / (now - begun) <= FIRST_RATE * 1.06
+    now = 2_000.0
+    pace.wait(50_000)
+    begun = now
+    pace.wait(1)
+    assert now - begun == pytest.approx(50_000 / (FIRST_RATE * 1.5**6))
+
+
+def test_troubles_are_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, firestore_url: str, sample: Path
+) -> None:
+    key = tmp_path / "key.json"
+    key.write_text("{}")
+    environment = {"GOOGLE_APPLICATION_CREDENTIALS": str(key)}
+    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST")
+    code, output = run(tmp_path, "publications", "--store", "firestore://x", **environment)
+    assert code == 1
+    assert "gcloud auth application-default login" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (grpc.StatusCode.PERMISSION_DENIED, "roles/datastore.user"),
+        (grpc.StatusCode.NOT_FOUND, "gcloud firestore databases create --project test-"),
+        (grpc.StatusCode.UNAVAILABLE, "as the test wants it"),
+    ],
+)
+def test_what_firestore_refuses_is_said_with_advice(
+    firestore_url: str, proxy: Proxy, code: grpc.StatusCode, advice: str
+) -> None:
+    def refuse(commit: Callable[[], bytes]) -> bytes:
+        raise Refused(code)
+
+    proxy.fault = refuse
+    with pytest.raises(StoreError, match=f"cannot write to firestore://test-.*{advice}"):
+        open_store(firestore_url, create=True)
+
+
+def saver_of(program: Program, address: str) -> psutil.Process | None:
+    port = int(address.rpartition(":")[2])
+    for each in program.workers():
+        try:
+            connections = each.net_connections()
+        except psutil.Error:
+            continue
+        if any(c.raddr and c.raddr.port == port for c in connections):
+            return each
+    return None
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_savers_killed_while_they_commit(
+    firestore_url: str, proxy: Proxy, tmp_path: Path, real_articles: Path, times: int
+) -> None:
+    """The saver dies when the emulator has the commit, or before; counts equal SQLite's."""
+    sqlite = f"sqlite:///{tmp_path}/s.db"
+    options = ["run-csv", str(real_articles), "--workers", "1", "--batch-bytes", "60000"]
+    code, output = run(tmp_path, *options, "--store", sqlite)
+    assert code == 0, output
+    killed = 0
+    lock = threading.Lock()
+    program: Program | None = None
+
+    def fault(commit: Callable[[], bytes]) -> bytes:
+        nonlocal killed
+        with lock:
+            saver = saver_of(program, proxy.address) if program and proxy.commits > 3 else None
+            if saver is None or killed >= times or proxy.commits % 2:
+                return commit()
+            killed += 1
+            if killed % 2:
+                commit()
+            kill(saver)
+            return commit() if killed % 3 == 0 else b""
+
+    proxy.fault = fault
+    program = Program(tmp_path, *options, "--store", firestore_url, "--flush-interval", "0")
+    assert program.wait() == 0, program.output
+    assert killed == times
+    assert content(firestore_url) == content(sqlite)
+
+
+def test_a_program_killed_and_started_again(
+    firestore_url: str, tmp_path: Path, real_articles: Path
+) -> None:
+    options = ["run-csv", str(real_articles), "--workers", "2", "--batch-bytes", "100000"]
+    code, output = run(tmp_path, *options, "--store", f"sqlite:///{tmp_path}/s.db")
+    assert code == 0, output
+    options += ["--store", firestore_url, "--flush-interval", "0.2"]
+    program = Program(tmp_path, *options)
+
+    def begun() -> bool:
+        with open_store(firestore_url) as store:
+            return bool(store.publications())
+
+    until(begun)
+    os.killpg(program.process.pid, 9)
+    program.process.wait()
+    code, output = run(tmp_path, *options)
+    assert code == 0, output
+    assert "writes" in output
+    assert content(firestore_url) == content(f"sqlite:///{tmp_path}/s.db")
+    code, output = run(tmp_path, "top", "18F", "--store", firestore_url, "--label", "org")
+    assert code == 0, output
