@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import grpc
+import httpx
 import psutil
 import pytest
 from emulated import Proxy, RandomFaults, Refused, content
 from google.cloud import firestore
-from program import Program, kill, run, until
+from program import Program, Server, kill, run, until
 
 from daskingest.counts import Counts
 from daskingest.errors import StoreError
@@ -296,3 +299,66 @@ def test_a_program_killed_and_started_again(
     assert content(firestore_url) == content(f"sqlite:///{tmp_path}/s.db")
     code, output = run(tmp_path, "top", "18F", "--store", firestore_url, "--label", "org")
     assert code == 0, output
+
+
+def test_the_service_goes_on_while_firestore_is_away(
+    firestore_url: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    server = Server(tmp_path, "--store", firestore_url, "--flush-interval", "0.5")
+    try:
+        server.wait_until_ready()
+        article = {"publication": "The A/B", "content": "Angela Merkel met Barack Obama in Berlin."}
+        posted = 0
+
+        def post() -> None:
+            nonlocal posted
+            httpx.post(server.url + "/articles", json=article, timeout=30).raise_for_status()
+            posted += 1
+
+        for _ in range(5):
+            post()
+        server.wait_until_saved()
+        proxy.cut()
+        for _ in range(20):
+            post()
+            time.sleep(0.1)
+        assert server.status()["spool"]["articles"] == 20
+        proxy.connect()
+        server.wait_until_saved()
+        assert httpx.get(server.url + "/publications", timeout=30).json() == [
+            {"name": "The A/B", "count": posted}
+        ]
+        path = server.url + "/publications/the%20a%2Fb/entities?label=GPE"
+        [berlin] = httpx.get(path, timeout=30).json()["entities"]
+        assert (berlin["word"], berlin["count"]) == ("berlin", posted)
+        with open_store(firestore_url) as store:
+            until(lambda: not store.ledger(_spool_id(tmp_path)))
+        assert server.stop() == 0, server.output
+    finally:
+        server.kill()
+
+
+def _spool_id(folder: Path) -> str:
+    db = sqlite3.connect(next((folder / "daskingest-data").glob("*.db")))
+    [(found,)] = db.execute("SELECT id FROM spool").fetchall()
+    db.close()
+    return str(found)
+
+
+def test_pruning_keeps_files_counted(
+    firestore_url: str, tmp_path: Path, write_csv: Callable[..., str]
+) -> None:
+    good, bad = ("P", "Angela Merkel met Barack Obama in Berlin."), ("P", "")
+    file = write_csv([good] * 40 + [bad] * 4)
+    options = ["run-csv", file, "--store", firestore_url, "--workers", "1", "--batch-bytes", "500"]
+    assert run(tmp_path, *options)[0] == 0
+    before = content(firestore_url)
+    prune = ["prune", "--store", firestore_url]
+    assert "0 entries removed" in run(tmp_path, *prune)[1]  # done only now
+    code, output = run(tmp_path, *prune, "--older-than", "0")
+    assert code == 0, output
+    assert re.search(r"\b[1-9] entries removed", output)
+    code, output = run(tmp_path, *options)
+    assert code == 0, output
+    assert "was counted already" in output
+    assert content(firestore_url) == before
