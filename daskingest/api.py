@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import itertools
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,10 +29,9 @@ T = TypeVar("T")
 def find_publication(store: Store, name: str) -> Publication:
     """The publication of that name. Raises UsageError, with names like it, if there is none."""
     key = publication_key(name)
+    if (found := store.publication(key)) is not None:
+        return found
     every = store.publications()
-    for each in every:
-        if each.key == key:
-            return each
     names = {each.key: each.name for each in every}
     close = [names[k] for k in difflib.get_close_matches(key, names, n=3, cutoff=0.4)]
     close = close or [each.name for each in every[:3]]
@@ -60,14 +59,10 @@ def words(
     import pandas as pd
 
     with open_store(store) as opened:
-        wanted = find_publication(opened, publication).name if publication is not None else None
-        rows: Iterable[tuple[str, str, str, int]] = opened.all_words()
+        key = find_publication(opened, publication).key if publication is not None else None
+        rows = opened.all_words(key)
         frame = pd.DataFrame(
-            [
-                row
-                for row in rows
-                if (wanted is None or row[0] == wanted) and (label is None or row[2] == label)
-            ],
+            [row for row in rows if label is None or row[2] == label],
             columns=["publication", "word", "label", "count"],
         )
     order = ["count", "publication", "word", "label"]

@@ -245,13 +245,26 @@ def saver_of(program: Program, address: str) -> psutil.Process | None:
     return None
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("times", "file", "batch_bytes"),
+    [
+        (2, "sample", 2_000),
+        pytest.param(20, "real_articles", 60_000, marks=pytest.mark.slow),
+    ],
+)
 def test_savers_killed_while_they_commit(
-    firestore_url: str, proxy: Proxy, tmp_path: Path, real_articles: Path, times: int
+    firestore_url: str,
+    proxy: Proxy,
+    tmp_path: Path,
+    times: int,
+    file: str,
+    batch_bytes: int,
+    request: pytest.FixtureRequest,
 ) -> None:
     """The saver dies when the emulator has the commit, or before; counts equal SQLite's."""
     sqlite = f"sqlite:///{tmp_path}/s.db"
-    options = ["run-csv", str(real_articles), "--workers", "1", "--batch-bytes", "60000"]
+    articles = str(request.getfixturevalue(file))
+    options = ["run-csv", articles, "--workers", "1", "--batch-bytes", str(batch_bytes)]
     code, output = run(tmp_path, *options, "--store", sqlite)
     assert code == 0, output
     killed = 0

@@ -109,6 +109,10 @@ def test_odd_publications_are_kept_apart(store: Store) -> None:
     assert {each.name for each in found} == set(names)
     for i, name in enumerate(names):
         assert store.words(name, 10) == [Word(f"w{i}", i + 1, {"ORG": i + 1})]
+        assert store.publication(name) == Publication(name, name, 1)
+        assert list(store.all_words(name)) == [(name, f"w{i}", "ORG", i + 1)]
+    assert store.publication("none") is None
+    assert list(store.all_words("none")) == []
 
 
 def test_words_of_a_label_come_in_pages(store: Store) -> None:

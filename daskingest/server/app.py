@@ -326,7 +326,7 @@ async def _entities(call: _Call) -> Response:
     after = None if cursor is None else _from_cursor(cursor)
 
     def look(store: Store) -> tuple[Publication | None, list[Any]]:
-        mine = next((each for each in store.publications() if each.key == key), None)
+        mine = store.publication(key)
         if mine is None:
             return None, []
         return mine, store.words(key, limit + 1, after, label.upper() if label else None)

@@ -77,6 +77,9 @@ class Store(Protocol):
     def publications(self) -> list[Publication]:
         """All publications, by count descending, then key."""
 
+    def publication(self, key: str) -> Publication | None:
+        """The publication with that key, if there is one."""
+
     def words(
         self,
         publication: str,
@@ -90,8 +93,11 @@ class Store(Protocol):
         was counted under that label is seen.
         """
 
-    def all_words(self) -> Iterator[tuple[str, str, str, int]]:
-        """Every (publication name, word, label, count), by publication key, word and label."""
+    def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
+        """Every (publication name, word, label, count), by publication key, word and label.
+
+        Of all publications, or of the one with that key.
+        """
 
     def close(self) -> None:
         """Release what the store holds. A closed store may be used again; it opens itself."""

@@ -222,6 +222,13 @@ class FirestoreStore:
             ]
         return sorted(found, key=lambda each: (-each.count, each.key))
 
+    def publication(self, key: str) -> Publication | None:
+        """See `Store.publication`."""
+        with self._working("read"):
+            found = list(self._db().get_all([self._publication(key)], retry=_RETRY))
+        fields = found[0].to_dict() or {}
+        return Publication(key, fields.get("name", key), fields["count"]) if fields else None
+
     def words(
         self,
         publication: str,
@@ -253,23 +260,30 @@ class FirestoreStore:
                     found.append(Word(fields["word"], count, dict(sorted(shown.items()))))
         return found
 
-    def all_words(self) -> Iterator[tuple[str, str, str, int]]:
+    def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
         """See `Store.all_words`. Reads every document once."""
-        for publication in sorted(self.publications(), key=lambda each: each.key):
-            query = self._entities(publication.key).order_by("word").limit(_PAGE)
-            last: str | None = None
-            while True:
-                page = query
-                if last is not None:
-                    page = query.where(filter=FieldFilter("word", ">", last))
-                with self._working("read"):
-                    fields = [each.to_dict() for each in page.stream(retry=_RETRY)]
-                for each in fields:
-                    for label, count in sorted(each.get("labels", {}).items()):
-                        yield publication.name, each["word"], label, count
-                if len(fields) < _PAGE:
-                    break
-                last = fields[-1]["word"]
+        if publication is None:
+            every = sorted(self.publications(), key=lambda each: each.key)
+        else:
+            every = [found] if (found := self.publication(publication)) else []
+        for each in every:
+            yield from self._words_of(each)
+
+    def _words_of(self, publication: Publication) -> Iterator[tuple[str, str, str, int]]:
+        query = self._entities(publication.key).order_by("word").limit(_PAGE)
+        last: str | None = None
+        while True:
+            page = query
+            if last is not None:
+                page = query.where(filter=FieldFilter("word", ">", last))
+            with self._working("read"):
+                fields = [each.to_dict() for each in page.stream(retry=_RETRY)]
+            for each in fields:
+                for label, count in sorted(each.get("labels", {}).items()):
+                    yield publication.name, each["word"], label, count
+            if len(fields) < _PAGE:
+                break
+            last = fields[-1]["word"]
 
     def close(self) -> None:
         """See `Store.close`."""

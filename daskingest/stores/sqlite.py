@@ -142,6 +142,14 @@ class SqliteStore:
             rows = db.execute("SELECT key, name, count FROM publications ORDER BY count DESC, key")
             return [Publication(*row) for row in rows]
 
+    def publication(self, key: str) -> Publication | None:
+        """See `Store.publication`."""
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT key, name, count FROM publications WHERE key = ?", (key,)
+            ).fetchone()
+            return Publication(*row) if row else None
+
     def words(
         self,
         publication: str,
@@ -173,15 +181,18 @@ class SqliteStore:
                 for pid, word, count in found
             ]
 
-    def all_words(self) -> Iterator[tuple[str, str, str, int]]:
+    def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
         """See `Store.all_words`."""
         with self._reading() as db:
-            publications = db.execute("SELECT id, name FROM publications ORDER BY key").fetchall()
-            for publication, name in publications:
+            publications = db.execute(
+                "SELECT id, name FROM publications WHERE ?1 IS NULL OR key = ?1 ORDER BY key",
+                (publication,),
+            ).fetchall()
+            for number, name in publications:
                 rows = db.execute(
                     "SELECT word, label, count FROM labels WHERE publication = ? "
                     "ORDER BY word, label",
-                    (publication,),
+                    (number,),
                 )
                 for word, label, count in rows:
                     yield name, word, label, count
