@@ -285,6 +285,7 @@ def test_savers_killed_while_they_commit(
 
     proxy.fault = fault
     program = Program(tmp_path, *options, "--store", firestore_url, "--flush-interval", "0")
+    until(lambda: program.process.poll() is not None, patience=30 * (times + 4))
     assert program.wait() == 0, program.output
     assert killed == times
     assert content(firestore_url) == content(sqlite)
