@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from distributed import Client, get_worker
+from distributed.core import send_recv
 from distributed.protocol.serialize import Serialize
 from distributed.utils import sync
 
@@ -28,6 +29,7 @@ from daskingest.stores import AlreadyCommitted, Note, Store, TooLarge, open_stor
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0
 _POLL_SECONDS = 10.0
 _MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
+_CONNECT_SECONDS = 3.0  # Dask's own limit is longer, and a worker whose saver is gone waits for it
 _REMEMBERED = 100_000  # batches that were forgotten, for fear of late copies
 
 log = logging.getLogger(__name__)
@@ -308,9 +310,14 @@ class SaverRef:
     def call_from_task(self, method: str, *args: Any) -> Any:
         """Call a method from a task on a worker: straight from this worker to the saver's."""
         worker = get_worker()
+        message = {"op": "actor_execute", **self._message(method, args)}
 
         async def call() -> Any:
-            return await worker.rpc(self.address).actor_execute(**self._message(method, args))
+            comm = await worker.rpc.connect(self.address, timeout=_CONNECT_SECONDS)
+            try:
+                return await send_recv(comm, **message)
+            finally:
+                worker.rpc.reuse(self.address, comm)
 
         try:
             reply = sync(worker.loop, call)
