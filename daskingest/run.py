@@ -6,9 +6,13 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
+
+from distributed import performance_report
 
 from daskingest.articles import Article, Reject
 from daskingest.boundaries import ranges
@@ -109,7 +113,7 @@ class Run:
             self._watcher.say(f"dashboard: {client.dashboard_link}")
             interval = settings.flush_interval
             graph_of = open_graph(client, model, store_url, interval, self._done, _Costs(self))
-            async with graph_of as graph:
+            async with _report_to(settings.performance_report), graph_of as graph:
                 self._graph = graph
                 ticker = asyncio.create_task(self._tick(graph))
                 try:
@@ -136,6 +140,18 @@ class Run:
             await asyncio.sleep(_TICK_SECONDS)
             if self._current is not None:
                 self._watcher.update(self._current.summary, graph.trouble)
+
+
+def _report_to(path: str | None) -> AbstractAsyncContextManager[Any]:
+    """Dask's report of what is done meanwhile, written to a file at the end."""
+    if path is None:
+        return nullcontext()
+    try:
+        Path(path).touch()
+    except OSError as error:
+        raise UsageError(f"cannot write the performance report {path}: {error}") from None
+    report: AbstractAsyncContextManager[Any] = performance_report(filename=path)
+    return report
 
 
 class _Costs(Timings):

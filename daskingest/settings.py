@@ -33,6 +33,8 @@ class Settings:
     rejects: str = REJECTS
     flush_interval: float = FLUSH_INTERVAL
     """Seconds."""
+    performance_report: str | None = None
+    """An HTML file for what Dask saw of the run; None: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,3 +152,13 @@ def test_rejects_are_written_once_whatever_happens(
     code, output = run(tmp_path, "run-csv", path, "--strict")
     assert code == 3, output
     assert sorted(rejects.read_text().splitlines()) == sorted(lines)
+
+
+def test_dask_s_report_of_a_run(tmp_path: Path, sample: Path) -> None:
+    options = ["run-csv", str(sample), "--workers", "1", "--store", f"sqlite:///{tmp_path}/s.db"]
+    code, output = run(tmp_path, *options, "--performance-report", str(tmp_path / "no" / "r.html"))
+    assert code == 2
+    assert "cannot write the performance report" in output
+    code, output = run(tmp_path, *options, "--performance-report", "r.html")
+    assert code == 0, output
+    assert "Dask Performance Report" in (tmp_path / "r.html").read_text()

@@ -149,6 +149,14 @@ def run_csv(
         ),
     ] = Path(REJECTS),
     flush_interval: FlushInterval = FLUSH_INTERVAL,
+    performance_report: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DASKINGEST_PERFORMANCE_REPORT",
+            help="HTML file for Dask's report of the run: tasks, workers, profile.",
+            show_default="none",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
     ] = False,
@@ -179,6 +187,7 @@ def run_csv(
         limit=limit,
         rejects=str(rejects),
         flush_interval=flush_interval,
+        performance_report=str(performance_report) if performance_report else None,
     )
     raise typer.Exit(count_files(files, settings, strict=strict, progress=not no_progress))
 

@@ -112,7 +112,7 @@ def print_summary(console: Console, summary: Summary, settings: Settings) -> Non
             f"  time      {time_text(summary.seconds)}{part}, "
             f"{fresh.words / summary.seconds:,.0f} words/s"
         )
-    if fresh.articles and summary.commits:
+    if fresh.articles and settings.store.startswith("firestore:"):  # which bills them
         lines.append(
             f"  store     {summary.commits:,} commits, {summary.writes:,} writes "
             f"({1000 * summary.writes / fresh.articles:,.0f} for 1,000 articles)"
