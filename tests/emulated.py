@@ -27,7 +27,7 @@ COMMIT = "/google.firestore.v1.Firestore/Commit"
 
 
 @contextmanager
-def emulator() -> Iterator[str]:
+def emulator(script: str = "server.mjs") -> Iterator[str]:
     """Its address. Skips, or fails where all parts are required, when it isn't installed."""
     node = shutil.which("node")
     if node is None or not (FOLDER / "node_modules").is_dir():
@@ -37,7 +37,7 @@ def emulator() -> Iterator[str]:
         pytest.skip(reason)
     port = free_port()
     with subprocess.Popen(
-        [node, str(FOLDER / "server.mjs"), str(port)], stdout=subprocess.PIPE, text=True
+        [node, str(FOLDER / script), str(port)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

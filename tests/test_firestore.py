@@ -16,7 +16,7 @@ import grpc
 import httpx
 import psutil
 import pytest
-from emulated import Proxy, RandomFaults, Refused, content
+from emulated import Proxy, RandomFaults, Refused, content, emulator
 from google.cloud import firestore
 from program import Program, Server, kill, run, until
 
@@ -24,8 +24,8 @@ from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.graph import TOO_MANY_WORDS
 from daskingest.saver import Saver
+from daskingest.stores import AlreadyCommitted, open_store
 from daskingest.stores import firestore as module
-from daskingest.stores import open_store
 from daskingest.stores.firestore import FirestoreStore, document_id, word_id
 from daskingest.stores.pace import FIRST_RATE, Pace
 
@@ -231,6 +231,25 @@ def test_what_firestore_refuses_is_said_with_advice(
     proxy.fault = refuse
     with pytest.raises(StoreError, match=f"cannot write to firestore://test-.*{advice}"):
         open_store(firestore_url, create=True)
+
+
+def test_an_emulator_that_can_do_less(
+    tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with emulator("bare.mjs") as address:
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", address)
+        batches = [random_counts(random.Random(i)) for i in range(10)]
+        with open_store("firestore://bare", create=True) as store:
+            for i, counts in enumerate(batches):
+                store.commit(counts, {f"r:{i}": {}})
+            with pytest.raises(AlreadyCommitted):
+                store.commit(batches[0], {"r:10": {}, "r:3": {}})
+        assert content("firestore://bare") == merged(batches)
+        options = ["run-csv", str(sample), "--workers", "1", "--batch-bytes", "8000"]
+        for url in ("firestore://sample", f"sqlite:///{tmp_path}/s.db"):
+            code, output = run(tmp_path, *options, "--flush-interval", "0", "--store", url)
+            assert code == 0, output
+        assert content("firestore://sample") == content(f"sqlite:///{tmp_path}/s.db")
 
 
 def saver_of(program: Program, address: str) -> psutil.Process | None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -42,6 +43,7 @@ _MOST_BYTES = 9 << 20  # of a commit; Firestore takes 10 MiB
 _MOST_ID = 1_500  # bytes of a document's id
 _PAGE = 5_000
 _IN = 30  # values that one query can ask for
+_EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _INDEXES = "cluster/firestore.indexes.json"
 
 _TRANSIENT = (
@@ -108,7 +110,8 @@ class FirestoreStore:
         self._create = create
         self._client: firestore.Client | None = None
         self._known: set[str] = set()  # ids of publications that have a name
-        self._pace = Pace(enabled="FIRESTORE_EMULATOR_HOST" not in os.environ)
+        self._whole_maps = False  # an emulator can't increment inside a map: it is read and set
+        self._pace = Pace(enabled=_EMULATOR not in os.environ)
 
     def __enter__(self) -> Self:
         return self
@@ -123,6 +126,8 @@ class FirestoreStore:
         if self._create:
             with self._working("write to"):
                 nothing = self._db().collection("ledger").document("none")
+                if _EMULATOR in os.environ:
+                    self._whole_maps = not _increments_in_maps(nothing)
                 nothing.delete(retry=_CHECK, timeout=10.0)
         self.close()
 
@@ -130,6 +135,8 @@ class FirestoreStore:
         """See `Store.commit`. The name of a publication is written with its first commit."""
         if _size(counts, entries) > _MOST_BYTES:
             raise self._too_large()
+        if self._whole_maps and self.lookup(list(entries)):
+            raise AlreadyCommitted  # such an emulator would write what comes before the one it has
         with self._working("write to"):
             batch = self._db().batch()
             new = self._fill(batch, counts, entries)
@@ -170,13 +177,19 @@ class FirestoreStore:
             for (word, label), count in each.words.items():
                 words.setdefault(word, {})[label] = count
             entities = publication.collection("ent")
+            before = self._labels(entities, words) if self._whole_maps else None
             for word, labels in words.items():
+                document = entities.document(word_id(word))
                 fields = {
                     "word": word,
                     "count": firestore.Increment(sum(labels.values())),
                     "labels": {label: firestore.Increment(n) for label, n in labels.items()},
                 }
-                batch.set(entities.document(word_id(word)), fields, merge=True)
+                merge: Any = True
+                if before is not None:
+                    fields["labels"] = dict(Counter(labels) + Counter(before.get(document.id, {})))
+                    merge = list(fields)
+                batch.set(document, fields, merge=merge)
         return new
 
     def ledger(self, run: str) -> dict[str, Note]:
@@ -323,6 +336,12 @@ class FirestoreStore:
         self._known |= named
         return set(unknown) - named
 
+    def _labels(self, entities: Any, words: Collection[str]) -> dict[str, dict[str, int]]:
+        """The counts by label that words' documents have, by id."""
+        documents = [entities.document(word_id(word)) for word in words]
+        found = self._db().get_all(documents, retry=_RETRY)
+        return {each.id: each.get("labels") for each in found if each.exists}
+
     def _too_large(self) -> TooLarge:
         self.commit_size = max(1_000, self.commit_size // 2)
         return TooLarge()
@@ -338,7 +357,7 @@ class FirestoreStore:
     @property
     def _name(self) -> str:
         database = f"/{self._database}" if self._database else ""
-        emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
+        emulator = os.environ.get(_EMULATOR)
         return f"firestore://{self._project}{database}" + (
             f" in the emulator at {emulator}" if emulator else ""
         )
@@ -369,6 +388,16 @@ class FirestoreStore:
                 f"firestore:indexes` or as its README says ({text})"
             )
         return text
+
+
+def _increments_in_maps(scratch: Any) -> bool:
+    """Whether this emulator does, as Firestore and Google's own emulator do."""
+    try:
+        probe = {"labels": {"none": firestore.Increment(0)}}
+        scratch.set(probe, merge=True, retry=_CHECK, timeout=10.0)
+    except exceptions.Unknown:
+        return False
+    return True
 
 
 def _ledger_fields(batch_id: str, note: Note) -> dict[str, Any]:
