@@ -134,7 +134,7 @@ class FirestoreStore:
     def commit(self, counts: Counts, entries: Mapping[str, Note]) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
         if _size(counts, entries) > _MOST_BYTES:
-            raise self._too_large()
+            raise self._too_large(entries)
         if self._whole_maps and self.lookup(list(entries)):
             raise AlreadyCommitted  # such an emulator would write what comes before the one it has
         with self._working("write to"):
@@ -148,11 +148,11 @@ class FirestoreStore:
                 raise AlreadyCommitted from None
             except exceptions.RetryError as error:
                 if isinstance(error.cause, exceptions.DeadlineExceeded) and len(entries) > 1:
-                    raise self._too_large() from error  # or so it seems: smaller ones are quicker
+                    raise TooLarge from error  # perhaps: smaller ones are quicker
                 raise
             except (exceptions.InvalidArgument, exceptions.ResourceExhausted) as error:
                 if _says_too_large(error):
-                    raise self._too_large() from error
+                    raise self._too_large(entries) from error
                 raise
         self._known |= new
         return writes
@@ -342,8 +342,10 @@ class FirestoreStore:
         found = self._db().get_all(documents, retry=_RETRY)
         return {each.id: each.get("labels") for each in found if each.exists}
 
-    def _too_large(self) -> TooLarge:
-        self.commit_size = max(1_000, self.commit_size // 2)
+    def _too_large(self, entries: Mapping[str, Note]) -> TooLarge:
+        """From now on fewer batches go into a commit, if it was several that were too large."""
+        if len(entries) > 1:
+            self.commit_size = max(1_000, self.commit_size // 2)
         return TooLarge()
 
     @contextmanager
