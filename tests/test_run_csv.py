@@ -64,18 +64,26 @@ def test_a_killed_program_goes_on_where_it_was(
     sample: Path, tmp_path: Path, expected: StoreContent
 ) -> None:
     store = tmp_path / "daskingest.db"
-    for entries, workers in ((1, "2"), (8, "1"), (16, "3")):
-        options = [*SMALL[2:], "--workers", workers]
-        program = Program(tmp_path, "run-csv", str(sample), *options)
-        until(lambda: ledger(store) > entries or program.process.poll() is not None)
+    header, rows = sample.read_bytes().split(b"\n", 1)
+    file = tmp_path / "articles.csv"  # as long as it takes to be killed three times
+    file.write_bytes(header + b"\n" + 20 * rows)
+    for workers in ("2", "1", "3"):
+        before = ledger(store)
+        program = Program(tmp_path, "run-csv", str(file), *SMALL[2:], "--workers", workers)
+        until(lambda: ledger(store) > before + 1 or program.process.poll() is not None)
+        assert program.process.poll() is None, program.output
         program.family()
         program.process.kill()
         program.process.wait()
         program.wait_for_the_family_s_end()
-    code, output = run(tmp_path, "run-csv", str(sample), "--workers", "2")
+    code, output = run(tmp_path, "run-csv", str(file), "--workers", "2")
     assert code == 0, output
     assert "going on with the batches of 3,000 bytes" in output
-    assert content(store) == expected
+    articles, counts = expected
+    assert content(store) == (
+        {key: 20 * count for key, count in articles.items()},
+        {key: 20 * count for key, count in counts.items()},
+    )
 
 
 def test_the_first_interrupt_finishes_what_is_in_flight(

@@ -35,9 +35,10 @@ class Sink(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def commit(self, request: bytes, context: Any) -> bytes:
         self.commits += 1
-        self.writes += len(CommitRequest.pb(CommitRequest()).FromString(request).writes)
+        writes = len(CommitRequest.pb(CommitRequest()).FromString(request).writes)
+        self.writes += writes
         self.largest = max(self.largest, len(request))
-        return bytes(CommitResponse.serialize(CommitResponse()))
+        return bytes(CommitResponse.serialize(CommitResponse(write_results=[{}] * writes)))
 
 
 @pytest.fixture
