@@ -41,11 +41,11 @@ lint: .venv/installed-test
 	@touch $@
 
 # Without npm the tests of Firestore are skipped.
-.venv/installed-test: .venv/installed tests/emulator/package-lock.json
+.venv/installed-test: .venv/installed tests/package-lock.json
 	@echo "Installing what the tests need."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
-	@if command -v npm >/dev/null; then npm ci --prefix tests/emulator --silent; fi
+	@if command -v npm >/dev/null; then npm ci --prefix tests --silent; fi
 	@touch $@
 
 clean:
-	rm -rf .venv demo tests/emulator/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv demo tests/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -153,21 +153,15 @@ def extract_entities(texts: dd.Series, model: str | None = None) -> dd.DataFrame
 
 def _entities(texts: pd.Series[str], model: str) -> pd.DataFrame:
     from daskingest.counts import word_of
-    from daskingest.entities import load_model, split_text
+    from daskingest.entities import entities_in
 
-    find = load_model(model)
     index: list[Any] = []
     rows: list[tuple[str, str, int, int, str]] = []
-    with find.nlp.memory_zone():
-        for at, text in texts.items():
-            parts = list(split_text(text, find.nlp.max_length)) if isinstance(text, str) else []
-            offset = 0
-            for part, found in zip(parts, find(parts), strict=True):
-                for start, end, label in found:
-                    entity = part[start:end]
-                    rows.append((entity, label, offset + start, offset + end, word_of(entity)))
-                    index.append(at)
-                offset += len(part)
+    for at, text in texts.items():
+        for start, end, label in entities_in(text, model) if isinstance(text, str) else ():
+            entity = text[start:end]
+            rows.append((entity, label, start, end, word_of(entity)))
+            index.append(at)
     return _entity_frame(rows, index)
 
 

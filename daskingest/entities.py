@@ -90,6 +90,19 @@ def load_model(model: str) -> Finder:
     return Finder(nlp)
 
 
+def entities_in(text: str, model: str) -> list[tuple[int, int, str]]:
+    """The entities in a text of any length: start and end in characters, and label."""
+    find = load_model(model)
+    parts = list(split_text(text, find.nlp.max_length))
+    located: list[tuple[int, int, str]] = []
+    offset = 0
+    with find.nlp.memory_zone():
+        for part, found in zip(parts, find(parts), strict=True):
+            located += [(offset + start, offset + end, label) for start, end, label in found]
+            offset += len(part)
+    return located
+
+
 def load_pipeline(model: str, entities_only: bool = False) -> Language:
     """The model as spaCy has it: all of it, or what its entities need.
 

@@ -9,34 +9,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import local
 from typing import Any, TypeVar
 
 from distributed import Client
 
+from daskingest import __version__
 from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
-from daskingest.entities import find_model
+from daskingest.entities import entities_in, find_model
 from daskingest.errors import DaskingestError
 from daskingest.graph import Batch, Graph, Timings, open_graph
+from daskingest.readers import Readers
 from daskingest.rejects import SpoolRejects
 from daskingest.server.metrics import Metrics
 from daskingest.settings import ServeSettings
 from daskingest.spool import Answer, Key, Limits, Spool, SpooledBatch
 from daskingest.stores import Note, Store, absolute_url, open_store
-from daskingest.workers import cluster
+from daskingest.workers import EXTRACT, cluster
 
 _WATCH_SECONDS = 2.0
 _NICENESS = 10  # of the workers: requests are answered first
-_READERS = 4  # threads that read the store for requests
+_FIRST = 1_000_000  # a priority before that of all batches
+_TRY_SECONDS = 20.0
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -72,9 +74,9 @@ class Service:
         self._timer: asyncio.TimerHandle | None = None
         self._graph: Graph | None = None
         self._tasks: list[asyncio.Task[Any]] = []
-        self._readers = ThreadPoolExecutor(_READERS, "reader")
-        self._stores = local()
-        self._store_url = store_url
+        self._readers = Readers(store_url)
+        self.paid = store_url.startswith("firestore://")
+        self._tried = itertools.count()
 
     # For the routes.
 
@@ -101,15 +103,63 @@ class Service:
             self.graph.wake()
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """Ask the store, on a thread that reads."""
+        """Ask the store, on a thread that reads. Raises StoreError."""
+        return await self._readers.read(work)
 
-        def with_store() -> T:
-            if not hasattr(self._stores, "store"):
-                self._stores.store = open_store(self._store_url)
-            store: Store = self._stores.store
-            return work(store)
+    async def entities(self, text: str) -> list[tuple[int, int, str]]:
+        """The entities in a text, found by a worker before it takes its next batch: start, end
+        (characters) and label. Raises DaskingestError if none can.
+        """
+        assert self._graph is not None
+        graph = self._graph
+        future = graph.client.submit(
+            entities_in,
+            text,
+            graph.model,
+            key=f"try-article-{next(self._tried)}",
+            resources={EXTRACT: 1},
+            priority=_FIRST,
+            retries=0,
+        )
+        try:
+            async with asyncio.timeout(_TRY_SECONDS):
+                return list(await future)
+        except TimeoutError:
+            raise DaskingestError("no worker had time for it; try again later") from None
+        except Exception as error:
+            raise DaskingestError(f"spaCy can't read this text: {error}") from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, with_store)
+    def status(self) -> dict[str, Any]:
+        """What `/status` says."""
+        spool, metrics = self.spool, self.metrics
+        batches, articles = self.in_flight
+        accepted, saved = metrics.rates()
+        oldest = spool.oldest
+        return {
+            "version": __version__,
+            "state": "draining" if self.draining else "serving",
+            "trouble": self.graph.trouble,
+            "accepted": metrics.accepted,
+            "duplicate": metrics.duplicates,
+            "rejected": dict(metrics.rejects),
+            "saved": metrics.saved_articles,
+            "spool": {
+                "articles": spool.articles,
+                "bytes": spool.bytes,
+                "max_bytes": self.settings.max_spool_bytes,
+                "oldest_seconds": None if oldest is None else round(time.time() - oldest, 1),
+            },
+            "in_flight": {"batches": batches, "articles": articles},
+            "rates": {
+                "accepted_per_second": round(accepted, 1),
+                "saved_per_second": round(saved, 1),
+            },
+            "workers": {
+                name: {"memory_bytes": each["memory"], "restarts": each["restarts"]}
+                for name, each in sorted(self.workers.items())
+            },
+            "dashboard": self.dashboard,
+        }
 
     @property
     def in_flight(self) -> tuple[int, int]:
@@ -264,7 +314,7 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
-        self._readers.shutdown(cancel_futures=True)
+        self._readers.close()
 
 
 class _ToMetrics(Timings):

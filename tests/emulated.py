@@ -22,7 +22,7 @@ from program import free_port
 
 from daskingest.stores import open_store
 
-FOLDER = Path(__file__).parent / "emulator"
+TESTS = Path(__file__).parent
 COMMIT = "/google.firestore.v1.Firestore/Commit"
 
 
@@ -30,14 +30,14 @@ COMMIT = "/google.firestore.v1.Firestore/Commit"
 def emulator(script: str = "server.mjs") -> Iterator[str]:
     """Its address. Skips, or fails where all parts are required, when it isn't installed."""
     node = shutil.which("node")
-    if node is None or not (FOLDER / "node_modules").is_dir():
-        reason = "the Firestore emulator is not installed: npm ci --prefix tests/emulator"
+    if node is None or not (TESTS / "node_modules").is_dir():
+        reason = "the Firestore emulator is not installed: npm ci --prefix tests"
         if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
     port = free_port()
     with subprocess.Popen(
-        [node, str(FOLDER / script), str(port)], stdout=subprocess.PIPE, text=True
+        [node, str(TESTS / "emulator" / script), str(port)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

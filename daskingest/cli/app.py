@@ -310,6 +310,35 @@ def serve(
 
 
 @app.command()
+def explore(
+    store: Store = DEFAULT_STORE,
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="DASKINGEST_HOST",
+            help="The address to listen on; another than this machine's own needs a key.",
+        ),
+    ] = _SERVE.host,
+    port: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_PORT", min=0, max=65535, help="The port; 0 takes a free one."
+        ),
+    ] = _SERVE.port,
+    model: Model = None,
+) -> None:
+    """Look at a store's counts in a browser: the pages of `serve`, without its intake.
+
+    Also while `run-csv` counts into the store. If DASKINGEST_API_KEY is set, the browser asks for
+    a key: any user name, the key as password.
+    """
+    from daskingest.cli.serving import explore as show
+    from daskingest.cli.serving import keys_from
+
+    show(store, host, port, model, keys_from(os.environ.get("DASKINGEST_API_KEY")))
+
+
+@app.command()
 def publications(store: Store = DEFAULT_STORE, as_json: AsJson = False) -> None:
     """List the publications and the number of their articles."""
     from daskingest.stores import open_store

@@ -27,7 +27,7 @@ log = logging.getLogger("daskingest.serve")
 
 def serve(settings: ServeSettings) -> int:
     """Serve until a signal ends it. Returns the exit code; raises DaskingestError."""
-    listener = _listen(settings)
+    listener = _listen(settings.host, settings.port, settings.keys)
     ending = _Ending()
     with interrupts(ending.drain, ending.abort, ending.drain):
         import uvicorn
@@ -61,6 +61,26 @@ def serve(settings: ServeSettings) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(go())
     return ending.code
+
+
+def explore(url: str, host: str, port: int, model: str | None, keys: tuple[str, ...]) -> None:
+    """Show a store's pages until a signal ends it. Raises DaskingestError."""
+    import uvicorn
+
+    from daskingest.entities import find_model
+    from daskingest.server.explorer import create_explorer
+    from daskingest.stores import absolute_url, open_store
+
+    open_store(url).close()
+    listener = _listen(host, port, keys)
+    if hasattr(os, "nice"):
+        os.nice(19)  # whoever counts into the store goes first
+    app = create_explorer(absolute_url(url), find_model(model), keys)
+    address = f"http://{host}:{listener.getsockname()[1]}"
+    print(f"{url} is at {address}; Ctrl-C ends it", flush=True)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 class _Ending:
@@ -139,14 +159,13 @@ class _Ending:
         self.server.should_exit = True
 
 
-def _listen(settings: ServeSettings) -> socket.socket:
+def _listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
     """The socket. Raises UsageError if it can't be, or may not be without a key."""
-    host, port = settings.host, settings.port
     try:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise UsageError(f"no address to listen on: {host!r}: {error.strerror}") from None
-    if not settings.keys and not ipaddress.ip_address(address[0]).is_loopback:
+    if not keys and not ipaddress.ip_address(address[0]).is_loopback:
         raise UsageError(
             f"without a key it listens on this machine only, and {host} is open to others: set "
             "DASKINGEST_API_KEY to a key of your choice (or several, with commas between them)"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import hashlib
-import json
 import logging
 import random
 import re
@@ -23,9 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from daskingest import __version__
 from daskingest.articles import publication_key
 from daskingest.errors import StoreError
+from daskingest.server.cursors import from_cursor, to_cursor
 from daskingest.server.intake import (
     JSON_TYPE,
     Body,
@@ -36,6 +33,7 @@ from daskingest.server.intake import (
     media_type,
 )
 from daskingest.server.openapi import MAX_COUNT, document
+from daskingest.server.pages import PATHS, Ask, Pages, static_file
 from daskingest.server.problems import Json, Problem, require_key, unavailable
 from daskingest.service import Service, open_service
 from daskingest.settings import ServeSettings
@@ -68,14 +66,14 @@ def create_app(settings: ServeSettings, started: Callable[[Service], None]) -> S
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_service(settings) as service:
-            app.state.service = service
+            app.state.service, app.state.pages = service, Pages(service)
             started(service)
             yield
 
-    def route(path: str, handler: Handler, method: str, access: str = "read") -> Route:
+    def route(path: str, handler: Handler, *methods: str, access: str = "read") -> Route:
         keys = settings.keys if access == "write" or settings.private else ()
         endpoint = _Endpoint(path, handler, () if access == "none" else keys)
-        return Route(path, endpoint, methods=[method])
+        return Route(path, endpoint, methods=[*methods])
 
     routes = [
         route("/articles", _post_articles, "POST", access="write"),
@@ -88,6 +86,10 @@ def create_app(settings: ServeSettings, started: Callable[[Service], None]) -> S
         route("/readyz", _readyz, "GET", access="none"),
         route("/metrics", _metrics, "GET"),
         route("/openapi.json", _openapi, "GET", access="none"),
+        *(route(path, _page, "GET") for path in PATHS if path != "/try"),
+        route("/try", _page, "GET", "POST"),
+        route("/download/{view}.{kind}", _download, "GET"),
+        route("/static/{name}", _static, "GET", access="none"),
     ]
     app = Starlette(
         routes=routes,
@@ -202,6 +204,17 @@ class _Call:
                 "spool full",
                 _FULL_RETRY,
             )
+
+    def ask(self) -> Ask:
+        """What a page needs of it."""
+
+        async def body(most: int) -> bytes:
+            parts, reader = bytearray(), Body(self.headers, self.receive, most)
+            while part := await reader.read():
+                parts += part
+            return bytes(parts)
+
+        return Ask(self.query, body)
 
     async def json_body(self) -> bytes:
         """The body, held in memory. There is a limit to what all requests may hold."""
@@ -323,7 +336,7 @@ async def _entities(call: _Call) -> Response:
     limit = call.number("limit", _PAGE, 1, _MOST)
     label = call.query.get("label")
     cursor = call.query.get("after")
-    after = None if cursor is None else _from_cursor(cursor)
+    after = None if cursor is None else from_cursor(cursor)
 
     def look(store: Store) -> tuple[Publication | None, list[Any]]:
         mine = store.publication(key)
@@ -337,7 +350,7 @@ async def _entities(call: _Call) -> Response:
     following = None
     if len(words) > limit:
         words.pop()
-        following = _to_cursor(words[-1].count, words[-1].word)
+        following = to_cursor(words[-1].count, words[-1].word)
     return Json(
         {
             "publication": {"name": publication.name, "count": publication.count},
@@ -347,59 +360,8 @@ async def _entities(call: _Call) -> Response:
     )
 
 
-def _to_cursor(count: int, word: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([count, word]).encode()).decode().rstrip("=")
-
-
-def _from_cursor(cursor: str) -> tuple[int, str]:
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        count, word = json.loads(base64.b64decode(padded, b"-_", validate=True))
-        if type(count) is not int or type(word) is not str or abs(count) > MAX_COUNT:
-            raise ValueError
-        word.encode()
-    except (binascii.Error, ValueError, TypeError, RecursionError):
-        raise Problem(
-            404,
-            f"expected after to be a `next` of an earlier page, found {cursor[:50]!r}",
-            "cursor",
-        ) from None
-    return count, word
-
-
 async def _status(call: _Call) -> Response:
-    service = call.service
-    spool, metrics = service.spool, service.metrics
-    batches, articles = service.in_flight
-    accepted, saved = metrics.rates()
-    oldest = spool.oldest
-    return Json(
-        {
-            "version": __version__,
-            "state": "draining" if service.draining else "serving",
-            "trouble": service.graph.trouble,
-            "accepted": metrics.accepted,
-            "duplicate": metrics.duplicates,
-            "rejected": dict(metrics.rejects),
-            "saved": metrics.saved_articles,
-            "spool": {
-                "articles": spool.articles,
-                "bytes": spool.bytes,
-                "max_bytes": service.settings.max_spool_bytes,
-                "oldest_seconds": None if oldest is None else round(time.time() - oldest, 1),
-            },
-            "in_flight": {"batches": batches, "articles": articles},
-            "rates": {
-                "accepted_per_second": round(accepted, 1),
-                "saved_per_second": round(saved, 1),
-            },
-            "workers": {
-                name: {"memory_bytes": each["memory"], "restarts": each["restarts"]}
-                for name, each in sorted(service.workers.items())
-            },
-            "dashboard": service.dashboard,
-        }
-    )
+    return Json(call.service.status())
 
 
 async def _healthz(call: _Call) -> Response:
@@ -423,6 +385,20 @@ async def _metrics(call: _Call) -> Response:
 
 async def _openapi(call: _Call) -> Response:
     return Json(document(call.settings))
+
+
+async def _page(call: _Call) -> Response:
+    pages: Pages = call.scope["app"].state.pages
+    return await pages.answer(call.scope["path"], call.ask())
+
+
+async def _download(call: _Call) -> Response:
+    pages: Pages = call.scope["app"].state.pages
+    return await pages.download(**call.scope["path_params"], ask=call.ask())
+
+
+async def _static(call: _Call) -> Response:
+    return static_file(call.scope["path_params"]["name"])
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -65,7 +65,8 @@ def require_key(headers: Mapping[str, str], keys: Sequence[str]) -> None:
             f"expected a key, found {seen}: send it as `Authorization: Bearer KEY`",
             "no valid key",
         )
-        problem.headers["WWW-Authenticate"] = 'Bearer, Basic realm="daskingest"'
+        # One challenge: browsers don't ask for a password when there are two in a header.
+        problem.headers["WWW-Authenticate"] = 'Basic realm="daskingest", charset="UTF-8"'
         raise problem
 
 

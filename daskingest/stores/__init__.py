@@ -93,6 +93,17 @@ class Store(Protocol):
         was counted under that label is seen.
         """
 
+    def search(
+        self, publication: str, text: str, limit: int, label: str | None = None
+    ) -> list[Word]:
+        """Words of a publication that contain a text, as `words` orders and sees them.
+
+        Firestore finds only those that begin with it.
+        """
+
+    def look_up(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
+        """Those of these words, each with its publication's key before it, that occur there."""
+
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
         """Every (publication name, word, label, count), by publication key, word and label.
 

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from google.api_core import exceptions
 from google.api_core.retry import Retry
@@ -98,6 +98,9 @@ def forecast(size: int) -> str:
         f"expecting about {writes:,.0f} writes to Firestore, {quota} the free "
         f"{FREE_WRITES_A_DAY:,} a day; a longer --flush-interval makes fewer"
     )
+
+
+T = TypeVar("T")
 
 
 class FirestoreStore:
@@ -273,6 +276,41 @@ class FirestoreStore:
                     found.append(Word(fields["word"], count, dict(sorted(shown.items()))))
         return found
 
+    def search(
+        self, publication: str, text: str, limit: int, label: str | None = None
+    ) -> list[Word]:
+        """See `Store.search`. Looks at the first 1,000 by the alphabet, no more."""
+        beginning = (
+            self._entities(publication)
+            .where(filter=FieldFilter("word", ">=", text))
+            .where(filter=FieldFilter("word", "<", text + chr(0x10FFFF)))
+            .order_by("word")
+            .limit(_PAGE)
+        )
+        found = []
+        with self._working("read"):
+            for each in beginning.stream(retry=_RETRY):
+                word = _word_of(each.to_dict())
+                if label is None:
+                    found.append(word)
+                elif count := word.labels.get(label):
+                    found.append(Word(word.word, count, {label: count}))
+        return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
+
+    def look_up(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
+        """See `Store.look_up`."""
+        found: dict[tuple[str, str], Word] = {}
+        with self._working("read"):
+            for some in _batched(words, _PAGE):
+                wanted = {
+                    self._entities(key).document(word_id(word)): (key, word) for key, word in some
+                }
+                places = {document.path: pair for document, pair in wanted.items()}
+                for snapshot in self._db().get_all(list(wanted), retry=_RETRY):
+                    if snapshot.exists:
+                        found[places[snapshot.reference.path]] = _word_of(snapshot.to_dict() or {})
+        return found
+
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
         """See `Store.all_words`. Reads every document once."""
         if publication is None:
@@ -414,6 +452,10 @@ def _ledger_entry(document: Any) -> dict[str, Note]:
     return {batch_id: json.loads(fields["note"])}
 
 
+def _word_of(fields: Mapping[str, Any]) -> Word:
+    return Word(fields["word"], fields["count"], dict(sorted(fields.get("labels", {}).items())))
+
+
 def _key_of(document: str, fields: Mapping[str, Any]) -> str:
     """The key of the publication with that document id."""
     key: str = fields.get("key", "")
@@ -435,7 +477,7 @@ def _size(counts: Counts, entries: Mapping[str, Note]) -> int:
     return size
 
 
-def _batched(items: Collection[str], size: int) -> Iterator[list[str]]:
+def _batched(items: Collection[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some

@@ -44,6 +44,10 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 """
 
+_INDEX = (
+    "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)"
+)
+
 
 class SqliteStore:
     """See `daskingest.stores.Store`. Opens its file at first use, on the thread that uses it."""
@@ -158,15 +162,48 @@ class SqliteStore:
         label: str | None = None,
     ) -> list[Word]:
         """See `Store.words`."""
+        if after is None:
+            return self._words(publication, limit, label)
+        where = "count <= ? AND (count < ? OR word > ?)"
+        return self._words(publication, limit, label, where, (after[0], after[0], after[1]))
+
+    def search(
+        self, publication: str, text: str, limit: int, label: str | None = None
+    ) -> list[Word]:
+        """See `Store.search`."""
+        return self._words(publication, limit, label, "instr(word, ?)", (text,))
+
+    def look_up(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
+        """See `Store.look_up`."""
+        found: dict[tuple[str, str], Word] = {}
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT publications.key, labels.word, label, labels.count "
+                "FROM json_each(?) AS pair "
+                "JOIN publications ON publications.key = pair.value ->> 0 JOIN labels "
+                "ON labels.publication = publications.id AND labels.word = pair.value ->> 1",
+                (json.dumps(list(words)),),
+            )
+            for key, word, label, count in rows:
+                before = found.get((key, word), Word(word, 0, {}))
+                labels = {**before.labels, label: count}
+                found[key, word] = Word(word, before.count + count, labels)
+        return found
+
+    def _words(
+        self,
+        publication: str,
+        limit: int,
+        label: str | None,
+        condition: str = "TRUE",
+        values: tuple[object, ...] = (),
+    ) -> list[Word]:
         source = "words" if label is None else "labels"
-        where, values = ["publication = (SELECT id FROM publications WHERE key = ?)"], [publication]
-        parameters: list[object] = list(values)
+        where = ["publication = (SELECT id FROM publications WHERE key = ?)", condition]
+        parameters = (publication, *values)
         if label is not None:
             where.append("label = ?")
-            parameters.append(label)
-        if after is not None:
-            where.append("count <= ? AND (count < ? OR word > ?)")
-            parameters += [after[0], after[0], after[1]]
+            parameters += (label,)
         with self._reading() as db:
             found = db.execute(
                 f"SELECT publication, word, count FROM {source} WHERE {' AND '.join(where)} "
@@ -270,5 +307,7 @@ class SqliteStore:
                 f"{self._path} has version {version} of the store's layout, expected "
                 f"{_SCHEMA_VERSION}; use the daskingest that wrote it"
             )
+        if self._create:  # stores of earlier versions lack it
+            db.execute(_INDEX)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA cache_size = -262144")  # KiB; the tables outgrow SQLite's default 2 MiB

@@ -1,0 +1,93 @@
+"""Pictures of counts: Bokeh bars and word clouds."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from daskingest.server.text import short
+
+_ROW, _MARGIN = 22, 60  # pixels
+_THEMES = {"light": ("#c8643f", "#1f2328", "#dcd8d1"), "dark": ("#d9795a", "#e8e6e3", "#373b41")}
+_CLOUD_COLOURS = ("#b4532f", "#3f78ab", "#4c8a48", "#8660b3", "#947a1f")  # on white and on black
+_CLOUD_SIZE = (800, 320)
+
+
+def bokeh_js() -> Path:
+    """BokehJS, as the installed package has it."""
+    spec = importlib.util.find_spec("bokeh")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "server" / "static" / "js" / "bokeh.min.js"
+
+
+def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, Any]:
+    """A chart of words and their counts, as JSON for BokehJS; `theme` is light or dark."""
+    from bokeh.embed import json_item
+    from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d
+    from bokeh.plotting import figure
+
+    part, ink, line = _THEMES[theme]
+    places = list(range(len(words)))[::-1]
+    plot = figure(
+        height=_MARGIN + _ROW * len(words),
+        sizing_mode="stretch_width",
+        toolbar_location=None,
+        tools="hover",
+        tooltips=[("word", "@word"), ("count", "@count{0,0}")],
+        x_axis_label="mentions",
+        x_range=DataRange1d(start=0),
+        background_fill_alpha=0,
+        border_fill_alpha=0,
+        outline_line_color=None,
+    )
+    source = ColumnDataSource(
+        {"place": places, "count": [n for _, n in words], "word": [_plain(w, 60) for w, _ in words]}
+    )
+    plot.hbar(y="place", right="count", height=0.75, color=part, source=source)
+    plot.yaxis.ticker = places
+    labels: dict[Any, Any] = {
+        place: _plain(word, 24) for place, (word, _) in zip(places, words, strict=True)
+    }
+    plot.yaxis.major_label_overrides = labels
+    plot.ygrid.visible = False
+    plot.xgrid.grid_line_color = line
+    plot.xaxis.formatter = BasicTickFormatter(use_scientific=False)
+    for axis in plot.axis:
+        axis.axis_label_text_color = axis.major_label_text_color = ink
+        axis.axis_line_color = axis.major_tick_line_color = line
+        axis.minor_tick_line_color = None
+    return dict(json_item(plot))
+
+
+def _plain(word: str, most: int) -> str:
+    """Cut, and without what Bokeh takes for TeX, for which it would load more scripts."""
+    for opening in ("$$", "\\[", "\\("):
+        word = word.replace(opening, opening[0] + " " + opening[1])
+    return short(word, most)
+
+
+@functools.lru_cache(100)
+def cloud(words: tuple[tuple[str, int], ...]) -> bytes:
+    """A word cloud as PNG, on no ground; the same each time."""
+    import random
+
+    from wordcloud import WordCloud
+
+    chosen = random.Random(0)
+    width, height = _CLOUD_SIZE
+    picture = WordCloud(
+        width=width,
+        height=height,
+        mode="RGBA",
+        background_color=None,
+        random_state=1,
+        prefer_horizontal=1.0,
+        color_func=lambda *args, **more: chosen.choice(_CLOUD_COLOURS),
+    ).generate_from_frequencies({short(word, 40): count for word, count in words})
+    out = io.BytesIO()
+    picture.to_image().save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,32 @@
+"""Where a page of words ends, in a form that fits a URL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+
+from daskingest.server.openapi import MAX_COUNT
+from daskingest.server.problems import Problem
+
+
+def to_cursor(count: int, word: str) -> str:
+    """For the page behind this word."""
+    return base64.urlsafe_b64encode(json.dumps([count, word]).encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str) -> tuple[int, str]:
+    """The count and the word. Raises Problem if it is no cursor."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        count, word = json.loads(base64.b64decode(padded, b"-_", validate=True))
+        if type(count) is not int or type(word) is not str or abs(count) > MAX_COUNT:
+            raise ValueError
+        word.encode()
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        raise Problem(
+            404,
+            f"expected after to be a `next` of an earlier page, found {cursor[:50]!r}",
+            "cursor",
+        ) from None
+    return count, word

@@ -1,0 +1,62 @@
+"""How numbers and words are written on pages."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+_KINDS = {
+    "PERSON": "person",
+    "PER": "person",
+    "ORG": "org",
+    "GPE": "place",
+    "LOC": "place",
+    "FAC": "place",
+    "NORP": "group",
+}
+_MEANINGS = {  # of OntoNotes' labels, which the default model uses
+    "PERSON": "people",
+    "NORP": "nationalities, religious and political groups",
+    "FAC": "buildings, airports, roads",
+    "ORG": "companies, agencies, institutions",
+    "GPE": "countries, cities, states",
+    "LOC": "mountains, waters, regions",
+    "PRODUCT": "objects, vehicles, foods",
+    "EVENT": "wars, storms, sports events",
+    "WORK_OF_ART": "books, songs, films",
+    "LAW": "laws",
+    "LANGUAGE": "languages",
+    "PERCENT": "percentages",
+    "QUANTITY": "weights and distances",
+}
+
+
+def number(value: float) -> str:
+    """With commas; fractions only of small ones."""
+    if isinstance(value, int) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 1 or value == 0 else f"{value:,.2f}"
+
+
+def short(text: str, most: int = 80) -> str:
+    """The text on one line, cut to so many characters."""
+    text = " ".join(text[: 2 * most + 100].split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def kind(label: str) -> str:
+    """What a label is coloured as."""
+    return _KINDS.get(label, "other")
+
+
+def meaning(label: str) -> str:
+    """What a label stands for, if it is well known."""
+    return _MEANINGS.get(label, "")
+
+
+def query(**values: Any) -> Markup:
+    """A URL's query, without what is empty; a list gives its name several times."""
+    kept = {name: value for name, value in values.items() if value}
+    return Markup.escape("?" + urlencode(kept, doseq=True)) if kept else Markup()

@@ -1,0 +1,306 @@
+"""The pages, in a real browser, over a store full of trouble and over a service at work."""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from program import Program, Server, free_port, until
+
+from daskingest.counts import Counts
+from daskingest.stores import open_store
+from daskingest.typical import typical_words
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+
+SCRIPT = "<script>window.owned=1</script>\"'><img src=x onerror=window.owned=1>"
+HOSTILE = {
+    "markup": SCRIPT,
+    "long": "W" * 1_990,
+    "right to left": "\u202eevil \u05e9\u05dc\u05d5\u05dd",
+    "slashes": "../a/b?x=1&y=%2F#z",
+    "template": "{{ 7 * 7 }} {% raw %}",
+}
+PATHS = [
+    "/",
+    "/?q=post",
+    "/publication?name=the post",
+    "/compare?name=the post&name=the herald",
+    "/compare",
+    "/word?word=paris",
+    "/word",
+    "/try",
+    "/publication?name=nobody",
+    *(f"/publication?name={key}" for key in ("markup", "long", "right to left")),
+]
+
+
+def required(what: str) -> None:
+    """Skip, or fail where all parts are required."""
+    if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        required("Chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page, and what happened in it."""
+
+    page: Page
+    base: str
+    elsewhere: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def see(self, request: Request) -> None:
+        if not request.url.startswith((self.base, "data:")):
+            self.elsewhere.append(request.url)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not re.search("status of 40[14]", message.text):
+            self.errors.append(message.text)
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.base + path, wait_until="networkidle")
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Opens a page of a service, whose requests must stay there and whose scripts must be sound."""
+    visits = []
+
+    def open_page(base: str, **options: Any) -> Visit:
+        page = browser.new_context(**options).new_page()
+        found = Visit(page, base)
+        page.on("request", found.see)
+        page.on("console", found.hear)
+        page.on("pageerror", lambda error: found.errors.append(str(error)))
+        visits.append(found)
+        return found
+
+    yield open_page
+    for each in visits:
+        each.page.context.close()
+        assert each.elsewhere == []
+        assert each.errors == []
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two publications as others are, and some that are not."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('pages') / 's.db'}"
+    counts = Counts()
+    for name, favourite in (("The Post", "paris"), ("The Herald", "berlin")):
+        for _ in range(40):
+            found = [(f"city {i:03}", "GPE") for i in range(120)]
+            found += [(favourite, "GPE")] * 9 + [("paris", "GPE"), ("angela merkel", "PERSON")]
+            counts.add_article(name, found)
+    for name, word in HOSTILE.items():
+        named = word if name in ("markup", "long", "right to left") else name
+        counts.add_article(name, [(word, "ORG"), ("=1+1", "ORG"), ("$$x$$", "ORG")])
+        counts.publications[name].name = named
+    with open_store(url, create=True) as opened:
+        opened.commit(counts, {"test:0": {}})
+    return url
+
+
+@pytest.fixture(scope="session")
+def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `daskingest explore`."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("explorer")
+    program = Program(folder, "explore", "--store", store, "--port", str(port))
+    until(lambda: "Ctrl-C ends it" in program.output or program.process.poll() is not None)
+    address = f"http://127.0.0.1:{port}"
+    until(lambda: _answers(address))
+    yield address
+    program.interrupt()
+    assert program.wait() == 0, program.output
+    assert "Traceback" not in program.output
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_pages(explorer: str, visit: Callable[..., Visit], width: int, scheme: str) -> None:
+    """Nothing from articles runs, nothing is wider than the window, axe-core finds no fault."""
+    if not AXE.exists():
+        required("axe-core is not installed: npm ci --prefix tests")
+    there = visit(explorer, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    for path in PATHS:
+        there.go(path)
+        assert there.page.evaluate("window.owned") is None
+        wider = "document.documentElement.scrollWidth - window.innerWidth"
+        assert there.page.evaluate(wider) <= 0, path
+        there.page.evaluate(AXE.read_text())
+        found = there.page.evaluate("axe.run({ preload: false })")
+        serious = [
+            (path, each["id"], [node["html"][:200] for node in each["nodes"]])
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+def test_a_publication_s_words(explorer: str, visit: Callable[..., Visit]) -> None:
+    there = visit(explorer)
+    there.go("/")
+    page = there.page
+    page.get_by_role("link", name="The Post").click()
+    page.wait_for_load_state("networkidle")
+    assert page.get_by_role("heading", level=1).inner_text() == "The Post"
+    assert page.locator("#chart").evaluate("each => each.firstElementChild.shadowRoot !== null")
+    assert page.locator(".cloud").evaluate("each => each.naturalWidth") == 800
+    rows = page.locator("section[aria-labelledby=words] tbody tr")
+    assert rows.first.inner_text().split() == ["paris", "400", "10,000", "GPE", "400"]
+    seen = rows.locator("th").all_inner_texts()
+    while (following := page.get_by_role("link", name="Next 50 words")).count():
+        following.click()
+        page.wait_for_load_state()
+        seen += rows.locator("th").all_inner_texts()
+    assert len(seen) == len(set(seen)) == 122
+    page.select_option("#label", "PERSON")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_load_state("networkidle")
+    assert rows.locator("th").all_inner_texts() == ["angela merkel"]
+    page.select_option("#label", "")
+    page.fill("#q", "City 11")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=City**")
+    assert rows.locator("th").all_inner_texts() == [f"city 11{i}" for i in range(10)]
+
+
+def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> None:
+    there = visit(explorer)
+    there.go("/")
+    page = there.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    for name in ("The Post", "The Herald"):
+        page.get_by_role("checkbox", name=f"Compare {name}").focus()
+        page.keyboard.press("Space")
+    page.get_by_role("button", name="Compare the chosen ones").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/compare?**")
+    heads = page.locator(".columns section")
+    assert heads.nth(0).locator("tbody th").all_inner_texts() == ["berlin"]
+    assert heads.nth(1).locator("tbody th").all_inner_texts() == ["paris"]
+
+
+def test_downloads(explorer: str) -> None:
+    address = f"{explorer}/download"
+    answer = httpx.get(f"{address}/publication.csv?name=slashes")
+    assert answer.headers["content-disposition"] == 'attachment; filename="publication.csv"'
+    assert "\r\nslashes,'=1+1,ORG,1\r\n" in answer.text
+    parquet = httpx.get(f"{address}/publication.parquet?name=slashes").content
+    assert "=1+1" in set(pd.read_parquet(io.BytesIO(parquet))["word"])
+    whole = httpx.get(f"{address}/publication.csv?name=The+Post").text
+    assert len(whole.splitlines()) == 123
+    word = httpx.get(f"{address}/word.csv?word=paris").text
+    assert word.splitlines()[1:] == ["The Post,paris,400,10000.0", "The Herald,paris,40,1000.0"]
+    compared = httpx.get(f"{address}/compare.csv?name=the+post&name=the+herald").text
+    assert compared.splitlines()[1].startswith("The Post,paris,400,40,")
+    assert len(httpx.get(f"{address}/publications.csv").text.splitlines()) == 8
+    assert httpx.get(f"{address}/secrets.csv").status_code == 404
+    assert httpx.get(f"{address}/publication.csv?name=nobody").status_code == 404
+
+
+def test_headers_and_wrong_requests(explorer: str) -> None:
+    for path in PATHS:
+        answer = httpx.get(explorer + path)
+        assert answer.status_code == (404 if "nobody" in path else 200), path
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert SCRIPT not in answer.text
+    unknown = httpx.get(f"{explorer}/publication?name=the+pst").text
+    assert "did you mean 'The Post'" in html.unescape(unknown)
+    assert httpx.get(f"{explorer}/publication?name=the+post&after=x").status_code == 404
+    many = "&".join(f"name={name}" for name in ("the post", "the herald", *HOSTILE))
+    assert "At most 6" in httpx.get(f"{explorer}/compare?{many}").text
+    assert httpx.post(f"{explorer}/try", data={"text": "x" * 20_001}).status_code == 413
+    assert httpx.post(f"{explorer}/try", content=b"x" * 300_000).status_code == 413
+    assert httpx.post(f"{explorer}/try", content=b"text=%00%ff%zz").status_code == 200
+
+
+def test_a_service_at_work(tmp_path: Path, visit: Callable[..., Visit]) -> None:
+    server = Server(tmp_path, "--private", DASKINGEST_API_KEY="secret")
+    try:
+        until(lambda: server.answers("/readyz"))
+        assert httpx.get(server.url).status_code == 401
+        there = visit(server.url, http_credentials={"username": "anybody", "password": "secret"})
+        there.go("/")
+        page = there.page
+        assert "Nothing has been counted yet" in page.inner_text("main")
+        assert page.get_by_role("link", name="Dask dashboard").get_attribute("href")
+        article = {"publication": "The <i>Post</i>", "content": "Angela Merkel went to Paris."}
+        httpx.post(
+            f"{server.url}/articles",
+            json=[article] * 3,
+            headers={"Authorization": "Bearer secret"},
+        ).raise_for_status()
+        page.get_by_role("link", name="The <i>Post</i>").wait_for()  # without a reload
+        assert re.search(r"Saved\s+3", page.inner_text("#live"))
+        there.go("/try")
+        page.fill("#text", "<b>Angela Merkel</b> went to Paris.\n\nAnd שלום.")
+        page.get_by_role("button", name="Find the entities").click()
+        page.locator("mark").first.wait_for()
+        marks = page.locator("mark").all_inner_texts()
+        assert "Paris GPE" in marks
+        assert page.locator(".article").inner_text().startswith("<b>Angela Merkel")
+        assert server.status({"access_token": "secret"})["accepted"] == 3
+    finally:
+        assert server.stop() == 0, server.output
+
+
+def test_an_address_that_others_reach_needs_a_key(store: str, tmp_path: Path) -> None:
+    program = Program(tmp_path, "explore", "--store", store, "--host", "0.0.0.0", "--port", "0")
+    assert program.wait() == 2
+    assert "DASKINGEST_API_KEY" in program.output
+    program = Program(tmp_path, "explore", "--store", f"sqlite:///{tmp_path}/none.db")
+    assert program.wait() == 1
+    assert "nothing has been counted there yet" in program.output
+
+
+def test_typical_words() -> None:
+    counts = {
+        "a": {"common": 1000, "mine": 100, "rare": 1},
+        "b": {"common": 1000, "yours": 100},
+    }
+    found = typical_words(counts, 2)
+    assert [each.word for each in found["a"]] == ["mine", "rare"]
+    assert found["b"][0].word == "yours"
+    assert found["a"][0].z > 1.96 > found["a"][1].z
+    assert found["a"][0].elsewhere == 0
+    assert typical_words({"a": {"x": 1}, "b": {"x": 2}}, 5) == {"a": [], "b": []}
