@@ -17,7 +17,9 @@ demo: .venv/installed
 	@echo
 	$(BIN)/daskingest top "The Harbour Courier" -n 10 --store $(DEMO)
 	@echo
-	@echo "Next: count a file of your own, with a column for the text and one for the publication:"
+	@echo "Next: look at the counts in a browser:"
+	@echo "  $(BIN)/daskingest explore --store $(DEMO)"
+	@echo "count a file of your own, with a column for the text and one for the publication:"
 	@echo "  $(BIN)/daskingest run-csv YOUR.csv"
 	@echo "or see all that there is:  $(BIN)/daskingest --help"
 
@@ -40,7 +42,7 @@ lint: .venv/installed-test
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-# Without npm the tests of Firestore are skipped.
+# Without npm the tests of Firestore are skipped, without Chromium those of the pages.
 .venv/installed-test: .venv/installed tests/package-lock.json
 	@echo "Installing what the tests need."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"

@@ -69,18 +69,23 @@ def words(
     return frame.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
 
 
-def run_csv(*files: str, **settings: Any) -> list[Summary]:
+def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
     """Count files into a store, as `daskingest run-csv` does, and return what became of each.
 
+    With `progress`, it prints how far it is, in a notebook below the cell.
     `settings` are the fields of `daskingest.settings.Settings`: `store`, `workers`, `limit` and so
     on. Works in a notebook as well. In a script, call it under `if __name__ == "__main__":`, for
     the workers are processes that import the script. Raises DaskingestError.
     """
-    from daskingest.run import Run, Watcher
+    from rich.console import Console
+
+    from daskingest.progress import ProgressDisplay
+    from daskingest.run import Run
     from daskingest.settings import Settings
 
     async def go() -> list[Summary]:
-        return await Run([str(file) for file in files], Settings(**settings), Watcher())()
+        with ProgressDisplay(Console(), progress) as display:
+            return await Run([str(file) for file in files], Settings(**settings), display.watcher)()
 
     return _run_anywhere(go)
 

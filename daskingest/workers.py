@@ -14,7 +14,7 @@ import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from daskingest.errors import UsageError
+from daskingest.errors import DaskingestError, UsageError
 
 EXTRACT, SAVER = "extract", "saver"
 """The resources by which a worker says what it is for."""
@@ -98,7 +98,15 @@ async def cluster(
         stack.enter_context(dask.config.set(DASK_CONFIG))
         if scheduler is None:
             stack.enter_context(_quiet())
-            local = await stack.enter_async_context(_local_cluster(workers or default_workers()))
+            try:
+                starting = _local_cluster(workers or default_workers())
+                local = await stack.enter_async_context(starting)
+            except RuntimeError as error:
+                cause = error.__cause__ or error
+                raise DaskingestError(
+                    f"the workers could not be started: {cause}; try again, perhaps with fewer "
+                    "--workers if this machine is short of memory"
+                ) from error
             client = await stack.enter_async_context(Client(local, asynchronous=True))
         else:
             client = await stack.enter_async_context(_connect(scheduler))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,17 +85,3 @@ def test_a_run_from_a_script(sample: Path, tmp_path: Path, inside_a_loop: bool) 
         [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == "3\n", done.stderr
-
-
-def test_the_notebook_runs(tmp_path: Path) -> None:
-    notebook = Path(__file__).parent.parent / "notebooks" / "explore.ipynb"
-    cells = json.loads(notebook.read_text())["cells"]
-    assert all(cell.get("outputs", []) == [] for cell in cells)
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    indented = "".join(f"    {line}\n" for line in code.splitlines())
-    script = tmp_path / "notebook.py"
-    script.write_text(f'if __name__ == "__main__":\n{indented}')
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "counted 64 articles" in done.stdout

@@ -151,8 +151,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("width", [1200, 360])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "dark"), (360, "light")])
 def test_all_pages(explorer: str, visit: Callable[..., Visit], width: int, scheme: str) -> None:
     """Nothing from articles runs, nothing is wider than the window, axe-core finds no fault."""
     if not AXE.exists():

@@ -57,6 +57,22 @@ def test_a_batch_is_committed_once(store: Store) -> None:
     assert store.ledger("r") == {"r:1": {"n": 1}}
 
 
+def test_words_are_searched_and_looked_up(store: Store) -> None:
+    paris = [("paris", "GPE")] * 2 + [("paris hilton", "PERSON"), ("paris", "ORG"), ("rome", "GPE")]
+    store.commit(counts_of(("P", paris), ("Q/R", [("rome", "GPE")])), {"r:1": {}})
+    found = [Word("paris", 3, {"GPE": 2, "ORG": 1}), Word("paris hilton", 1, {"PERSON": 1})]
+    assert store.search("p", "par", 10) == found
+    assert store.search("p", "par", 1) == found[:1]
+    assert store.search("p", "par", 10, "ORG") == [Word("paris", 1, {"ORG": 1})]
+    assert store.search("p", "%", 10) == store.search("none", "p", 10) == []
+    asked = [("p", "paris"), ("q/r", "rome"), ("q/r", "paris"), ("none", "rome")]
+    assert store.look_up(asked) == {
+        ("p", "paris"): found[0],
+        ("q/r", "rome"): Word("rome", 1, {"GPE": 1}),
+    }
+    assert store.look_up([]) == {}
+
+
 def test_the_ledger_is_read_by_run(store: Store) -> None:
     entries: dict[str, Note] = {
         "r:1": {},

@@ -128,6 +128,7 @@ def _print_next(console: Console, summaries: list[Summary], settings: Settings) 
         f"  {command} publications{option}",
         f'  {command} top "NAME OF A PUBLICATION"{option}',
         f"  {command} export counts.csv{option}",
+        f"  {command} explore{option}    (in a browser)",
     ]
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
