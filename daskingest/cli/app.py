@@ -405,6 +405,35 @@ def export(
 
 
 @app.command()
+def sample(
+    out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    articles: Annotated[
+        int | None,
+        typer.Option("--articles", min=1, envvar="DASKINGEST_ARTICLES", help="How many articles."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--bytes", min=1, envvar="DASKINGEST_BYTES", help="How many bytes, at the least."
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(envvar="DASKINGEST_SEED", help="Another number makes other articles."),
+    ] = 0,
+) -> None:
+    """Write made-up articles, to try things with: as many as you like.
+
+    The columns are those of All-the-News 2.0. The texts are sentences of the bundled articles with
+    other entities in them, of realistic lengths (half have more than 400 words), and marked as made
+    up. The same seed gives the same articles.
+    """
+    from daskingest.cli.sampling import write
+
+    write(out, articles, size, seed)
+
+
+@app.command()
 def prune(
     store: Store = DEFAULT_STORE,
     older_than: Annotated[

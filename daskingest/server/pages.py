@@ -38,7 +38,7 @@ _LISTED = 200  # publications on the overview
 _COMPARED = 6
 _TYPICAL = 25
 _BARS, _CLOUD = 25, 60  # words
-_CACHED = 200
+_CACHED = 50  # lists of words, of up to half a MB each
 _FRESH_SECONDS = 5.0  # how old a list of publications or of words may be
 _FRESH_PAID_SECONDS = 60.0  # where reading is billed
 
