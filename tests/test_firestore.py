@@ -148,6 +148,7 @@ def test_what_is_too_large_for_one_commit_is_halved(
     assert content(firestore_url) == merged(batches)
 
 
+@pytest.mark.slow
 def test_an_article_too_large_for_a_commit_is_rejected_alone(
     firestore_url: str, tmp_path: Path, write_csv: Callable[..., str]
 ) -> None:
