@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import Doc, Span
+from thinc.util import fix_random_seed
 
 from daskingest import decoder, embedding, pieces
 from daskingest.entities import find_model, load_model, load_pipeline
@@ -187,7 +188,7 @@ def test_other_widths_and_labels() -> None:
             },
         }
     }
-    spacy.util.fix_random_seed(0)  # what is not set below is drawn at initialization
+    fix_random_seed(0)  # what is not set below is drawn at initialization
     nlp = spacy.blank("en")
     random_numbers = np.random.default_rng(0)
     for word in ("Berlin", "Merkel", "in"):
