@@ -50,6 +50,17 @@ def _root(
     pass
 
 
+Host = Annotated[
+    str,
+    typer.Option(
+        envvar="DASKINGEST_HOST",
+        help="The address to listen on; another than this machine's own needs a key.",
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(envvar="DASKINGEST_PORT", min=0, max=65535, help="The port; 0 takes a free one."),
+]
 Store = Annotated[
     str,
     typer.Option(
@@ -194,16 +205,8 @@ def run_csv(
 
 @app.command()
 def serve(
-    host: Annotated[
-        str,
-        typer.Option(
-            envvar="DASKINGEST_HOST",
-            help="The address to listen on; another than this machine's own needs a key.",
-        ),
-    ] = _SERVE.host,
-    port: Annotated[
-        int, typer.Option(envvar="DASKINGEST_PORT", min=0, max=65535, help="The port.")
-    ] = _SERVE.port,
+    host: Host = _SERVE.host,
+    port: Port = _SERVE.port,
     store: Store = DEFAULT_STORE,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -312,19 +315,8 @@ def serve(
 @app.command()
 def explore(
     store: Store = DEFAULT_STORE,
-    host: Annotated[
-        str,
-        typer.Option(
-            envvar="DASKINGEST_HOST",
-            help="The address to listen on; another than this machine's own needs a key.",
-        ),
-    ] = _SERVE.host,
-    port: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_PORT", min=0, max=65535, help="The port; 0 takes a free one."
-        ),
-    ] = _SERVE.port,
+    host: Host = _SERVE.host,
+    port: Port = _SERVE.port,
     model: Model = None,
 ) -> None:
     """Look at a store's counts in a browser: the pages of `serve`, without its intake.
