@@ -23,10 +23,10 @@ def expected() -> StoreContent:
 
 @pytest.fixture
 def long_file(sample: Path, tmp_path: Path) -> Path:
-    """The sample twenty times over: long enough to be interrupted, however fast the machine."""
+    """The sample ten times over: long enough to be interrupted, however fast the machine."""
     header, rows = sample.read_bytes().split(b"\n", 1)
     file = tmp_path / "articles.csv"
-    file.write_bytes(header + b"\n" + 20 * rows)
+    file.write_bytes(header + b"\n" + 10 * rows)
     return file
 
 
@@ -34,8 +34,8 @@ def long_file(sample: Path, tmp_path: Path) -> Path:
 def long_expected(expected: StoreContent) -> StoreContent:
     """What `long_file` counts to."""
     articles, counts = expected
-    return {key: 20 * count for key, count in articles.items()}, Counter(
-        {key: 20 * count for key, count in counts.items()}
+    return {key: 10 * count for key, count in articles.items()}, Counter(
+        {key: 10 * count for key, count in counts.items()}
     )
 
 
@@ -53,6 +53,7 @@ def test_counts_are_those_of_spacy(sample: Path, tmp_path: Path, expected: Store
     assert content(tmp_path / "daskingest.db") == expected
 
 
+@pytest.mark.slow
 def test_counts_of_real_articles(real_articles: Path, tmp_path: Path) -> None:
     code, output = run(tmp_path, "run-csv", str(real_articles), "--workers", "2")
     assert code == 0, output
@@ -109,7 +110,7 @@ def test_the_first_interrupt_finishes_what_is_in_flight(
     program.wait_for_the_family_s_end()
     assert "run the same command again to go on" in program.output
     assert "Traceback" not in program.output
-    assert sum(content(store)[0].values()) < 20 * 64
+    assert sum(content(store)[0].values()) < 10 * 64
     assert run(tmp_path, "run-csv", str(long_file), *SMALL)[0] == 0
     assert content(store) == long_expected
 
