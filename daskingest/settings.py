@@ -14,6 +14,9 @@ FLUSH_INTERVAL = 5.0
 
 REJECTS = "rejects.jsonl"
 
+ALL_THE_NEWS = "https://www.dropbox.com/s/cn2utnr5ipathhh/all-the-news-2-1.zip?dl=1"
+"""Where the data set All-the-News 2.0 can be fetched."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -14,6 +14,7 @@ from rich.table import Table
 from daskingest import __version__
 from daskingest.cli.counting import count_files
 from daskingest.settings import (
+    ALL_THE_NEWS,
     BATCH_BYTES,
     DEFAULT_STORE,
     FLUSH_INTERVAL,
@@ -423,6 +424,39 @@ def sample(
     from daskingest.cli.sampling import write
 
     write(out, articles, size, seed)
+
+
+@app.command()
+def download(
+    url: Annotated[
+        str,
+        typer.Option(
+            envvar="DASKINGEST_URL",
+            help="The address of a zip with one CSV file in it, or of a CSV file.",
+        ),
+    ] = ALL_THE_NEWS,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="DASKINGEST_DATA_DIR", help="Folder for the CSV file.")
+    ] = Path(_SERVE.data_dir),
+    keep_zip: Annotated[
+        bool,
+        typer.Option(
+            "--keep-zip", envvar="DASKINGEST_KEEP_ZIP", help="Don't remove the zip when unpacked."
+        ),
+    ] = False,
+) -> None:
+    """Fetch the data set All-the-News 2.0, or another CSV file, ready for `run-csv`.
+
+    Can be interrupted at any time, even killed: the same command goes on where it was, as far as
+    the server allows. Whether there is room is checked first. What is there already is left alone.
+
+    The data set's page is https://components.one/datasets/all-the-news-2-news-articles-dataset/
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    from daskingest.cli.downloading import fetch
+
+    raise typer.Exit(fetch(url, data_dir, keep_zip))
 
 
 @app.command()

@@ -122,7 +122,7 @@ def print_summary(console: Console, summary: Summary, settings: Settings) -> Non
 
 def _print_next(console: Console, summaries: list[Summary], settings: Settings) -> None:
     option = "" if settings.store == DEFAULT_STORE else f" --store {settings.store}"
-    command = _command()
+    command = command_name()
     lines = [
         f"counts are in {settings.store}; look at them with",
         f"  {command} publications{option}",
@@ -133,7 +133,7 @@ def _print_next(console: Console, summaries: list[Summary], settings: Settings) 
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
-def _command() -> str:
+def command_name() -> str:
     """What to type for this program: its name where the shell finds it, else as it was called."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
