@@ -153,8 +153,8 @@ def serve(
     KEY`. The first Ctrl-C or SIGTERM refuses new articles and finishes the spool, the second one
     stops at once. /openapi.json describes the requests.
     """
-    from daskingest.cli.serving import keys_from
     from daskingest.cli.serving import serve as run_service
+    from daskingest.listening import keys_from
 
     settings = ServeSettings(
         host=host,
@@ -192,7 +192,7 @@ def explore(
     a key: any user name, the key as password.
     """
     from daskingest.cli.serving import explore as show
-    from daskingest.cli.serving import keys_from
+    from daskingest.listening import keys_from
 
     show(store, host, port, model, keys_from(os.environ.get("DASKINGEST_API_KEY")))
 
@@ -337,6 +337,37 @@ def bench(
     from daskingest.cli.benching import run_bench
 
     run_bench(corpus, model, workers, quick=quick, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    model: Model = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    store: Store = DEFAULT_STORE,
+    host: Host = _SERVE.host,
+    port: Port = _SERVE.port,
+    data_dir: DataDir = Path(_SERVE.data_dir),
+    as_json: AsJson = False,
+) -> None:
+    """Look at all that daskingest needs, and say what is wrong and what to do about it.
+
+    Give it the options that `run-csv` or `serve` are to have. It changes nothing.
+
+    Exit codes: 0 no problem, though perhaps warnings; 1 a problem.
+    """
+    from daskingest.cli.doctoring import examine_and_print
+
+    settings = ServeSettings(
+        model=model,
+        workers=workers,
+        scheduler=scheduler,
+        store=store,
+        host=host,
+        port=port,
+        data_dir=str(data_dir),
+    )
+    raise typer.Exit(examine_and_print(settings, as_json))
 
 
 def _plain(text: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import socket
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from daskingest.cli.signals import interrupts
-from daskingest.errors import UsageError
+from daskingest.listening import listen
 from daskingest.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ log = logging.getLogger("daskingest.serve")
 
 def serve(settings: ServeSettings) -> int:
     """Serve until a signal ends it. Returns the exit code; raises DaskingestError."""
-    listener = _listen(settings.host, settings.port, settings.keys)
+    listener = listen(settings.host, settings.port, settings.keys)
     ending = _Ending()
     with interrupts(ending.drain, ending.abort, ending.drain):
         import uvicorn
@@ -72,7 +71,7 @@ def explore(url: str, host: str, port: int, model: str | None, keys: tuple[str, 
     from daskingest.stores import absolute_url, open_store
 
     open_store(url).close()
-    listener = _listen(host, port, keys)
+    listener = listen(host, port, keys)
     if hasattr(os, "nice"):
         os.nice(19)  # whoever counts into the store goes first
     app = create_explorer(absolute_url(url), find_model(model), keys)
@@ -159,25 +158,6 @@ class _Ending:
         self.server.should_exit = True
 
 
-def _listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
-    """The socket. Raises UsageError if it can't be, or may not be without a key."""
-    try:
-        [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UsageError(f"no address to listen on: {host!r}: {error.strerror}") from None
-    if not keys and not ipaddress.ip_address(address[0]).is_loopback:
-        raise UsageError(
-            f"without a key it listens on this machine only, and {host} is open to others: set "
-            "DASKINGEST_API_KEY to a key of your choice (or several, with commas between them)"
-        )
-    try:
-        return socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen on {host} port {port}: {error.strerror}; name another with --port"
-        ) from None
-
-
 def _log_json() -> None:
     from daskingest.service import JsonLines
 
@@ -189,16 +169,3 @@ def _log_json() -> None:
     logger.propagate = False
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-
-
-def keys_from(text: str | None) -> tuple[str, ...]:
-    """The keys in DASKINGEST_API_KEY. Raises UsageError if there is an empty one."""
-    if text is None:
-        return ()
-    keys = tuple(key.strip() for key in text.split(","))
-    if not all(keys) or not text.isascii():
-        raise UsageError(
-            "expected DASKINGEST_API_KEY to be keys of ASCII characters, with commas between "
-            "them; found an empty one or other characters"
-        )
-    return keys
