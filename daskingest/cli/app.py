@@ -24,6 +24,9 @@ from daskingest.cli.options import (
     FlushInterval,
     Host,
     Limit,
+    LogFile,
+    LogFormat,
+    LogLevel,
     MaxArticleBytes,
     MaxBodyBytes,
     MaxSpoolBytes,
@@ -40,6 +43,7 @@ from daskingest.cli.options import (
     Strict,
     Workers,
 )
+from daskingest.logs import Format, Level, LogSettings
 from daskingest.settings import (
     BATCH_BYTES,
     DEFAULT_STORE,
@@ -100,6 +104,9 @@ def run_csv(
     performance_report: PerformanceReport = None,
     strict: Strict = False,
     no_progress: NoProgress = False,
+    log_level: LogLevel = Level.WARNING,
+    log_format: LogFormat = Format.TEXT,
+    log_file: LogFile = None,
 ) -> None:
     """Count the articles of CSV files into the store.
 
@@ -123,7 +130,8 @@ def run_csv(
         flush_interval=flush_interval,
         performance_report=str(performance_report) if performance_report else None,
     )
-    raise typer.Exit(count_files(files, settings, strict=strict, progress=not no_progress))
+    log = LogSettings(level=log_level, format=log_format, file=log_file)
+    raise typer.Exit(count_files(files, settings, log, strict=strict, progress=not no_progress))
 
 
 @app.command()
@@ -145,6 +153,9 @@ def serve(
     batch_articles: BatchArticles = _SERVE.batch_articles,
     batch_bytes: BatchBytes = BATCH_BYTES,
     batch_seconds: BatchSeconds = _SERVE.batch_seconds,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.JSON,
+    log_file: LogFile = None,
 ) -> None:
     """Take articles over HTTP and count them into the store.
 
@@ -176,7 +187,8 @@ def serve(
         batch_bytes=batch_bytes,
         batch_seconds=batch_seconds,
     )
-    raise typer.Exit(run_service(settings))
+    log = LogSettings(level=log_level, format=log_format, file=log_file)
+    raise typer.Exit(run_service(settings, log))
 
 
 @app.command()
@@ -185,6 +197,9 @@ def explore(
     host: Host = _SERVE.host,
     port: Port = _SERVE.port,
     model: Model = None,
+    log_level: LogLevel = Level.WARNING,
+    log_format: LogFormat = Format.TEXT,
+    log_file: LogFile = None,
 ) -> None:
     """Look at a store's counts in a browser: the pages of `serve`, without its intake.
 
@@ -194,7 +209,9 @@ def explore(
     from daskingest.cli.serving import explore as show
     from daskingest.listening import keys_from
 
-    show(store, host, port, model, keys_from(os.environ.get("DASKINGEST_API_KEY")))
+    keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
+    settings = ServeSettings(store=store, host=host, port=port, model=model, keys=keys)
+    show(settings, LogSettings(level=log_level, format=log_format, file=log_file))
 
 
 @app.command()

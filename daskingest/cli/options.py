@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from daskingest.logs import Format, Level
+
 Host = Annotated[
     str,
     typer.Option(
@@ -105,7 +107,11 @@ Strict = Annotated[
 ]
 NoProgress = Annotated[
     bool,
-    typer.Option("--no-progress", envvar="DASKINGEST_NO_PROGRESS", help="Print only the summary."),
+    typer.Option(
+        "--no-progress",
+        envvar="DASKINGEST_NO_PROGRESS",
+        help="Print only the summary; what is logged goes to --log-file alone.",
+    ),
 ]
 DataDir = Annotated[
     Path,
@@ -167,5 +173,29 @@ BatchSeconds = Annotated[
         envvar="DASKINGEST_BATCH_SECONDS",
         min=0.0,
         help="Seconds an article waits for its batch to fill up while all workers are busy.",
+    ),
+]
+LogLevel = Annotated[
+    Level,
+    typer.Option(
+        envvar="DASKINGEST_LOG_LEVEL",
+        case_sensitive=False,
+        help="How much is logged: this, and what is worse.",
+    ),
+]
+LogFormat = Annotated[
+    Format,
+    typer.Option(
+        envvar="DASKINGEST_LOG_FORMAT",
+        case_sensitive=False,
+        help="What the log looks like: text, or a JSON object a line.",
+    ),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DASKINGEST_LOG_FILE",
+        help="File for the log, added to.",
+        show_default="standard error",
     ),
 ]

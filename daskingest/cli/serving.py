@@ -8,12 +8,12 @@ import gc
 import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from daskingest.cli.signals import interrupts
 from daskingest.listening import listen
+from daskingest.logs import LogSettings, set_up
 from daskingest.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 5  # for requests that are being answered when the service end
 log = logging.getLogger("daskingest.serve")
 
 
-def serve(settings: ServeSettings) -> int:
+def serve(settings: ServeSettings, logging_to: LogSettings) -> int:
     """Serve until a signal ends it. Returns the exit code; raises DaskingestError."""
     listener = listen(settings.host, settings.port, settings.keys)
     ending = _Ending()
@@ -34,7 +34,9 @@ def serve(settings: ServeSettings) -> int:
 
         from daskingest.server.app import create_app
 
-        _log_json()
+        set_up(logging_to)
+        for name in ("uvicorn", "uvicorn.error"):  # what matters of it, the service tells
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
         class Server(uvicorn.Server):
             @contextlib.contextmanager
@@ -62,7 +64,7 @@ def serve(settings: ServeSettings) -> int:
     return ending.code
 
 
-def explore(url: str, host: str, port: int, model: str | None, keys: tuple[str, ...]) -> None:
+def explore(settings: ServeSettings, logging_to: LogSettings) -> None:
     """Show a store's pages until a signal ends it. Raises DaskingestError."""
     import uvicorn
 
@@ -70,14 +72,15 @@ def explore(url: str, host: str, port: int, model: str | None, keys: tuple[str, 
     from daskingest.server.explorer import create_explorer
     from daskingest.stores import absolute_url, open_store
 
-    open_store(url).close()
-    listener = listen(host, port, keys)
+    set_up(logging_to)
+    open_store(settings.store).close()
+    listener = listen(settings.host, settings.port, settings.keys)
     if hasattr(os, "nice"):
         os.nice(19)  # whoever counts into the store goes first
-    app = create_explorer(absolute_url(url), find_model(model), keys)
-    address = f"http://{host}:{listener.getsockname()[1]}"
-    print(f"{url} is at {address}; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    app = create_explorer(absolute_url(settings.store), find_model(settings.model), settings.keys)
+    address = f"http://{settings.host}:{listener.getsockname()[1]}"
+    print(f"{settings.store} is at {address}; Ctrl-C ends it", flush=True)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
@@ -156,16 +159,3 @@ class _Ending:
 
     def _exit(self) -> None:
         self.server.should_exit = True
-
-
-def _log_json() -> None:
-    from daskingest.service import JsonLines
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logger = logging.getLogger("daskingest")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
