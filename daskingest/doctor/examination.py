@@ -13,8 +13,6 @@ from daskingest.doctor.finding import Finding, problem
 from daskingest.errors import DaskingestError
 from daskingest.settings import ServeSettings
 
-_DASHBOARD = 8787
-
 
 def examine(settings: ServeSettings) -> Iterator[Finding]:
     """What there is to say about this machine and what `run-csv` and `serve` would use.
@@ -48,7 +46,7 @@ def _checks(settings: ServeSettings) -> Iterator[tuple[str, Callable[[], Finding
         yield "scheduler", partial(places.check_scheduler, settings.scheduler)
     else:
         yield "cores", lambda: machine.check_cores(workers, usable, machine.core_quota())
-        yield "dashboard", partial(places.check_dashboard, _DASHBOARD)
+        yield "dashboard", places.check_dashboard
     yield "memory", lambda: machine.check_memory(workers, machine.free_memory())
     yield "open files", partial(machine.check_files, workers)
     yield "store", partial(places.check_store, settings.store)

@@ -155,7 +155,7 @@ def check_files(workers: int, limit: int | None = None) -> Finding:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use: what `workers` says, should Dask be broken."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

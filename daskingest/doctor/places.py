@@ -76,10 +76,12 @@ def check_port(host: str, port: int, keys_text: str | None) -> Finding:
     return ok("port", f"{host} port {taken} is free; {needed}")
 
 
-def check_dashboard(port: int) -> Finding:
-    """Whether Dask's dashboard gets its usual port; another will do."""
+def check_dashboard(port: int | None = None) -> Finding:
+    """Whether Dask's dashboard gets a port, its usual one if none is given; another will do."""
     from daskingest.listening import listen
+    from daskingest.workers import DASHBOARD_PORT
 
+    port = DASHBOARD_PORT if port is None else port
     try:
         listen("127.0.0.1", port, ()).close()
     except UsageError:
