@@ -13,6 +13,37 @@ from rich.table import Table
 
 from daskingest import __version__
 from daskingest.cli.counting import count_files
+from daskingest.cli.options import (
+    AsJson,
+    BatchArticles,
+    BatchBytes,
+    BatchSeconds,
+    ContentColumn,
+    DataDir,
+    DrainTimeout,
+    FlushInterval,
+    Host,
+    Limit,
+    LogFile,
+    LogFormat,
+    LogLevel,
+    MaxArticleBytes,
+    MaxBodyBytes,
+    MaxSpoolBytes,
+    MaxUploadBytes,
+    Model,
+    NoProgress,
+    PerformanceReport,
+    Port,
+    Private,
+    PublicationColumn,
+    Rejects,
+    Scheduler,
+    Store,
+    Strict,
+    Workers,
+)
+from daskingest.logs import Format, Level, LogSettings
 from daskingest.settings import (
     ALL_THE_NEWS,
     BATCH_BYTES,
@@ -51,61 +82,6 @@ def _root(
     pass
 
 
-Host = Annotated[
-    str,
-    typer.Option(
-        envvar="DASKINGEST_HOST",
-        help="The address to listen on; another than this machine's own needs a key.",
-    ),
-]
-Port = Annotated[
-    int,
-    typer.Option(envvar="DASKINGEST_PORT", min=0, max=65535, help="The port; 0 takes a free one."),
-]
-Store = Annotated[
-    str,
-    typer.Option(
-        envvar="DASKINGEST_STORE",
-        help="Where the counts are: sqlite:///PATH, with a fourth slash for an absolute path, or "
-        r"firestore://PROJECT\[/DATABASE].",
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        envvar="DASKINGEST_WORKERS",
-        min=1,
-        help="Worker processes to start here.",
-        show_default="one for each core",
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_MODEL",
-        help="A spaCy pipeline with an `ner`: an installed package, or a folder.",
-        show_default="en_core_web_sm",
-    ),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_SCHEDULER",
-        help="Use the Dask cluster at this address (tcp:// or tls://) instead of a new one.",
-    ),
-]
-FlushInterval = Annotated[
-    float,
-    typer.Option(
-        envvar="DASKINGEST_FLUSH_INTERVAL",
-        min=0.0,
-        help="Seconds that counts wait for others before they are committed. Longer: later to be "
-        "seen, but fewer writes, which is what Firestore bills.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", envvar="DASKINGEST_JSON", help="Print JSON.")]
-
-
 @app.command("run-csv")
 def run_csv(
     files: Annotated[
@@ -119,65 +95,19 @@ def run_csv(
     store: Store = DEFAULT_STORE,
     workers: Workers = None,
     scheduler: Scheduler = None,
-    batch_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_BYTES",
-            min=1,
-            help="Bytes of the file in one task. A run that goes on keeps the value it began with.",
-        ),
-    ] = BATCH_BYTES,
-    content_column: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DASKINGEST_CONTENT_COLUMN",
-            help="The column with the articles' texts.",
-            show_default="article, content or text",
-        ),
-    ] = None,
-    publication_column: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DASKINGEST_PUBLICATION_COLUMN",
-            help="The column with the publications' names.",
-            show_default="publication or source",
-        ),
-    ] = None,
+    batch_bytes: BatchBytes = BATCH_BYTES,
+    content_column: ContentColumn = None,
+    publication_column: PublicationColumn = None,
     model: Model = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            envvar="DASKINGEST_LIMIT",
-            min=1,
-            help="Count the first N articles of each file only.",
-            show_default="all",
-        ),
-    ] = None,
-    rejects: Annotated[
-        Path,
-        typer.Option(
-            envvar="DASKINGEST_REJECTS",
-            help="File for the rows that could not be taken, and why; JSON lines, added to.",
-        ),
-    ] = Path(REJECTS),
+    limit: Limit = None,
+    rejects: Rejects = Path(REJECTS),
     flush_interval: FlushInterval = FLUSH_INTERVAL,
-    performance_report: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DASKINGEST_PERFORMANCE_REPORT",
-            help="HTML file for Dask's report of the run: tasks, workers, profile.",
-            show_default="none",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
-    ] = False,
-    no_progress: Annotated[
-        bool,
-        typer.Option(
-            "--no-progress", envvar="DASKINGEST_NO_PROGRESS", help="Print only the summary."
-        ),
-    ] = False,
+    performance_report: PerformanceReport = None,
+    strict: Strict = False,
+    no_progress: NoProgress = False,
+    log_level: LogLevel = Level.WARNING,
+    log_format: LogFormat = Format.TEXT,
+    log_file: LogFile = None,
 ) -> None:
     """Count the articles of CSV files into the store.
 
@@ -201,7 +131,8 @@ def run_csv(
         flush_interval=flush_interval,
         performance_report=str(performance_report) if performance_report else None,
     )
-    raise typer.Exit(count_files(files, settings, strict=strict, progress=not no_progress))
+    log = LogSettings(level=log_level, format=log_format, file=log_file)
+    raise typer.Exit(count_files(files, settings, log, strict=strict, progress=not no_progress))
 
 
 @app.command()
@@ -213,72 +144,19 @@ def serve(
     scheduler: Scheduler = None,
     model: Model = None,
     flush_interval: FlushInterval = FLUSH_INTERVAL,
-    data_dir: Annotated[
-        Path,
-        typer.Option(
-            envvar="DASKINGEST_DATA_DIR",
-            help="Folder for the spool: what was acknowledged and is not in the store.",
-        ),
-    ] = Path(_SERVE.data_dir),
-    private: Annotated[
-        bool,
-        typer.Option("--private", envvar="DASKINGEST_PRIVATE", help="Reading needs a key too."),
-    ] = False,
-    drain_timeout: Annotated[
-        float,
-        typer.Option(
-            envvar="DASKINGEST_DRAIN_TIMEOUT",
-            min=0.0,
-            help="Seconds to count what is in the spool when asked to end; the rest waits for "
-            "the next start.",
-        ),
-    ] = _SERVE.drain_timeout,
-    max_spool_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_SPOOL_BYTES",
-            min=1,
-            help="Bytes that may wait to be counted; beyond, submissions are refused with 503.",
-        ),
-    ] = _SERVE.max_spool_bytes,
-    max_body_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_BODY_BYTES", min=1, help="Largest JSON body, unpacked."
-        ),
-    ] = _SERVE.max_body_bytes,
-    max_upload_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_UPLOAD_BYTES", min=1, help="Largest NDJSON body, unpacked."
-        ),
-    ] = _SERVE.max_upload_bytes,
-    max_article_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_ARTICLE_BYTES", min=1, help="Largest article, as JSON."
-        ),
-    ] = _SERVE.max_article_bytes,
-    batch_articles: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_ARTICLES", min=1, help="Most articles of a micro-batch."
-        ),
-    ] = _SERVE.batch_articles,
-    batch_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_BYTES", min=1, help="Bytes at which a micro-batch is full."
-        ),
-    ] = BATCH_BYTES,
-    batch_seconds: Annotated[
-        float,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_SECONDS",
-            min=0.0,
-            help="Seconds an article waits for its batch to fill up while all workers are busy.",
-        ),
-    ] = _SERVE.batch_seconds,
+    data_dir: DataDir = Path(_SERVE.data_dir),
+    private: Private = False,
+    drain_timeout: DrainTimeout = _SERVE.drain_timeout,
+    max_spool_bytes: MaxSpoolBytes = _SERVE.max_spool_bytes,
+    max_body_bytes: MaxBodyBytes = _SERVE.max_body_bytes,
+    max_upload_bytes: MaxUploadBytes = _SERVE.max_upload_bytes,
+    max_article_bytes: MaxArticleBytes = _SERVE.max_article_bytes,
+    batch_articles: BatchArticles = _SERVE.batch_articles,
+    batch_bytes: BatchBytes = BATCH_BYTES,
+    batch_seconds: BatchSeconds = _SERVE.batch_seconds,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.JSON,
+    log_file: LogFile = None,
 ) -> None:
     """Take articles over HTTP and count them into the store.
 
@@ -287,8 +165,8 @@ def serve(
     KEY`. The first Ctrl-C or SIGTERM refuses new articles and finishes the spool, the second one
     stops at once. /openapi.json describes the requests.
     """
-    from daskingest.cli.serving import keys_from
     from daskingest.cli.serving import serve as run_service
+    from daskingest.listening import keys_from
 
     settings = ServeSettings(
         host=host,
@@ -310,7 +188,8 @@ def serve(
         batch_bytes=batch_bytes,
         batch_seconds=batch_seconds,
     )
-    raise typer.Exit(run_service(settings))
+    log = LogSettings(level=log_level, format=log_format, file=log_file)
+    raise typer.Exit(run_service(settings, log))
 
 
 @app.command()
@@ -319,6 +198,9 @@ def explore(
     host: Host = _SERVE.host,
     port: Port = _SERVE.port,
     model: Model = None,
+    log_level: LogLevel = Level.WARNING,
+    log_format: LogFormat = Format.TEXT,
+    log_file: LogFile = None,
 ) -> None:
     """Look at a store's counts in a browser: the pages of `serve`, without its intake.
 
@@ -326,9 +208,11 @@ def explore(
     a key: any user name, the key as password.
     """
     from daskingest.cli.serving import explore as show
-    from daskingest.cli.serving import keys_from
+    from daskingest.listening import keys_from
 
-    show(store, host, port, model, keys_from(os.environ.get("DASKINGEST_API_KEY")))
+    keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
+    settings = ServeSettings(store=store, host=host, port=port, model=model, keys=keys)
+    show(settings, LogSettings(level=log_level, format=log_format, file=log_file))
 
 
 @app.command()
@@ -504,6 +388,37 @@ def bench(
     from daskingest.cli.benching import run_bench
 
     run_bench(corpus, model, workers, quick=quick, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    model: Model = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    store: Store = DEFAULT_STORE,
+    host: Host = _SERVE.host,
+    port: Port = _SERVE.port,
+    data_dir: DataDir = Path(_SERVE.data_dir),
+    as_json: AsJson = False,
+) -> None:
+    """Look at all that daskingest needs, and say what is wrong and what to do about it.
+
+    Give it the options that `run-csv` or `serve` are to have. It changes nothing.
+
+    Exit codes: 0 no problem, though perhaps warnings; 1 a problem.
+    """
+    from daskingest.cli.doctoring import examine_and_print
+
+    settings = ServeSettings(
+        model=model,
+        workers=workers,
+        scheduler=scheduler,
+        store=store,
+        host=host,
+        port=port,
+        data_dir=str(data_dir),
+    )
+    raise typer.Exit(examine_and_print(settings, as_json))
 
 
 def _plain(text: str) -> Any:
