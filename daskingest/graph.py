@@ -28,7 +28,7 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import Counts, Tally
 from daskingest.entities import extract, load_model
 from daskingest.errors import DaskingestError
-from daskingest.saver import Report, Saver, SaverLost, SaverRef
+from daskingest.saver import Report, Saver, SaverLost, SaverRef, root_of
 from daskingest.stores import Note
 from daskingest.workers import EXTRACT, SAVER, count_workers
 
@@ -219,7 +219,7 @@ class Graph:
 
     def has(self, batch_id: str) -> bool:
         """Whether the store, as far as is known, lacks a batch or one of its parts."""
-        return any(each.partition(".")[0] == batch_id for each in self._open)
+        return any(root_of(each) == batch_id for each in self._open)
 
     @property
     def running(self) -> int:

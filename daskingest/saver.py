@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from distributed import Client, get_worker
+from distributed import Client, Worker, get_worker
 from distributed.core import send_recv
 from distributed.protocol.serialize import Serialize
 from distributed.utils import sync
@@ -38,6 +39,10 @@ T = TypeVar("T")
 
 class SaverLost(Exception):
     """The saver did not answer: its process is gone, or cannot be reached."""
+
+
+class _Abandoned(Exception):
+    """Another saver has taken this one's place."""
 
 
 class Commit(NamedTuple):
@@ -95,23 +100,30 @@ class Saver:
         self._news: list[tuple[str, Note | None]] = []  # None: refused
         self._forgotten = 0  # how many reports the driver has had, and which are no longer kept
         self._commits: list[Commit] = []
-        self._to_forget: list[str] = []
+        self._to_forget: dict[str, None] = {}
         self._gone: dict[str, None] = {}  # forgotten of late, the oldest first
         self._trouble = ""
         self._draining = False
+        self._ended = False
         self._changed = asyncio.Condition()
         self._writer: asyncio.Task[None] | None = None
+        self._worker: Worker | None = None  # none: it is no actor
+        with suppress(ValueError):
+            self._worker = get_worker()
 
     async def add(self, batch_id: str, counts: Counts, note: Note) -> None:
         """Take a batch to commit. Waits while as much as memory allows is waiting already.
 
-        Adding a batch again, pending or committed, changes nothing.
+        Adding a batch again, pending or committed, changes nothing. Raises SaverLost when another
+        saver has taken over.
         """
         async with self._changed:
             self._start()
             most = self._most_pending
-            await self._changed.wait_for(lambda: self._waiting() < most)
-            if batch_id in self._pending or batch_id in self._gone:
+            await self._changed.wait_for(lambda: self._waiting() < most or self._ended)
+            if self._ended:
+                raise SaverLost("another saver has taken over")
+            if batch_id in self._pending or root_of(batch_id) in self._gone:
                 return
             if not self._flushes or self._flushes[-1].closed:
                 self._flushes.append(_Flush(time.monotonic()))
@@ -155,7 +167,7 @@ class Saver:
             self._draining = True
             self._changed.notify_all()
             try:
-                await self._changed.wait_for(lambda: not self._pending)
+                await self._changed.wait_for(lambda: not self._pending or self._ended)
             finally:
                 self._draining = False
 
@@ -167,7 +179,7 @@ class Saver:
         """
         async with self._changed:
             self._start()
-            self._to_forget += batch_ids
+            self._to_forget.update(dict.fromkeys(batch_ids))
             self._gone.update(dict.fromkeys(batch_ids))
             while len(self._gone) > _REMEMBERED:
                 del self._gone[next(iter(self._gone))]
@@ -183,19 +195,36 @@ class Saver:
     def _limit(self) -> int:
         return self._store.commit_size if self._store else 100_000
 
+    def _abandoned(self) -> bool:
+        """Whether Dask has let go of this actor, as when the driver took it for dead.
+
+        Another one is at work then, and may have forgotten what this one still wants to commit.
+        """
+        if self._worker is None:
+            return False
+        return all(actor is not self for actor in self._worker.state.actors.values())
+
     def _start(self) -> None:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        """Commit whenever a flush is due, for as long as the worker lives."""
+        """Commit whenever a flush is due, for as long as this actor is the worker's."""
+        with suppress(_Abandoned):
+            await self._write_all()
+        async with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    async def _write_all(self) -> None:
         while True:
             async with self._changed:
                 await self._until_due()
                 flush = self._flushes[0] if self._flushes else None
                 if flush is not None:
                     flush.closed = True
-                forgotten, self._to_forget = self._to_forget, []
+                for batch_id in (forgotten := self._forgettable()):
+                    del self._to_forget[batch_id]
             if forgotten:
                 await self._until_it_works(partial(_forget, forgotten))
             if flush is None:
@@ -210,9 +239,14 @@ class Saver:
                 self._flushes.popleft()
                 self._changed.notify_all()
 
+    def _forgettable(self) -> list[str]:
+        """What may leave the ledger now: nothing of which a late copy waits to be committed."""
+        waiting = {root_of(batch_id) for batch_id in self._pending}
+        return [batch_id for batch_id in self._to_forget if batch_id not in waiting]
+
     async def _until_due(self) -> None:
         while True:
-            await self._changed.wait_for(lambda: self._flushes or self._to_forget)
+            await self._changed.wait_for(lambda: self._flushes or self._forgettable())
             if not self._flushes:
                 return
             left = self._flushes[0].since + self._interval - time.monotonic()
@@ -225,9 +259,14 @@ class Saver:
                 pass
 
     async def _until_it_works(self, work: Callable[[Store], T]) -> T:
-        """Call the store, again and again with growing pauses, and tell what is wrong meanwhile."""
+        """Call the store, again and again with growing pauses, and tell what is wrong meanwhile.
+
+        Raises _Abandoned.
+        """
         delay = _RETRY_FIRST
         while True:
+            if self._abandoned():
+                raise _Abandoned
             try:
                 result = await self._in_thread(work)
             except StoreError as error:
@@ -255,6 +294,11 @@ class Saver:
             return work(self._store)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, with_store)
+
+
+def root_of(batch_id: str) -> str:
+    """The batch that it is, or is a part of."""
+    return batch_id.partition(".")[0]
 
 
 def _forget(batch_ids: list[str], store: Store) -> None:

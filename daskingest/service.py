@@ -28,6 +28,7 @@ from daskingest.errors import DaskingestError
 from daskingest.graph import Batch, Graph, Timings, open_graph
 from daskingest.readers import Readers
 from daskingest.rejects import SpoolRejects
+from daskingest.saver import root_of
 from daskingest.server.metrics import Metrics
 from daskingest.settings import ServeSettings
 from daskingest.spool import Answer, Key, Limits, Spool, SpooledBatch
@@ -216,7 +217,7 @@ class Service:
 
     def _done(self, batch: Batch, note: Note, rejects: list[Reject] | None, fresh: bool) -> None:
         """The store has a batch, or a part of one."""
-        root = batch.id.partition(".")[0]
+        root = root_of(batch.id)
         tally = Tally.from_note(note)
         released = self._released[root]
         released.tally.merge(tally)
@@ -263,7 +264,7 @@ class Service:
         self._graph, self.dashboard = graph, client.dashboard_link
         ledger = await graph.ledger(self.spool.id)
         kept = {f"{self.spool.id}:{number}" for number in self._left}
-        stale = {each.partition(".")[0] for each in ledger} - kept
+        stale = {root_of(each) for each in ledger} - kept
         if stale:
             await graph.forget(stale)
         if self.spool.articles:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
-from program import content
+import pytest
+from program import PATIENCE, content
 
 from daskingest.counts import Counts
-from daskingest.saver import Saver
-from daskingest.stores import open_store
+from daskingest.entities import find_model
+from daskingest.saver import Saver, SaverLost, SaverRef
+from daskingest.stores import Note, open_store
+from daskingest.workers import SAVER, cluster
 
 
 def counts_of(*words: str) -> Counts:
@@ -74,6 +78,67 @@ def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:
 
     asyncio.run(go())
     assert content(tmp_path / "a.db")[0] == {"p": 20}
+
+
+def test_late_copies_of_what_is_forgotten_are_not_counted(tmp_path: Path) -> None:
+    """A copy may come after the commit and wait for another one when its batch is forgotten."""
+
+    async def go() -> None:
+        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
+        batches = ["r:1", "r:2.0", "r:2.1"]
+        for batch in batches:
+            await saver.add(batch, counts_of("a"), {})
+        await saver.drain()
+        for batch in batches:
+            await saver.add(batch, counts_of("a"), {})
+        await saver.forget(["r:1", "r:2"])
+        await saver.add("r:3", counts_of("a"), {})
+        await saver.drain()
+        for batch in batches:
+            await saver.add(batch, counts_of("a"), {})
+        await saver.drain()
+        async with asyncio.timeout(PATIENCE):
+            while set(await saver.ledger("r")) != {"r:3"}:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(go())
+    assert content(tmp_path / "a.db")[0] == {"p": 4}
+
+
+def test_a_saver_that_was_given_up_commits_nothing_more(tmp_path: Path) -> None:
+    """It may still run: its process need not be dead for the driver to lose it."""
+
+    async def go() -> list[dict[str, Note]]:
+        url = f"sqlite:///{tmp_path}/a.db"
+        open_store(url, create=True).close()
+        async with cluster(None, 1, find_model()) as client:
+            future = client.submit(Saver, url, 3600, actor=True, resources={SAVER: 1}, key="s")
+            actor = await future
+            saver = SaverRef(actor._address, actor.key)
+            await saver.call(client, "add", "r:1", counts_of("a"), {})
+
+            def keep(dask_worker: Any) -> None:
+                dask_worker.given_up = dask_worker.state.actors["s"]
+
+            async def use(dask_worker: Any) -> dict[str, Note]:
+                kept = dask_worker.given_up
+                await kept.drain()
+                with pytest.raises(SaverLost):
+                    await kept.add("r:2", counts_of("a"), {})
+                ledger: dict[str, Note] = open_store(url).ledger("r")
+                return ledger
+
+            await client.run(keep, workers=[actor._address])
+            del actor, future
+            while (await client.run(_actors, workers=[saver.address]))[saver.address]:
+                await asyncio.sleep(0.05)
+            return list((await client.run(use, workers=[saver.address])).values())
+
+    assert asyncio.run(go()) == [{}]
+
+
+def _actors(dask_worker: Any) -> list[str]:
+    return list(dask_worker.state.actors)
 
 
 def test_trouble_is_told_and_passes(tmp_path: Path) -> None:
