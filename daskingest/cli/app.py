@@ -20,9 +20,10 @@ from daskingest.settings import (
     REJECTS,
     ServeSettings,
     Settings,
+    UploadSettings,
 )
 
-_SERVE = ServeSettings()
+_SERVE, _UPLOAD = ServeSettings(), UploadSettings()
 
 app = typer.Typer(
     name="daskingest",
@@ -102,6 +103,36 @@ FlushInterval = Annotated[
         "seen, but fewer writes, which is what Firestore bills.",
     ),
 ]
+ContentColumn = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASKINGEST_CONTENT_COLUMN",
+        help="The column with the articles' texts.",
+        show_default="article, content or text",
+    ),
+]
+PublicationColumn = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASKINGEST_PUBLICATION_COLUMN",
+        help="The column with the publications' names.",
+        show_default="publication or source",
+    ),
+]
+Rejects = Annotated[
+    Path,
+    typer.Option(
+        envvar="DASKINGEST_REJECTS",
+        help="File for the rows that could not be taken, and why; JSON lines, added to.",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
+]
+NoProgress = Annotated[
+    bool,
+    typer.Option("--no-progress", envvar="DASKINGEST_NO_PROGRESS", help="Print only the summary."),
+]
 AsJson = Annotated[bool, typer.Option("--json", envvar="DASKINGEST_JSON", help="Print JSON.")]
 
 
@@ -126,22 +157,8 @@ def run_csv(
             help="Bytes of the file in one task. A run that goes on keeps the value it began with.",
         ),
     ] = BATCH_BYTES,
-    content_column: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DASKINGEST_CONTENT_COLUMN",
-            help="The column with the articles' texts.",
-            show_default="article, content or text",
-        ),
-    ] = None,
-    publication_column: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DASKINGEST_PUBLICATION_COLUMN",
-            help="The column with the publications' names.",
-            show_default="publication or source",
-        ),
-    ] = None,
+    content_column: ContentColumn = None,
+    publication_column: PublicationColumn = None,
     model: Model = None,
     limit: Annotated[
         int | None,
@@ -152,13 +169,7 @@ def run_csv(
             show_default="all",
         ),
     ] = None,
-    rejects: Annotated[
-        Path,
-        typer.Option(
-            envvar="DASKINGEST_REJECTS",
-            help="File for the rows that could not be taken, and why; JSON lines, added to.",
-        ),
-    ] = Path(REJECTS),
+    rejects: Rejects = Path(REJECTS),
     flush_interval: FlushInterval = FLUSH_INTERVAL,
     performance_report: Annotated[
         Path | None,
@@ -168,15 +179,8 @@ def run_csv(
             show_default="none",
         ),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
-    ] = False,
-    no_progress: Annotated[
-        bool,
-        typer.Option(
-            "--no-progress", envvar="DASKINGEST_NO_PROGRESS", help="Print only the summary."
-        ),
-    ] = False,
+    strict: Strict = False,
+    no_progress: NoProgress = False,
 ) -> None:
     """Count the articles of CSV files into the store.
 
@@ -310,6 +314,161 @@ def serve(
         batch_seconds=batch_seconds,
     )
     raise typer.Exit(run_service(settings))
+
+
+@app.command()
+def upload(
+    file: Annotated[
+        str, typer.Argument(metavar="CSV", help="A CSV file, as `run-csv` takes them.")
+    ],
+    url: Annotated[
+        str, typer.Option(envvar="DASKINGEST_URL", help="The service's address.")
+    ] = _UPLOAD.url,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            envvar="DASKINGEST_COUNT", min=1, help="Send the first N articles.", show_default="all"
+        ),
+    ] = None,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_REPEAT",
+            min=1,
+            help="Send them so many times over; each time they are other articles.",
+        ),
+    ] = _UPLOAD.repeat,
+    concurrency: Annotated[
+        int,
+        typer.Option(
+            envvar="DASKINGEST_CONCURRENCY",
+            min=1,
+            max=1000,
+            help="Requests that wait for an answer at once.",
+        ),
+    ] = _UPLOAD.concurrency,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            envvar="DASKINGEST_BATCH",
+            min=1,
+            max=1000,  # the rejects that the service lists in one answer
+            help="Articles in a request: 1 goes as JSON, more as lines of JSON.",
+            show_default=f"{_UPLOAD.batch}, 1 with --legacy",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            envvar="DASKINGEST_RATE",
+            min=0.001,
+            help="Articles a second, evenly.",
+            show_default="as many as the service takes",
+        ),
+    ] = None,
+    open_loop: Annotated[
+        bool,
+        typer.Option(
+            "--open-loop",
+            envvar="DASKINGEST_OPEN_LOOP",
+            help="Measure: keep to the --rate whatever is answered, send nothing again, and count "
+            "latency from when a request was due. --concurrency is no limit then.",
+        ),
+    ] = False,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DASKINGEST_API_KEY",
+            help="The service's key; of several with commas between them the first. Others on "
+            "this machine may see options, but not the environment.",
+        ),
+    ] = None,
+    legacy: Annotated[
+        bool,
+        typer.Option(
+            "--legacy",
+            envvar="DASKINGEST_LEGACY",
+            help="Use the older clients' call: POST /post/enqueue, the key as access_token.",
+        ),
+    ] = False,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", envvar="DASKINGEST_INSECURE", help="Take any certificate."),
+    ] = False,
+    gzip: Annotated[
+        bool | None,
+        typer.Option(
+            "--gzip/--no-gzip",
+            envvar="DASKINGEST_GZIP",
+            help="Compress what is sent.",
+            show_default="where a request has several articles",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            envvar="DASKINGEST_RESUME",
+            help="Go on with an upload that was interrupted; begin one if there is none.",
+        ),
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DASKINGEST_STATE",
+            help="File that says how far the upload is.",
+            show_default="the CSV file's name and .upload.json, in this folder",
+        ),
+    ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(
+            envvar="DASKINGEST_PATIENCE",
+            min=0.0,
+            help="Seconds to try again while the service takes nothing.",
+        ),
+    ] = _UPLOAD.patience,
+    content_column: ContentColumn = None,
+    publication_column: PublicationColumn = None,
+    rejects: Rejects = Path(REJECTS),
+    strict: Strict = False,
+    no_progress: NoProgress = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send the articles of a CSV file to a service.
+
+    What is refused for the time, or not answered, is sent again until the service has it, and
+    counts once. The first Ctrl-C waits for the answers that are under way, the second stops at
+    once; the same command with --resume goes on where it was, also after it was killed. Without
+    --resume all articles are sent, and count, anew.
+
+    Exit codes: 0 all sent, 1 failed, 2 wrong usage, 3 sent but with rejects and --strict, 130
+    interrupted.
+    """
+    from daskingest.cli.serving import keys_from
+    from daskingest.cli.uploading import upload_file
+
+    batch = batch or (1 if legacy else _UPLOAD.batch)
+    settings = UploadSettings(
+        url=url.rstrip("/"),
+        count=count,
+        repeat=repeat,
+        concurrency=concurrency,
+        batch=batch,
+        rate=rate,
+        open_loop=open_loop,
+        key=next(iter(keys_from(api_key)), None),
+        legacy=legacy,
+        insecure=insecure,
+        gzip=batch > 1 if gzip is None else gzip,
+        resume=resume,
+        state=str(state) if state else None,
+        patience=patience,
+        content_column=content_column,
+        publication_column=publication_column,
+        rejects=str(rejects),
+    )
+    raise typer.Exit(upload_file(file, settings, strict, progress=not no_progress, as_json=as_json))
 
 
 @app.command()
