@@ -9,6 +9,7 @@ import math
 import signal
 import ssl
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from program import Program, Server, content, free_port, reference, run, until
+from program import PATIENCE, Program, Server, content, free_port, reference, run, until
 from stub import Answered, Request, Stub, taken
 
 from daskingest.csvfile import open_csv
@@ -246,6 +247,43 @@ def test_a_wrong_key_ends_in_one_line(server: Server, tmp_path: Path, write_csv:
 
 
 # With servers that answer otherwise.
+
+
+def test_ctrl_c_waits_for_answers_and_a_second_one_does_not(
+    tmp_path: Path, write_csv: WriteCsv
+) -> None:
+    ready = threading.Event()
+
+    def answer(request: Request) -> Answered:
+        ready.wait(PATIENCE)
+        return taken(request)
+
+    file = write_csv(pairs("p", 30))
+    with Stub(answer) as stub:
+        options = ["--batch", "3", "--concurrency", "2", "--resume"]
+        for interruptions in (2, 1):
+            seen = len(stub.requests)
+            program = upload(tmp_path, file, stub.url, *options)
+            until(lambda: len(stub.requests) == seen + 2)
+            program.process.send_signal(signal.SIGINT)
+            until(lambda: "waiting for the answers" in program.output)
+            if interruptions == 2:
+                program.process.send_signal(signal.SIGINT)
+                assert "--resume goes on" in finish(program, 130)
+                assert state_of(program)["tally"]["accepted"] == 0
+        ready.set()
+        assert "accepted  6 articles" in finish(program, 130)
+        assert len(stub.requests) == 4
+        assert "accepted  30 articles" in finish(upload(tmp_path, file, stub.url, *options))
+    assert len({request.key for request in stub.requests}) == 10
+
+
+def test_ctrl_c_ends_the_waiting_for_a_service(tmp_path: Path, write_csv: WriteCsv) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    program = upload(tmp_path, write_csv(pairs("p", 3)), url)
+    until(lambda: "waiting: " in program.output)
+    program.process.send_signal(signal.SIGINT)
+    assert "accepted  0 articles" in finish(program, 130)
 
 
 def test_a_redirect_is_named_and_not_followed(tmp_path: Path, write_csv: WriteCsv) -> None:

@@ -64,7 +64,7 @@ def upload_file(
     with interrupts(interruption.stop, interruption.abort, interruption.stop), display:
         import uvloop
 
-        from daskingest.upload.run import Upload  # numpy's threads would take Ctrl-C otherwise
+        from daskingest.upload.run import Upload  # not before: numpy's threads would take Ctrl-C
 
         for warning in warnings(settings):
             messages.print(f"warning: {warning}", highlight=False, markup=False, soft_wrap=True)
