@@ -23,6 +23,7 @@ import pytest
 from program import PATIENCE, Program, Server, content, free_port, reference, run, until
 from stub import Answered, Request, Stub, taken
 
+from daskingest.cli.uploading import warnings
 from daskingest.csvfile import open_csv
 from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
@@ -668,6 +669,18 @@ def test_the_state_is_taken_up(
     write_csv(pairs("p", 6))
     with pytest.raises(UsageError, match="before it was changed"):
         State.open(open_csv(path), path, UploadSettings(resume=True))
+
+
+def test_what_others_could_read_is_warned_of() -> None:
+    def warned(**options: Any) -> list[str]:
+        return warnings(UploadSettings(key="k", **options))
+
+    assert not warned()
+    assert not warned(url="http://localhost:8000")
+    assert not warned(url="https://news.example.org")
+    assert not warnings(UploadSettings(url="http://news.example.org"))
+    assert "use https" in warned(url="http://news.example.org")[0]
+    assert "can read and change" in warned(insecure=True)[0]
 
 
 def test_the_report_adds_up(write_csv: WriteCsv) -> None:

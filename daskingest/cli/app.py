@@ -372,7 +372,7 @@ def upload(
             "--open-loop",
             envvar="DASKINGEST_OPEN_LOOP",
             help="Measure: keep to the --rate whatever is answered, send nothing again, and count "
-            "latency from when a request was due. --concurrency is no limit then.",
+            "latency from when a request was due. Not --concurrency is the limit then, but 1,000.",
         ),
     ] = False,
     api_key: Annotated[

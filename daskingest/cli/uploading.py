@@ -87,6 +87,12 @@ def upload_file(
         raise upload.failure
     if report.outcome == "interrupted":
         messages.print("interrupted; the same command with --resume goes on where it was")
+    return exit_code(report, strict)
+
+
+def exit_code(report: Report, strict: bool) -> int:
+    """What an upload that did not fail ends with."""
+    if report.outcome == "interrupted":
         return INTERRUPTED
     if report.tally.missed:
         return 1
