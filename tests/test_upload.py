@@ -135,8 +135,8 @@ def beginnings(path: Path, number: int, longest: int) -> Pairs:
 def test_a_service_that_is_killed_and_started_again_costs_nothing(
     tmp_path: Path, write_csv: WriteCsv, real_articles: Path
 ) -> None:
-    file = write_csv(beginnings(real_articles, 400, 300))
-    check_kills(tmp_path, file, 400, 1, "--batch", "4", "--rate", "200")
+    file = write_csv(beginnings(real_articles, 600, 300))
+    check_kills(tmp_path, file, 600, 1, "--batch", "4", "--rate", "150")
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_it_goes_on_where_it_was(
     server: Server, tmp_path: Path, write_csv: WriteCsv, number: signal.Signals
 ) -> None:
     name = f"resumed after {number.name}".lower()
-    file = write_csv([*pairs(name, 400), ("", "no publication"), (name, "")])
+    file = write_csv([*pairs(name, 1000), ("", "no publication"), (name, "")])
     options = ["--batch", "3", "--resume", "--json"]
     environment = {"DASKINGEST_API_KEY": f"{KEY},other"}
     for done in (60, 150):
@@ -164,19 +164,19 @@ def test_it_goes_on_where_it_was(
         if number != signal.SIGKILL:
             report = report_of(program.output)
             assert report["outcome"] == "interrupted"
-            assert report["accepted"] == state_of(program)["tally"]["accepted"] < 400
+            assert report["accepted"] == state_of(program)["tally"]["accepted"] < 1000
             assert state_of(program)["unsure"] is None
     program = upload(tmp_path, file, server.url, *options, **environment)
     report = report_of(finish(program))
-    assert (report["rows"], report["articles"], report["accepted"]) == (402, 400, 400)
+    assert (report["rows"], report["articles"], report["accepted"]) == (1002, 1000, 1000)
     assert report["rejected"] == {"no publication": 1, "no content": 1}
-    assert [each["row"] for each in rejects_in(program)] == [401, 402]
+    assert [each["row"] for each in rejects_in(program)] == [1001, 1002]
     server.wait_until_saved()
-    assert content(server.store)[0][name] == 400
+    assert content(server.store)[0][name] == 1000
     again = report_of(finish(upload(tmp_path, file, server.url, *options, **environment)))
-    assert (again["outcome"], again["accepted"], again["requests"]) == ("sent already", 400, 0)
+    assert (again["outcome"], again["accepted"], again["requests"]) == ("sent already", 1000, 0)
     server.wait_until_saved()
-    assert content(server.store)[0][name] == 400
+    assert content(server.store)[0][name] == 1000
 
 
 def test_what_the_service_has_already_counts_once(

@@ -69,7 +69,7 @@ class Upload:
                 f"instead: --resume --state {state.aside}"
             )
         if not settings.open_loop:
-            state.save(state.text(time.time()))
+            state.save(state.text(self._unsure_at(ended=False)))
         self._watcher.begin(self.report)
         async with client:
             sender = Sender(client, settings, state.prefix, self.report, self._stopping)
@@ -86,14 +86,16 @@ class Upload:
     async def _end(self) -> None:
         """All that was sent is answered: note how it ended."""
         if not self._stopping.is_set():
-            fingerprint = await asyncio.to_thread(self._file.fingerprint)
-            if fingerprint == self._state.begin["fingerprint"]:
+            try:
+                fingerprint = await asyncio.to_thread(self._file.fingerprint)
+                if fingerprint != self._state.begin["fingerprint"]:
+                    raise UploadError(f"{self.report.file} was changed while it was sent")
                 self.report.outcome, self._state.complete = "sent", True
-            else:
-                self._fail(UploadError(f"{self.report.file} was changed while it was sent"))
+            except DaskingestError as error:
+                self._fail(error)
         if self.failure is not None:
             self.report.outcome = "failed"
-        await self._save(time.time() if self._unsure else None)
+        await self._save(ended=True)
 
     async def _dispatch(self, sender: Sender, group: asyncio.TaskGroup) -> None:
         """Start each request when it is due and there is a place for it."""
@@ -159,13 +161,13 @@ class Upload:
             self.report.seconds = time.monotonic() - started
             self._watcher.update(self.report, sender.trouble)
             try:
-                await self._save(time.time())
+                await self._save()
             except DaskingestError as error:
                 self._fail(error)
 
-    async def _save(self, unsure: float | None) -> None:
+    async def _save(self, ended: bool = False) -> None:
         """Write what is done; one call at a time."""
-        text, rejects = self._state.text(unsure), self._new_rejects
+        text, rejects = self._state.text(self._unsure_at(ended)), self._new_rejects
         self._new_rejects = []
 
         def write() -> None:
@@ -174,6 +176,12 @@ class Upload:
                 self._state.save(text)
 
         await asyncio.to_thread(write)
+
+    def _unsure_at(self, ended: bool) -> float | None:
+        """When requests were under way that may not be done with."""
+        if self._state.unsure is not None and not self.report.latencies.count:
+            return self._state.unsure  # those of the run before, which are the first to be sent
+        return time.time() if self._unsure or not ended else None
 
     def _fail(self, error: DaskingestError) -> None:
         """Stop, because of what went wrong first."""
