@@ -15,3 +15,7 @@ class UsageError(DaskingestError):
 
 class StoreError(DaskingestError):
     """The store cannot be opened, read or written."""
+
+
+class DownloadError(DaskingestError):
+    """A file cannot be fetched, or not be unpacked."""

@@ -335,6 +335,7 @@ class Graph:
             return
         self._tasks += 1
         self._running[job.batch.id] = job
+        log.debug("batch %s: submitted", job.batch.id)
         future = self.client.submit(
             count_batch,
             job.batch,
@@ -470,6 +471,7 @@ class Graph:
         for batch_id, note in report.committed.items():
             if (job := self._open.pop(batch_id, None)) is None:
                 continue
+            log.debug("batch %s: in the store", batch_id)
             if "split" in note:
                 for part in job.batch.parts(note["split"]):
                     self._again(self._open.setdefault(part.id, _Job(part, alone=job.alone)))

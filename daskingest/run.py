@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -28,6 +29,8 @@ from daskingest.workers import cluster
 
 _TICK_SECONDS = 0.5
 _FORMAT = 1  # of cuts and batch ids: changes when the same file would be cut differently
+
+log = logging.getLogger(__name__)
 
 
 class Outcome(Enum):
@@ -238,6 +241,7 @@ class _FileRun:
             watcher.say(f"{self.name} is compressed: one process unpacks it for the workers")
         if summary.size and (expected := forecast(self._settings.store, summary.size)):
             watcher.say(expected)
+        log.info("counting", extra={"file": self.name, "run": self.id})
         watcher.begin(summary)
         started = time.monotonic()
         done = await graph.run(Listed(self._batches()), ledger)
@@ -254,6 +258,15 @@ class _FileRun:
         if summary.outcome is Outcome.COUNTED:
             note = {**summary.tally.to_note(), "file": self.name, "at": int(time.time())}
             await graph.enter(f"{self.id}:done", note)
+        log.info(
+            summary.outcome.value,
+            extra={
+                "file": self.name,
+                "articles": summary.tally.articles,
+                "rejected": summary.tally.rejected.total(),
+                "seconds": round(summary.seconds, 3),
+            },
+        )
 
     def done(self, batch: Batch, note: Note, rejects: list[Reject] | None, fresh: bool) -> None:
         """The store has a batch, from this run (`fresh`) or an earlier one."""

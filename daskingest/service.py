@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -360,23 +359,3 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
 
 def _number(batch_id: str) -> int:
     return int(batch_id.rpartition(":")[2])
-
-
-class JsonLines(logging.Formatter):
-    """Log records as JSON, one a line, with the fields given in `extra`."""
-
-    _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        fields = {k: v for k, v in vars(record).items() if k not in self._USUAL}
-        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {
-            "time": f"{when}.{int(record.msecs):03}Z",
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **fields,
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)

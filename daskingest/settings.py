@@ -14,6 +14,12 @@ FLUSH_INTERVAL = 5.0
 
 REJECTS = "rejects.jsonl"
 
+UPLOAD_BATCH = 100
+"""Articles in one request of an upload."""
+
+ALL_THE_NEWS = "https://www.dropbox.com/s/cn2utnr5ipathhh/all-the-news-2-1.zip?dl=1"
+"""Where the data set All-the-News 2.0 can be fetched."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -78,7 +84,7 @@ class UploadSettings:
     """Send them so many times over; each time they are other articles."""
     concurrency: int = 8
     """Requests that wait for an answer at once."""
-    batch: int = 100
+    batch: int = UPLOAD_BATCH
     """Articles in a request. One goes as JSON, more as lines of JSON."""
     rate: float | None = None
     """Articles a second; None: as many as the service takes."""

@@ -52,7 +52,7 @@ DASK_CONFIG: dict[str, Any] = {
 }
 """What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
 
-_DASHBOARD_PORT = 8787
+DASHBOARD_PORT = 8787
 _HOST = "127.0.0.1"
 
 
@@ -162,10 +162,10 @@ def _dashboard_port() -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, _DASHBOARD_PORT))
+            probe.bind((_HOST, DASHBOARD_PORT))
         except OSError:
             return 0
-    return _DASHBOARD_PORT
+    return DASHBOARD_PORT
 
 
 @asynccontextmanager
@@ -190,6 +190,17 @@ async def require_resources(client: Client, address: str) -> None:
                 f"the cluster has no worker with the resource {resource!r}: start one with "
                 f"`dask worker {address} --nthreads 1 --resources {resource}=1`"
             )
+
+
+async def survey(address: str) -> dict[str, int]:
+    """How many workers of each kind the cluster at an address has.
+
+    Raises UsageError if it cannot be used.
+    """
+    with dask.config.set(DASK_CONFIG), _quiet():
+        async with _connect(address) as client:
+            await require_resources(client, address)
+            return {kind: await count_workers(client, kind) for kind in (EXTRACT, SAVER)}
 
 
 async def count_workers(client: Client, resource: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,24 @@ SMALL = ["--workers", "2", "--batch-bytes", "3000", "--flush-interval", "0.3"]
 @pytest.fixture(scope="session")
 def expected() -> StoreContent:
     return reference(Path(__file__).parent.parent / "daskingest" / "sample.csv")
+
+
+@pytest.fixture
+def long_file(sample: Path, tmp_path: Path) -> Path:
+    """The sample ten times over: long enough to be interrupted, however fast the machine."""
+    header, rows = sample.read_bytes().split(b"\n", 1)
+    file = tmp_path / "articles.csv"
+    file.write_bytes(header + b"\n" + 10 * rows)
+    return file
+
+
+@pytest.fixture
+def long_expected(expected: StoreContent) -> StoreContent:
+    """What `long_file` counts to."""
+    articles, counts = expected
+    return {key: 10 * count for key, count in articles.items()}, Counter(
+        {key: 10 * count for key, count in counts.items()}
+    )
 
 
 def test_counts_are_those_of_spacy(sample: Path, tmp_path: Path, expected: StoreContent) -> None:
@@ -34,6 +53,7 @@ def test_counts_are_those_of_spacy(sample: Path, tmp_path: Path, expected: Store
     assert content(tmp_path / "daskingest.db") == expected
 
 
+@pytest.mark.slow
 def test_counts_of_real_articles(real_articles: Path, tmp_path: Path) -> None:
     code, output = run(tmp_path, "run-csv", str(real_articles), "--workers", "2")
     assert code == 0, output
@@ -61,53 +81,46 @@ def test_killed_processes_cost_nothing(
 
 
 def test_a_killed_program_goes_on_where_it_was(
-    sample: Path, tmp_path: Path, expected: StoreContent
+    long_file: Path, tmp_path: Path, long_expected: StoreContent
 ) -> None:
     store = tmp_path / "daskingest.db"
-    header, rows = sample.read_bytes().split(b"\n", 1)
-    file = tmp_path / "articles.csv"  # as long as it takes to be killed three times
-    file.write_bytes(header + b"\n" + 20 * rows)
     for workers in ("2", "1", "3"):
         before = ledger(store)
-        program = Program(tmp_path, "run-csv", str(file), *SMALL[2:], "--workers", workers)
+        program = Program(tmp_path, "run-csv", str(long_file), *SMALL[2:], "--workers", workers)
         until(lambda: ledger(store) > before + 1 or program.process.poll() is not None)
         assert program.process.poll() is None, program.output
         program.family()
         program.process.kill()
         program.process.wait()
         program.wait_for_the_family_s_end()
-    code, output = run(tmp_path, "run-csv", str(file), "--workers", "2")
+    code, output = run(tmp_path, "run-csv", str(long_file), "--workers", "2")
     assert code == 0, output
     assert "going on with the batches of 3,000 bytes" in output
-    articles, counts = expected
-    assert content(store) == (
-        {key: 20 * count for key, count in articles.items()},
-        {key: 20 * count for key, count in counts.items()},
-    )
+    assert content(store) == long_expected
 
 
 def test_the_first_interrupt_finishes_what_is_in_flight(
-    sample: Path, tmp_path: Path, expected: StoreContent
+    long_file: Path, tmp_path: Path, long_expected: StoreContent
 ) -> None:
     store = tmp_path / "daskingest.db"
-    program = Program(tmp_path, "run-csv", str(sample), *SMALL)
+    program = Program(tmp_path, "run-csv", str(long_file), *SMALL)
     until(lambda: ledger(store) > 4)
     program.interrupt()
     assert program.wait() == 130, program.output
     program.wait_for_the_family_s_end()
     assert "run the same command again to go on" in program.output
     assert "Traceback" not in program.output
-    assert sum(content(store)[0].values()) < 64
-    assert run(tmp_path, "run-csv", str(sample), *SMALL)[0] == 0
-    assert content(store) == expected
+    assert sum(content(store)[0].values()) < 10 * 64
+    assert run(tmp_path, "run-csv", str(long_file), *SMALL)[0] == 0
+    assert content(store) == long_expected
 
 
 @pytest.mark.parametrize("how", ["twice", "terminate"])
 def test_the_second_interrupt_stops_at_once(
-    sample: Path, tmp_path: Path, expected: StoreContent, how: str
+    long_file: Path, tmp_path: Path, long_expected: StoreContent, how: str
 ) -> None:
     store = tmp_path / "daskingest.db"
-    program = Program(tmp_path, "run-csv", str(sample), *SMALL)
+    program = Program(tmp_path, "run-csv", str(long_file), *SMALL)
     until(lambda: ledger(store) > 2)
     program.family()
     if how == "twice":
@@ -119,8 +132,8 @@ def test_the_second_interrupt_stops_at_once(
     assert program.wait() == 130, program.output
     program.wait_for_the_family_s_end()
     assert "Traceback" not in program.output
-    assert run(tmp_path, "run-csv", str(sample), *SMALL)[0] == 0
-    assert content(store) == expected
+    assert run(tmp_path, "run-csv", str(long_file), *SMALL)[0] == 0
+    assert content(store) == long_expected
 
 
 def test_a_limit_and_the_rest(sample: Path, tmp_path: Path, expected: StoreContent) -> None:

@@ -13,7 +13,52 @@ from rich.table import Table
 
 from daskingest import __version__
 from daskingest.cli.counting import count_files
+from daskingest.cli.options import (
+    ApiKey,
+    AsJson,
+    Batch,
+    BatchArticles,
+    BatchBytes,
+    BatchSeconds,
+    Concurrency,
+    ContentColumn,
+    Count,
+    DataDir,
+    DrainTimeout,
+    FlushInterval,
+    Gzip,
+    Host,
+    Insecure,
+    Legacy,
+    Limit,
+    LogFile,
+    LogFormat,
+    LogLevel,
+    MaxArticleBytes,
+    MaxBodyBytes,
+    MaxSpoolBytes,
+    MaxUploadBytes,
+    Model,
+    NoProgress,
+    OpenLoop,
+    Patience,
+    PerformanceReport,
+    Port,
+    Private,
+    PublicationColumn,
+    Rate,
+    Rejects,
+    Repeat,
+    Resume,
+    Scheduler,
+    State,
+    Store,
+    Strict,
+    Workers,
+)
+from daskingest.logs import Format, Level, LogSettings
 from daskingest.settings import (
+    ALL_THE_NEWS,
     BATCH_BYTES,
     DEFAULT_STORE,
     FLUSH_INTERVAL,
@@ -51,91 +96,6 @@ def _root(
     pass
 
 
-Host = Annotated[
-    str,
-    typer.Option(
-        envvar="DASKINGEST_HOST",
-        help="The address to listen on; another than this machine's own needs a key.",
-    ),
-]
-Port = Annotated[
-    int,
-    typer.Option(envvar="DASKINGEST_PORT", min=0, max=65535, help="The port; 0 takes a free one."),
-]
-Store = Annotated[
-    str,
-    typer.Option(
-        envvar="DASKINGEST_STORE",
-        help="Where the counts are: sqlite:///PATH, with a fourth slash for an absolute path, or "
-        r"firestore://PROJECT\[/DATABASE].",
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        envvar="DASKINGEST_WORKERS",
-        min=1,
-        help="Worker processes to start here.",
-        show_default="one for each core",
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_MODEL",
-        help="A spaCy pipeline with an `ner`: an installed package, or a folder.",
-        show_default="en_core_web_sm",
-    ),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_SCHEDULER",
-        help="Use the Dask cluster at this address (tcp:// or tls://) instead of a new one.",
-    ),
-]
-FlushInterval = Annotated[
-    float,
-    typer.Option(
-        envvar="DASKINGEST_FLUSH_INTERVAL",
-        min=0.0,
-        help="Seconds that counts wait for others before they are committed. Longer: later to be "
-        "seen, but fewer writes, which is what Firestore bills.",
-    ),
-]
-ContentColumn = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_CONTENT_COLUMN",
-        help="The column with the articles' texts.",
-        show_default="article, content or text",
-    ),
-]
-PublicationColumn = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_PUBLICATION_COLUMN",
-        help="The column with the publications' names.",
-        show_default="publication or source",
-    ),
-]
-Rejects = Annotated[
-    Path,
-    typer.Option(
-        envvar="DASKINGEST_REJECTS",
-        help="File for the rows that could not be taken, and why; JSON lines, added to.",
-    ),
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
-]
-NoProgress = Annotated[
-    bool,
-    typer.Option("--no-progress", envvar="DASKINGEST_NO_PROGRESS", help="Print only the summary."),
-]
-AsJson = Annotated[bool, typer.Option("--json", envvar="DASKINGEST_JSON", help="Print JSON.")]
-
-
 @app.command("run-csv")
 def run_csv(
     files: Annotated[
@@ -149,38 +109,19 @@ def run_csv(
     store: Store = DEFAULT_STORE,
     workers: Workers = None,
     scheduler: Scheduler = None,
-    batch_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_BYTES",
-            min=1,
-            help="Bytes of the file in one task. A run that goes on keeps the value it began with.",
-        ),
-    ] = BATCH_BYTES,
+    batch_bytes: BatchBytes = BATCH_BYTES,
     content_column: ContentColumn = None,
     publication_column: PublicationColumn = None,
     model: Model = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            envvar="DASKINGEST_LIMIT",
-            min=1,
-            help="Count the first N articles of each file only.",
-            show_default="all",
-        ),
-    ] = None,
+    limit: Limit = None,
     rejects: Rejects = Path(REJECTS),
     flush_interval: FlushInterval = FLUSH_INTERVAL,
-    performance_report: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DASKINGEST_PERFORMANCE_REPORT",
-            help="HTML file for Dask's report of the run: tasks, workers, profile.",
-            show_default="none",
-        ),
-    ] = None,
+    performance_report: PerformanceReport = None,
     strict: Strict = False,
     no_progress: NoProgress = False,
+    log_level: LogLevel = Level.WARNING,
+    log_format: LogFormat = Format.TEXT,
+    log_file: LogFile = None,
 ) -> None:
     """Count the articles of CSV files into the store.
 
@@ -204,7 +145,8 @@ def run_csv(
         flush_interval=flush_interval,
         performance_report=str(performance_report) if performance_report else None,
     )
-    raise typer.Exit(count_files(files, settings, strict=strict, progress=not no_progress))
+    log = LogSettings(level=log_level, format=log_format, file=log_file)
+    raise typer.Exit(count_files(files, settings, log, strict=strict, progress=not no_progress))
 
 
 @app.command()
@@ -216,72 +158,19 @@ def serve(
     scheduler: Scheduler = None,
     model: Model = None,
     flush_interval: FlushInterval = FLUSH_INTERVAL,
-    data_dir: Annotated[
-        Path,
-        typer.Option(
-            envvar="DASKINGEST_DATA_DIR",
-            help="Folder for the spool: what was acknowledged and is not in the store.",
-        ),
-    ] = Path(_SERVE.data_dir),
-    private: Annotated[
-        bool,
-        typer.Option("--private", envvar="DASKINGEST_PRIVATE", help="Reading needs a key too."),
-    ] = False,
-    drain_timeout: Annotated[
-        float,
-        typer.Option(
-            envvar="DASKINGEST_DRAIN_TIMEOUT",
-            min=0.0,
-            help="Seconds to count what is in the spool when asked to end; the rest waits for "
-            "the next start.",
-        ),
-    ] = _SERVE.drain_timeout,
-    max_spool_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_SPOOL_BYTES",
-            min=1,
-            help="Bytes that may wait to be counted; beyond, submissions are refused with 503.",
-        ),
-    ] = _SERVE.max_spool_bytes,
-    max_body_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_BODY_BYTES", min=1, help="Largest JSON body, unpacked."
-        ),
-    ] = _SERVE.max_body_bytes,
-    max_upload_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_UPLOAD_BYTES", min=1, help="Largest NDJSON body, unpacked."
-        ),
-    ] = _SERVE.max_upload_bytes,
-    max_article_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_MAX_ARTICLE_BYTES", min=1, help="Largest article, as JSON."
-        ),
-    ] = _SERVE.max_article_bytes,
-    batch_articles: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_ARTICLES", min=1, help="Most articles of a micro-batch."
-        ),
-    ] = _SERVE.batch_articles,
-    batch_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_BYTES", min=1, help="Bytes at which a micro-batch is full."
-        ),
-    ] = BATCH_BYTES,
-    batch_seconds: Annotated[
-        float,
-        typer.Option(
-            envvar="DASKINGEST_BATCH_SECONDS",
-            min=0.0,
-            help="Seconds an article waits for its batch to fill up while all workers are busy.",
-        ),
-    ] = _SERVE.batch_seconds,
+    data_dir: DataDir = Path(_SERVE.data_dir),
+    private: Private = False,
+    drain_timeout: DrainTimeout = _SERVE.drain_timeout,
+    max_spool_bytes: MaxSpoolBytes = _SERVE.max_spool_bytes,
+    max_body_bytes: MaxBodyBytes = _SERVE.max_body_bytes,
+    max_upload_bytes: MaxUploadBytes = _SERVE.max_upload_bytes,
+    max_article_bytes: MaxArticleBytes = _SERVE.max_article_bytes,
+    batch_articles: BatchArticles = _SERVE.batch_articles,
+    batch_bytes: BatchBytes = BATCH_BYTES,
+    batch_seconds: BatchSeconds = _SERVE.batch_seconds,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.JSON,
+    log_file: LogFile = None,
 ) -> None:
     """Take articles over HTTP and count them into the store.
 
@@ -290,8 +179,8 @@ def serve(
     KEY`. The first Ctrl-C or SIGTERM refuses new articles and finishes the spool, the second one
     stops at once. /openapi.json describes the requests.
     """
-    from daskingest.cli.serving import keys_from
     from daskingest.cli.serving import serve as run_service
+    from daskingest.listening import keys_from
 
     settings = ServeSettings(
         host=host,
@@ -313,7 +202,8 @@ def serve(
         batch_bytes=batch_bytes,
         batch_seconds=batch_seconds,
     )
-    raise typer.Exit(run_service(settings))
+    log = LogSettings(level=log_level, format=log_format, file=log_file)
+    raise typer.Exit(run_service(settings, log))
 
 
 @app.command()
@@ -324,110 +214,19 @@ def upload(
     url: Annotated[
         str, typer.Option(envvar="DASKINGEST_URL", help="The service's address.")
     ] = _UPLOAD.url,
-    count: Annotated[
-        int | None,
-        typer.Option(
-            envvar="DASKINGEST_COUNT", min=1, help="Send the first N articles.", show_default="all"
-        ),
-    ] = None,
-    repeat: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_REPEAT",
-            min=1,
-            help="Send them so many times over; each time they are other articles.",
-        ),
-    ] = _UPLOAD.repeat,
-    concurrency: Annotated[
-        int,
-        typer.Option(
-            envvar="DASKINGEST_CONCURRENCY",
-            min=1,
-            max=1000,
-            help="Requests that wait for an answer at once.",
-        ),
-    ] = _UPLOAD.concurrency,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            envvar="DASKINGEST_BATCH",
-            min=1,
-            max=1000,  # the rejects that the service lists in one answer
-            help="Articles in a request: 1 goes as JSON, more as lines of JSON.",
-            show_default=f"{_UPLOAD.batch}, 1 with --legacy",
-        ),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            envvar="DASKINGEST_RATE",
-            min=0.001,
-            help="Articles a second, evenly.",
-            show_default="as many as the service takes",
-        ),
-    ] = None,
-    open_loop: Annotated[
-        bool,
-        typer.Option(
-            "--open-loop",
-            envvar="DASKINGEST_OPEN_LOOP",
-            help="Measure: keep to the --rate whatever is answered, send nothing again, and count "
-            "latency from when a request was due. Not --concurrency is the limit then, but 1,000.",
-        ),
-    ] = False,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DASKINGEST_API_KEY",
-            help="The service's key; of several with commas between them the first. Others on "
-            "this machine may see options, but not the environment.",
-        ),
-    ] = None,
-    legacy: Annotated[
-        bool,
-        typer.Option(
-            "--legacy",
-            envvar="DASKINGEST_LEGACY",
-            help="Use the older clients' call: POST /post/enqueue, the key as access_token.",
-        ),
-    ] = False,
-    insecure: Annotated[
-        bool,
-        typer.Option("--insecure", envvar="DASKINGEST_INSECURE", help="Take any certificate."),
-    ] = False,
-    gzip: Annotated[
-        bool | None,
-        typer.Option(
-            "--gzip/--no-gzip",
-            envvar="DASKINGEST_GZIP",
-            help="Compress what is sent.",
-            show_default="where a request has several articles",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            envvar="DASKINGEST_RESUME",
-            help="Go on with an upload that was interrupted; begin one if there is none.",
-        ),
-    ] = False,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DASKINGEST_STATE",
-            help="File that says how far the upload is.",
-            show_default="the CSV file's name and .upload.json, in this folder",
-        ),
-    ] = None,
-    patience: Annotated[
-        float,
-        typer.Option(
-            envvar="DASKINGEST_PATIENCE",
-            min=0.0,
-            help="Seconds to try again while the service takes nothing.",
-        ),
-    ] = _UPLOAD.patience,
+    count: Count = None,
+    repeat: Repeat = _UPLOAD.repeat,
+    concurrency: Concurrency = _UPLOAD.concurrency,
+    batch: Batch = None,
+    rate: Rate = None,
+    open_loop: OpenLoop = False,
+    api_key: ApiKey = None,
+    legacy: Legacy = False,
+    insecure: Insecure = False,
+    gzip: Gzip = None,
+    resume: Resume = False,
+    state: State = None,
+    patience: Patience = _UPLOAD.patience,
     content_column: ContentColumn = None,
     publication_column: PublicationColumn = None,
     rejects: Rejects = Path(REJECTS),
@@ -445,8 +244,8 @@ def upload(
     Exit codes: 0 all sent, 1 failed, 2 wrong usage, 3 sent but with rejects and --strict, 130
     interrupted.
     """
-    from daskingest.cli.serving import keys_from
     from daskingest.cli.uploading import upload_file
+    from daskingest.listening import keys_from
 
     batch = batch or (1 if legacy else _UPLOAD.batch)
     settings = UploadSettings(
@@ -477,6 +276,9 @@ def explore(
     host: Host = _SERVE.host,
     port: Port = _SERVE.port,
     model: Model = None,
+    log_level: LogLevel = Level.WARNING,
+    log_format: LogFormat = Format.TEXT,
+    log_file: LogFile = None,
 ) -> None:
     """Look at a store's counts in a browser: the pages of `serve`, without its intake.
 
@@ -484,9 +286,11 @@ def explore(
     a key: any user name, the key as password.
     """
     from daskingest.cli.serving import explore as show
-    from daskingest.cli.serving import keys_from
+    from daskingest.listening import keys_from
 
-    show(store, host, port, model, keys_from(os.environ.get("DASKINGEST_API_KEY")))
+    keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
+    settings = ServeSettings(store=store, host=host, port=port, model=model, keys=keys)
+    show(settings, LogSettings(level=log_level, format=log_format, file=log_file))
 
 
 @app.command()
@@ -585,6 +389,39 @@ def sample(
 
 
 @app.command()
+def download(
+    url: Annotated[
+        str,
+        typer.Option(
+            envvar="DASKINGEST_URL",
+            help="The address of a zip with one CSV file in it, or of a CSV file.",
+        ),
+    ] = ALL_THE_NEWS,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="DASKINGEST_DATA_DIR", help="Folder for the CSV file.")
+    ] = Path(_SERVE.data_dir),
+    keep_zip: Annotated[
+        bool,
+        typer.Option(
+            "--keep-zip", envvar="DASKINGEST_KEEP_ZIP", help="Don't remove the zip when unpacked."
+        ),
+    ] = False,
+) -> None:
+    """Fetch the data set All-the-News 2.0, or another CSV file, ready for `run-csv`.
+
+    Can be interrupted at any time, even killed: the same command goes on where it was, as far as
+    the server allows. Whether there is room is checked first. What is there already is left alone.
+
+    The data set's page is https://components.one/datasets/all-the-news-2-news-articles-dataset/
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    from daskingest.cli.downloading import fetch
+
+    raise typer.Exit(fetch(url, data_dir, keep_zip))
+
+
+@app.command()
 def prune(
     store: Store = DEFAULT_STORE,
     older_than: Annotated[
@@ -629,6 +466,37 @@ def bench(
     from daskingest.cli.benching import run_bench
 
     run_bench(corpus, model, workers, quick=quick, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    model: Model = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    store: Store = DEFAULT_STORE,
+    host: Host = _SERVE.host,
+    port: Port = _SERVE.port,
+    data_dir: DataDir = Path(_SERVE.data_dir),
+    as_json: AsJson = False,
+) -> None:
+    """Look at all that daskingest needs, and say what is wrong and what to do about it.
+
+    Give it the options that `run-csv` or `serve` are to have. It changes nothing.
+
+    Exit codes: 0 no problem, though perhaps warnings; 1 a problem.
+    """
+    from daskingest.cli.doctoring import examine_and_print
+
+    settings = ServeSettings(
+        model=model,
+        workers=workers,
+        scheduler=scheduler,
+        store=store,
+        host=host,
+        port=port,
+        data_dir=str(data_dir),
+    )
+    raise typer.Exit(examine_and_print(settings, as_json))
 
 
 def _plain(text: str) -> Any:

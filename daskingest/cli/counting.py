@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from daskingest.cli.signals import interrupts
+from daskingest.logs import LogSettings, set_up
 from daskingest.settings import DEFAULT_STORE, Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class _Interruption:
         os._exit(INTERRUPTED)
 
 
-def count_files(files: list[str], settings: Settings, strict: bool, progress: bool) -> int:
+def count_files(
+    files: list[str], settings: Settings, log: LogSettings, strict: bool, progress: bool
+) -> int:
     """Count the files, and print how it went. Returns the exit code; raises DaskingestError."""
     messages, results = Console(stderr=True), Console()
     interruption = _Interruption(messages)
@@ -67,7 +69,7 @@ def count_files(files: list[str], settings: Settings, strict: bool, progress: bo
 
         with ProgressDisplay(messages, progress) as display:
             interruption.close_display = display.close
-            _log_to(display.say)
+            set_up(log, display.say)
 
             async def go() -> list[Summary]:
                 run = Run(files, settings, display.watcher)
@@ -122,7 +124,7 @@ def print_summary(console: Console, summary: Summary, settings: Settings) -> Non
 
 def _print_next(console: Console, summaries: list[Summary], settings: Settings) -> None:
     option = "" if settings.store == DEFAULT_STORE else f" --store {settings.store}"
-    command = _command()
+    command = command_name()
     lines = [
         f"counts are in {settings.store}; look at them with",
         f"  {command} publications{option}",
@@ -133,25 +135,9 @@ def _print_next(console: Console, summaries: list[Summary], settings: Settings) 
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
-def _command() -> str:
+def command_name() -> str:
     """What to type for this program: its name where the shell finds it, else as it was called."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return "python -m daskingest"
     return "daskingest" if shutil.which("daskingest") else str(called)
-
-
-class _Messages(logging.Handler):
-    def __init__(self, say: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._say = say
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show a warning of ours among the other messages, without a traceback."""
-        self._say(record.getMessage())
-
-
-def _log_to(say: Callable[[str], None]) -> None:
-    logger = logging.getLogger("daskingest")
-    logger.handlers[:] = [_Messages(say)]
-    logger.propagate = False

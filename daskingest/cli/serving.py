@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from daskingest.cli.signals import interrupts
-from daskingest.errors import UsageError
+from daskingest.listening import listen
+from daskingest.logs import LogSettings, set_up
 from daskingest.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -25,9 +24,9 @@ _ANSWER_SECONDS = 5  # for requests that are being answered when the service end
 log = logging.getLogger("daskingest.serve")
 
 
-def serve(settings: ServeSettings) -> int:
+def serve(settings: ServeSettings, logging_to: LogSettings) -> int:
     """Serve until a signal ends it. Returns the exit code; raises DaskingestError."""
-    listener = _listen(settings.host, settings.port, settings.keys)
+    listener = listen(settings.host, settings.port, settings.keys)
     ending = _Ending()
     with interrupts(ending.drain, ending.abort, ending.drain):
         import uvicorn
@@ -35,7 +34,9 @@ def serve(settings: ServeSettings) -> int:
 
         from daskingest.server.app import create_app
 
-        _log_json()
+        set_up(logging_to)
+        for name in ("uvicorn", "uvicorn.error"):  # what matters of it, the service tells
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
         class Server(uvicorn.Server):
             @contextlib.contextmanager
@@ -63,7 +64,7 @@ def serve(settings: ServeSettings) -> int:
     return ending.code
 
 
-def explore(url: str, host: str, port: int, model: str | None, keys: tuple[str, ...]) -> None:
+def explore(settings: ServeSettings, logging_to: LogSettings) -> None:
     """Show a store's pages until a signal ends it. Raises DaskingestError."""
     import uvicorn
 
@@ -71,14 +72,15 @@ def explore(url: str, host: str, port: int, model: str | None, keys: tuple[str, 
     from daskingest.server.explorer import create_explorer
     from daskingest.stores import absolute_url, open_store
 
-    open_store(url).close()
-    listener = _listen(host, port, keys)
+    set_up(logging_to)
+    open_store(settings.store).close()
+    listener = listen(settings.host, settings.port, settings.keys)
     if hasattr(os, "nice"):
         os.nice(19)  # whoever counts into the store goes first
-    app = create_explorer(absolute_url(url), find_model(model), keys)
-    address = f"http://{host}:{listener.getsockname()[1]}"
-    print(f"{url} is at {address}; Ctrl-C ends it", flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    app = create_explorer(absolute_url(settings.store), find_model(settings.model), settings.keys)
+    address = f"http://{settings.host}:{listener.getsockname()[1]}"
+    print(f"{settings.store} is at {address}; Ctrl-C ends it", flush=True)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
@@ -157,48 +159,3 @@ class _Ending:
 
     def _exit(self) -> None:
         self.server.should_exit = True
-
-
-def _listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
-    """The socket. Raises UsageError if it can't be, or may not be without a key."""
-    try:
-        [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UsageError(f"no address to listen on: {host!r}: {error.strerror}") from None
-    if not keys and not ipaddress.ip_address(address[0]).is_loopback:
-        raise UsageError(
-            f"without a key it listens on this machine only, and {host} is open to others: set "
-            "DASKINGEST_API_KEY to a key of your choice (or several, with commas between them)"
-        )
-    try:
-        return socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen on {host} port {port}: {error.strerror}; name another with --port"
-        ) from None
-
-
-def _log_json() -> None:
-    from daskingest.service import JsonLines
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logger = logging.getLogger("daskingest")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-
-
-def keys_from(text: str | None) -> tuple[str, ...]:
-    """The keys in DASKINGEST_API_KEY. Raises UsageError if there is an empty one."""
-    if text is None:
-        return ()
-    keys = tuple(key.strip() for key in text.split(","))
-    if not all(keys) or not text.isascii():
-        raise UsageError(
-            "expected DASKINGEST_API_KEY to be keys of ASCII characters, with commas between "
-            "them; found an empty one or other characters"
-        )
-    return keys

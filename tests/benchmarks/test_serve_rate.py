@@ -6,6 +6,7 @@ import asyncio
 import csv
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,9 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from load import load, request
-from program import Server, free_port, until
+from program import Server, content, free_port, until
+
+OVERLOAD_SECONDS = float(os.environ.get("DASKINGEST_OVERLOAD_SECONDS", "20"))
 
 PARSE_ONLY = """
 import json, sys
@@ -90,5 +94,29 @@ def test_durable_requests_against_parsing_alone(
         print(f"NDJSON: {rate:,.0f} articles/s, {len(lines) / 1e6:.0f} MB")
         assert answer == {"accepted": len(bodies) * 10, "rejected": 0, "errors": []}
         assert ratio > 0.1  # 0.3 on two cores that extract beside it
+    finally:
+        server.kill()
+
+
+@pytest.mark.slow
+def test_much_more_than_extraction_can_take(tmp_path: Path, bodies: list[bytes]) -> None:
+    """Prints waits and memory; what was acknowledged is counted, however long that takes."""
+    server = Server(tmp_path, "--flush-interval", "2")
+    try:
+        server.wait_until_ready()
+        result = asyncio.run(load(server.port, forever(bodies), 64, OVERLOAD_SECONDS))
+        saved = server.status()["saved"]
+        memory = sum(each.memory_info().rss for each in server.family())
+        own = psutil.Process(server.process.pid).memory_info().rss
+        print(
+            f"{result.seconds:.0f} s: {result.statuses}, {result.rate:,.0f} accepted/s, "
+            f"{saved / result.seconds:,.0f} counted/s; p50 {1000 * result.percentile(0.5):.0f} ms, "
+            f"p99 {1000 * result.percentile(0.99):.0f} ms; the service has {own / 1e6:.0f} MB, "
+            f"its workers {memory / 1e6:.0f} MB"
+        )
+        assert set(result.statuses) <= {202, 503}
+        until(lambda: server.status()["spool"]["articles"] == 0, 60 + 20 * OVERLOAD_SECONDS)
+        assert server.status()["saved"] == result.accepted
+        assert sum(content(server.store)[0].values()) == result.accepted
     finally:
         server.kill()

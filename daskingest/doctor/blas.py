@@ -1,0 +1,129 @@
+"""The matrix products that numpy computes, which is most of the work: by what, and how fast.
+
+`python -m daskingest.doctor.blas` measures, and prints JSON. In a process of its own, numpy starts
+with one thread, as on a worker, and a library that crashes harms nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from daskingest.doctor.finding import Finding, ok, problem, warning
+
+_ROWS, _WIDTH = 384, 288  # the encoder's products, see daskingest.encoder
+_SECONDS = 0.2
+_PATIENCE = 60.0
+_FAR_BELOW = 0.3
+_BETTER = 1.3
+_CHOICE = "OPENBLAS_CORETYPE"
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """Which library computes numpy's matrix products, and its rate on one thread, in GFLOP/s."""
+
+    numpy: str
+    library: str
+    rate: float
+
+
+def measure() -> Products:
+    """Measure in this process; the best of many rounds, so that others' work doesn't count."""
+    import numpy as np
+
+    left = np.ones((_ROWS, _WIDTH), np.float32)
+    right = np.ones((_WIDTH, _WIDTH), np.float32)
+    out = np.empty((_ROWS, _WIDTH), np.float32)
+    best = float("inf")
+    end = time.perf_counter() + _SECONDS
+    while (started := time.perf_counter()) < end:
+        np.matmul(left, right, out=out)
+        best = min(best, time.perf_counter() - started)
+    return Products(np.__version__, _library(), 2e-9 * left.size * _WIDTH / best)
+
+
+def _library() -> str:
+    """What is loaded; what numpy was built with says less, as the two can differ."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    for each in threadpool_info():
+        if each["user_api"] == "blas":
+            parts = (each["internal_api"], each["version"], each.get("architecture"))
+            return " ".join(part for part in parts if part)
+    built = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    return f"{built.get('name', 'unknown')} (says numpy's build)"
+
+
+def measured(environment: Mapping[str, str]) -> Products:
+    """Measure in a process with that environment. Raises RuntimeError if numpy doesn't work."""
+    same = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+    same["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "daskingest.doctor.blas"],
+        env={**environment, **same},
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise RuntimeError(lines[-1])
+    return Products(**json.loads(done.stdout))
+
+
+def expected_rate(cpuinfo: str) -> float:
+    """GFLOP/s that a processor can do at its nominal frequency, from what /proc/cpuinfo says.
+
+    With AVX2, 32 operations a cycle; else 8. Those with AVX-512 may do twice as much.
+    """
+    lines = (line.partition(":") for line in cpuinfo.splitlines())
+    fields = {name.strip(): value for name, _, value in lines}
+    operations = 32 if {"avx2", "fma"} <= set(fields.get("flags", "").split()) else 8
+    return operations * float(fields.get("cpu MHz", 2500)) / 1000
+
+
+def check_products(products: Products, expected: float, free: Products | None = None) -> Finding:
+    """What the rate says; `free` is the one that OpenBLAS reaches if it chooses by itself."""
+    name = "BLAS"
+    found = f"numpy {products.numpy} with {products.library}: {products.rate:.0f} GFLOP/s"
+    if free is not None and free.rate > _BETTER * products.rate:
+        return warning(
+            name,
+            f"{found} with {_CHOICE} set, and {free.rate:.0f} without it",
+            f"unset {_CHOICE}",
+        )
+    if products.rate < _FAR_BELOW * expected:
+        return warning(
+            name,
+            f"{found}, far below the {expected:.0f} or so that this processor can do, so that "
+            "counting takes several times as long",
+            "use a numpy with OpenBLAS: pip's, or `conda install 'libblas=*=*openblas'`",
+        )
+    return ok(name, found)
+
+
+def check_blas(environment: Mapping[str, str], cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
+    """Measure, and judge. With a kernel chosen in the environment, also what it is without."""
+    try:
+        products = measured(environment)
+        others = {name: value for name, value in environment.items() if name != _CHOICE}
+        free = measured(others) if environment.get(_CHOICE) else None
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+        return problem(
+            "BLAS", f"numpy cannot multiply matrices: {error}", "install numpy again with pip"
+        )
+    expected = expected_rate(cpuinfo.read_text() if cpuinfo.exists() else "")
+    return check_products(products, expected, free)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure())))

@@ -1,0 +1,54 @@
+"""All checks, one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from daskingest.doctor import machine, places, software
+from daskingest.doctor.blas import check_blas
+from daskingest.doctor.finding import Finding, problem
+from daskingest.errors import DaskingestError
+from daskingest.settings import ServeSettings
+
+
+def examine(settings: ServeSettings) -> Iterator[Finding]:
+    """What there is to say about this machine and what `run-csv` and `serve` would use.
+
+    Nothing is raised, and nothing is changed.
+    """
+    return (guarded(name, check) for name, check in _checks(settings))
+
+
+def guarded(name: str, check: Callable[[], Finding]) -> Finding:
+    """What a check finds. Whatever it raises is a problem found."""
+    try:
+        return check()
+    except DaskingestError as error:
+        return problem(name, str(error))
+    except Exception as error:  # what is broken here is what the user wants to know
+        return problem(name, f"{type(error).__name__}: {error}")
+
+
+def _checks(settings: ServeSettings) -> Iterator[tuple[str, Callable[[], Finding]]]:
+    """The checks, by the names that their findings have."""
+    usable = machine.usable_cores()
+    workers = 0 if settings.scheduler else settings.workers or usable
+    keys = os.environ.get("DASKINGEST_API_KEY")
+    yield "Python", software.check_python
+    yield "packages", software.check_packages
+    yield "spaCy", software.check_spacy
+    yield "model", partial(software.check_model, settings.model)
+    yield "BLAS", partial(check_blas, os.environ)
+    if settings.scheduler:
+        yield "scheduler", partial(places.check_scheduler, settings.scheduler)
+    else:
+        yield "cores", lambda: machine.check_cores(workers, usable, machine.core_quota())
+        yield "dashboard", places.check_dashboard
+    yield "memory", lambda: machine.check_memory(workers, machine.free_memory())
+    yield "open files", partial(machine.check_files, workers)
+    yield "store", partial(places.check_store, settings.store)
+    yield "disk", lambda: machine.check_disk(Path(settings.data_dir), settings.max_spool_bytes)
+    yield "port", partial(places.check_port, settings.host, settings.port, keys)

@@ -1,0 +1,167 @@
+"""Checks of the machine: cores, memory, disk, open files."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from daskingest.doctor.finding import Finding, ok, problem, warning
+
+_PROCESS = 0.25 * 2**30
+"""Bytes that a worker takes, and each other process."""
+_LONG_TEXT = 3 * 2**30
+"""What a worker takes besides while it reads a text of a million characters."""
+_LITTLE_DISK = 1 << 30
+_FILES = 256  # of one process, before anybody connects
+_FILES_PER_WORKER = 16
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
+
+
+def check_cores(workers: int, usable: int, quota: float = math.inf) -> Finding:
+    """Whether each worker has a core; `quota` is how many cores' time a container may use."""
+    cores = max(1, math.floor(min(usable, quota)))
+    found = f"{_workers(workers)} on {usable} cores"
+    if quota < usable:
+        found += f", of which a limit leaves the time of {quota:g}"
+    if workers > cores:
+        return warning(
+            "cores", f"{found}: they will wait for each other", f"ask for fewer: --workers {cores}"
+        )
+    return ok("cores", found)
+
+
+def check_memory(workers: int, free: int) -> Finding:
+    """Whether the memory, in bytes, is enough for so many workers; without any, they are elsewhere.
+
+    Besides them there is a process for the saver, and this one.
+    """
+    processes = workers + 2 if workers else 1
+    needed = _PROCESS * processes
+    found = f"{_gib(free)} free, {_workers(workers)} and daskingest itself take {_gib(needed)}"
+    if needed > free:
+        most = int(free / _PROCESS) - 2
+        fewer = f"ask for fewer: --workers {most}" if 0 < most < workers else "free some"
+        return problem("memory", found, fewer)
+    if workers and needed + _LONG_TEXT > free:
+        return warning(
+            "memory",
+            f"{found}, and a text of a million characters {_gib(_LONG_TEXT)} more",
+            "ask for fewer --workers if you have such texts",
+        )
+    return ok("memory", found)
+
+
+def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
+    """Bytes that can be had: what the machine has available, or a container's limit leaves."""
+    import psutil
+
+    free: int = psutil.virtual_memory().available
+    for group in _groups(cgroups, own):
+        limit = _number(group / "memory.max", group / "memory.limit_in_bytes")
+        used = _number(group / "memory.current", group / "memory.usage_in_bytes")
+        if limit is not None and used is not None:
+            cached = _statistics(group / "memory.stat").get("inactive_file", 0)
+            free = min(free, max(0, limit - used + cached))
+    return free
+
+
+def core_quota(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> float:
+    """How many cores' time a container may use; infinite if that isn't limited."""
+    quota = math.inf
+    for group in _groups(cgroups, own):
+        maximum = _text(group / "cpu.max").split()
+        if len(maximum) == 2 and maximum[0].isdecimal():
+            quota = min(quota, int(maximum[0]) / int(maximum[1]))
+        old, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us")
+        if old and period:
+            quota = min(quota, old / period)
+    return quota
+
+
+def _groups(cgroups: Path, own: Path) -> Iterator[Path]:
+    """The folders of the control groups that this process is in, in both versions' layouts."""
+    for line in _text(own).splitlines():
+        _, controllers, path = line.split(":", 2)
+        base = cgroups / controllers if controllers else cgroups
+        group = base / path.lstrip("/")
+        yield from (each for each in (group, *group.parents) if each.is_relative_to(base))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _number(*paths: Path) -> int | None:
+    """What the first of these files that holds a number says."""
+    texts = (_text(path).strip() for path in paths)
+    return next((int(text) for text in texts if text.isdecimal()), None)
+
+
+def _statistics(path: Path) -> dict[str, int]:
+    pairs = (line.split() for line in _text(path).splitlines())
+    return {name: int(value) for name, value in pairs}
+
+
+def check_disk(folder: Path, wanted: int) -> Finding:
+    """Whether a folder can be written, or made, and has room for so many bytes."""
+    name = "disk"
+    place = existing(folder)
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        return problem(
+            name, f"cannot write in {place}: {error.strerror}", "name another with --data-dir"
+        )
+    free = shutil.disk_usage(place).free
+    found = f"{_gib(free)} free for {folder}"
+    if free < _LITTLE_DISK:
+        return problem(name, found, "free some, or name another folder with --data-dir")
+    if free < wanted:
+        return warning(
+            name,
+            f"{found}, and the service's spool may grow to {_gib(wanted)}",
+            "free some, or serve with a smaller --max-spool-bytes",
+        )
+    return ok(name, found)
+
+
+def existing(path: Path) -> Path:
+    """The path, or what there is of it."""
+    path = path.absolute()
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def check_files(workers: int, limit: int | None = None) -> Finding:
+    """Whether enough files may be open at once; `limit` is this process's own if not given."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if limit is None else limit
+    needed = _FILES + _FILES_PER_WORKER * workers
+    if limit == resource.RLIM_INFINITY:
+        return ok("open files", "no limit")
+    found = f"up to {limit:,}; {_workers(workers)} take {needed:,} of them"
+    if limit < needed:
+        raised = f"`ulimit -n {2 * needed}`, or LimitNOFILE={2 * needed} in a systemd unit"
+        return problem("open files", found, f"allow more: {raised}")
+    return ok("open files", f"{found}, each client of the service one more")
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: what `workers` says, should Dask be broken."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _workers(number: int) -> str:
+    return f"{number} worker{'' if number == 1 else 's'}"
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

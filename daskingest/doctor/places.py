@@ -1,0 +1,104 @@
+"""Checks of what daskingest reaches: its store, its ports, a Dask cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from daskingest.doctor.finding import Finding, ok, problem, warning
+from daskingest.errors import UsageError
+
+_LOOK_THROUGH = 256 << 20  # bytes of a store that are looked through for damage
+_BUSY_SECONDS = 2.0
+
+
+def check_store(url: str) -> Finding:
+    """Whether the store can be read and written, or made. It is left as it is."""
+    from daskingest.stores import open_store
+
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and path.name and not path.exists():
+        return _check_place(url, path)
+    if url.startswith("sqlite:///"):
+        with open_store(url) as store:
+            publications = len(store.publications())
+        return _check_file(f"{url} has {publications:,} publications", path)
+    with open_store(url, create=True):
+        return ok("store", f"{url} can be read and written")
+
+
+def _check_place(url: str, path: Path) -> Finding:
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return problem(
+            "store", f"{url} cannot be made: no folder {folder}", f"make it: `mkdir -p {folder}`"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ok("store", f"{url} isn't there yet, and can be made")
+    except OSError as error:
+        return problem(
+            "store", f"{url} cannot be made: {error.strerror}", "name another with --store"
+        )
+
+
+def _check_file(found: str, path: Path) -> Finding:
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as db:
+            if path.stat().st_size <= _LOOK_THROUGH:
+                [damage] = db.execute("PRAGMA quick_check(1)").fetchone()
+                if damage != "ok":
+                    return problem(
+                        "store", f"{path} is damaged: {damage}", "restore it from a copy"
+                    )
+            db.isolation_level = None
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return ok("store", f"{found}; another program is writing to it")
+        return problem("store", f"{path} cannot be written: {error}", "name another with --store")
+    return ok("store", f"{found}, and can be written")
+
+
+def check_port(host: str, port: int, keys_text: str | None) -> Finding:
+    """Whether `serve` can listen there, with these keys."""
+    from daskingest.listening import keys_from, listen
+
+    keys = keys_from(keys_text)
+    with listen(host, port, keys) as listener:
+        taken = listener.getsockname()[1]
+    needed = "a key is needed to write" if keys else "without a key, for this machine only"
+    return ok("port", f"{host} port {taken} is free; {needed}")
+
+
+def check_dashboard(port: int | None = None) -> Finding:
+    """Whether Dask's dashboard gets a port, its usual one if none is given; another will do."""
+    from daskingest.listening import listen
+    from daskingest.workers import DASHBOARD_PORT
+
+    port = DASHBOARD_PORT if port is None else port
+    try:
+        listen("127.0.0.1", port, ()).close()
+    except UsageError:
+        return warning(
+            "dashboard",
+            f"port {port} is in use, so that Dask's dashboard takes another",
+            "its address is in what daskingest prints",
+        )
+    return ok("dashboard", f"port {port} is free")
+
+
+def check_scheduler(address: str) -> Finding:
+    """Whether the cluster at the address is there and has each kind of worker."""
+    from daskingest.workers import EXTRACT, SAVER, survey
+
+    workers = asyncio.run(survey(address))
+    return ok(
+        "scheduler",
+        f"{address} has {workers[EXTRACT]} workers for extraction and {workers[SAVER]} savers",
+    )

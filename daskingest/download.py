@@ -1,0 +1,163 @@
+"""Articles from the web: a CSV file, or the one in a zip, fetched into a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from daskingest.errors import DownloadError, UsageError
+from daskingest.fetched import check_room, put
+from daskingest.transfer import LOOK, Patience, Transfer, Watcher
+from daskingest.unpack import ContentsError, csv_in, safe_name, unpack
+
+_PAGES = (b"<!doctype html", b"<html")
+
+
+def download(
+    url: str,
+    folder: Path,
+    watcher: Watcher,
+    keep_zip: bool = False,
+    patience: Patience | None = None,
+) -> tuple[Path, bool]:
+    """The file from `url`, which is in `folder` then, and whether it was made just now.
+
+    A zip is unpacked: the one CSV file in it is the result. A file has its name when it is
+    complete, not before. After an interruption of any kind the same call goes on where it was.
+    Raises DownloadError, and UsageError for a wrong address or a folder in use.
+    """
+    address = _address(url)
+    name = safe_name(address.path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            transfer = Transfer(address, folder / name, watcher, patience or Patience())
+            job = _Job(transfer, folder, name, watcher)
+            found = job.find()
+            path = found or job.make()
+            job.tidy(keep_zip)
+            return path, found is None
+    except OSError as error:
+        where = error.filename or folder
+        raise DownloadError(f"cannot write {where}: {error.strerror or error}") from None
+
+
+class _Job:
+    """What was fetched, and what is made of it."""
+
+    def __init__(self, transfer: Transfer, folder: Path, name: str, watcher: Watcher) -> None:
+        self._transfer = transfer
+        self._folder = folder
+        self._plain = folder / name
+        self._zip = folder / (name if name.lower().endswith(".zip") else f"{name}.zip")
+        self._watcher = watcher
+        self._kept = False
+
+    def find(self) -> Path | None:
+        """The result, if it is there already. A zip that was kept is taken as fetched."""
+        record, transfer = self._transfer.record, self._transfer
+        if record is not None:
+            same = record.url == transfer.url
+            if record.result and (path := self._folder / record.result).exists():
+                if not same:
+                    where = record.url.partition("?")[0]
+                    raise UsageError(f"{path} is from {where}; name another --data-dir")
+                if path.stat().st_size != record.result_size:
+                    raise UsageError(f"{path} was changed since; remove it to get it anew")
+                return path
+            if same and self._zip.exists() and self._zip.stat().st_size == record.size:
+                self._zip.replace(transfer.part)
+                self._kept = True
+        for path in (self._plain, self._zip):
+            _refuse(path)
+        return None
+
+    def make(self) -> Path:
+        """Fetch what is missing and make the result of it."""
+        transfer = self._transfer
+        transfer.fetch()
+        if transfer.begins_as_zip():
+            return self._unpack()
+        with transfer.part.open("rb") as file:
+            head = file.read(512).lstrip().lower()
+        if not head or head.startswith(_PAGES):
+            transfer.discard()
+            found = "a web page" if head else "nothing"
+            raise DownloadError(f"expected a zip or CSV file, {transfer.shown} is {found}; {LOOK}")
+        self._claim(self._plain, transfer.have)
+        put(transfer.part, self._plain)
+        return self._plain
+
+    def tidy(self, keep_zip: bool) -> None:
+        """Remove the zip, or have it under its name."""
+        if (keep_zip or self._kept) and self._transfer.is_whole:
+            put(self._transfer.part, self._zip)
+        self._transfer.discard()
+
+    def _unpack(self) -> Path:
+        part = self._transfer.part
+        try:
+            member = csv_in(part)
+            path = self._folder / safe_name(member.filename)
+            new = path.with_name(f"{path.name}.unpacking")
+            check_room(self._folder, member.file_size, path.name)
+            self._claim(path, member.file_size)
+            try:
+                unpack(part, member, new, self._watcher)
+                put(new, path)
+            finally:
+                new.unlink(missing_ok=True)
+        except ContentsError as error:
+            put(part, self._zip)
+            raise DownloadError(
+                f"expected one CSV file in {self._zip}, found {error}; unpack what you need "
+                "by other means"
+            ) from None
+        except zipfile.BadZipFile as error:
+            self._transfer.discard()
+            raise DownloadError(
+                f"what came from {self._transfer.shown} cannot be unpacked ({error}) and was "
+                "removed; the same command fetches it anew"
+            ) from None
+        return path
+
+    def _claim(self, path: Path, size: int) -> None:
+        """Record that a file of this name and size is ours, before there is one."""
+        _refuse(path)
+        assert self._transfer.record is not None
+        self._transfer.keep(replace(self._transfer.record, result=path.name, result_size=size))
+
+
+def _refuse(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"there is another file {path}; remove it, or name another --data-dir")
+
+
+def _address(url: str) -> httpx.URL:
+    """The address as httpx has it. Raises UsageError."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL("")
+    if address.scheme not in ("http", "https") or not address.host:
+        raise UsageError(f"expected an address that begins with https:// or http://, found {url!r}")
+    return address
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep other downloads out of a folder. Raises UsageError if one is going on."""
+    with (folder / "download.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another download into {folder} is going on; wait, or name another --data-dir"
+            ) from None
+        yield

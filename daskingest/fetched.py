@@ -1,0 +1,75 @@
+"""Files that were fetched: which ones they are, and their place on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from daskingest.errors import DownloadError
+
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Which file the bytes here belong to and, in the end, what became of it."""
+
+    url: str
+    size: int | None = None
+    """Of the whole file, in bytes; None: the server doesn't tell."""
+    etag: str | None = None
+    modified: str | None = None
+    result: str | None = None
+    """The name of the file made of it; it may be missing, but is no other's."""
+    result_size: int | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> Record | None:
+        """The record in a file, if there is one that can be read."""
+        try:
+            return cls(**json.loads(path.read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        put(new, path)
+
+    def is_of(self, answer: httpx.Response, start: int) -> bool:
+        """Whether an answer to a Range goes on with the same file at `start`."""
+        found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+        if not found or (int(found[1]), int(found[2])) != (start, self.size):
+            return False
+        if etag := answer.headers.get("etag"):
+            return bool(etag == self.etag)
+        return bool(answer.headers.get("last-modified", self.modified) == self.modified)
+
+
+def put(part: Path, path: Path) -> None:
+    """Give a complete file its name, so that it is there whole or not at all."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def check_room(folder: Path, size: int, what: str) -> None:
+    """Raise DownloadError if a folder's disk has no room for so many bytes."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise DownloadError(
+            f"no room for {what}: {size:,} bytes are needed in {folder}, {free:,} are free; "
+            "make room, or name another --data-dir"
+        )

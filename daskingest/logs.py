@@ -1,0 +1,138 @@
+"""The log: how much of it, what it looks like, where it goes. A program sets it up once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import Any
+
+from daskingest.errors import UsageError
+
+_LOGGERS = ("daskingest", "uvicorn")
+
+
+class Level(StrEnum):
+    """What is logged: this, and what is worse."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(StrEnum):
+    """What the log looks like."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What the log's options say. Without a file it goes where the program shows its messages."""
+
+    level: Level = Level.WARNING
+    format: Format = Format.TEXT
+    file: Path | None = None
+
+
+def set_up(settings: LogSettings, say: Callable[[str], None] | None = None) -> None:
+    """Send what daskingest and its server log to the file, else to `say`, else to standard error.
+
+    A file is added to, and made anew when it was moved away, as logrotate does. Raises UsageError
+    if it can't be written.
+    """
+    handler = _handler(settings, say)
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        for before in logger.handlers:
+            before.close()
+        logger.handlers[:] = [handler]
+        logger.setLevel(settings.level.upper())
+        logger.propagate = False
+
+
+def _handler(settings: LogSettings, say: Callable[[str], None] | None) -> logging.Handler:
+    handler: logging.Handler
+    if settings.file is not None:
+        try:
+            handler = WatchedFileHandler(settings.file, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write the log {settings.file}: {error.strerror}; "
+                "name another with --log-file"
+            ) from None
+    elif say is not None:
+        handler = _Said(say)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    if settings.format is Format.JSON:
+        handler.setFormatter(JsonLines())
+    else:
+        handler.setFormatter(_Messages() if isinstance(handler, _Said) else TextLines())
+    return handler
+
+
+class _Said(logging.Handler):
+    """Shows the log among the program's other messages."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(self.format(record))
+
+
+class JsonLines(logging.Formatter):
+    """Log records as JSON, one a line, with the fields given in `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class _Messages(logging.Formatter):
+    """Log records as messages on a terminal: without time and traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, and the fields given in `extra`."""
+        fields = (f"{name}={value}" for name, value in _fields(record).items())
+        return " ".join((record.getMessage(), *fields))
+
+
+class TextLines(_Messages):
+    """Log records for people: a line, and the traceback below it if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text."""
+        line = f"{_time(record)} {record.levelname.lower():7} {super().format(record)}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given in `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _USUAL}
+
+
+def _time(record: logging.LogRecord) -> str:
+    when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{when}.{int(record.msecs):03}Z"

@@ -1,0 +1,138 @@
+"""How long each page takes over a large store, and what looking at pages costs a run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from program import Program, free_port, run, until
+
+from daskingest.counts import Counts
+from daskingest.stores import open_store
+
+PUBLICATIONS, WORDS = 500, 2_000
+LABELS = ("GPE", "LOC", "NORP", "ORG", "PERSON", "PRODUCT")
+TURNS = 40
+
+
+def large_store(path: Path) -> str:
+    """A million words: 2,000 of each of 500 publications, some frequent, most rare."""
+    url = f"sqlite:///{path}"
+    source = random.Random(0)
+    with open_store(url, create=True) as store:
+        for number in range(PUBLICATIONS):
+            counts = Counts()
+            words = [f"word {source.randrange(200_000)}" for _ in range(WORDS)]
+            found = [
+                (word, label)
+                for rank, (word, label) in enumerate(zip(words, itertools.cycle(LABELS)), 1)
+                for _ in range(max(1, 500 // rank))
+            ]
+            counts.add_article(f"Publication {number}", found)
+            store.commit(counts, {f"made:{number}": {}})
+    return url
+
+
+class Explorer:
+    """`daskingest explore` over a store."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        port = free_port()
+        self.program = Program(folder, "explore", "--store", url, "--port", str(port))
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        assert self.program.process.poll() is None, self.program.output
+        try:
+            return self.client.get("/").is_success
+        except httpx.HTTPError:
+            return False
+
+    def seconds(self, path: str) -> float:
+        started = time.perf_counter()
+        self.client.get(path).raise_for_status()
+        return time.perf_counter() - started
+
+    def close(self) -> None:
+        self.client.close()
+        self.program.interrupt()
+        self.program.wait()
+
+
+@pytest.mark.slow
+def test_pages_over_a_million_words(tmp_path: Path) -> None:
+    explorer = Explorer(tmp_path, large_store(tmp_path / "large.db"))
+    source = random.Random(1)
+
+    def name() -> str:
+        return f"name=publication+{source.randrange(PUBLICATIONS)}"
+
+    pages: dict[str, Callable[[], str]] = {
+        "overview": lambda: "/",
+        "overview, searched": lambda: f"/?q=publication+{source.randrange(PUBLICATIONS)}",
+        "publication": lambda: f"/publication?{name()}",
+        "publication, label": lambda: f"/publication?{name()}&label=ORG",
+        "publication, searched": lambda: f"/publication?{name()}&q={source.randrange(1000)}",
+        "chart": lambda: f"/chart?{name()}",
+        "comparison": lambda: f"/compare?{name()}&{name()}&{name()}",
+        "word": lambda: f"/word?word=word+{source.randrange(200_000)}",
+    }
+    try:
+        for page, path in pages.items():
+            taken = sorted(explorer.seconds(path()) for _ in range(TURNS))
+            middle, high = taken[TURNS // 2], taken[TURNS * 95 // 100]
+            print(f"{page}: p50 {1000 * middle:.0f} ms, p95 {1000 * high:.0f} ms")
+    finally:
+        explorer.close()
+
+
+@pytest.mark.slow
+def test_a_run_while_pages_are_looked_at(real_articles: Path, tmp_path: Path) -> None:
+    """Prints the rates of runs: as near to each other as two runs are."""
+    header, rows = real_articles.read_bytes().split(b"\n", 1)
+    file = tmp_path / "articles.csv"
+    file.write_bytes(header + b"\n" + 10 * rows)
+    for turn in range(4):
+        url = f"sqlite:///{tmp_path / f'{turn}.db'}"
+        assert run(tmp_path, "run-csv", str(real_articles), "--store", url)[0] == 0
+        looked = Looking(tmp_path, url) if turn % 2 else None
+        code, output = run(tmp_path, "run-csv", str(file), "--store", url, "--no-progress")
+        assert code == 0, output
+        pages = looked.end() if looked else 0
+        print(f"{pages:,} pages:", next(x for x in output.splitlines() if "words/s" in x))
+
+
+class Looking:
+    """Asks for one page after the other, on a thread, until the end."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._explorer = Explorer(folder, url)
+        self._pages = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        # Whoever looks does so on a machine of their own: not at the cost of the run's.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        paths = ("/", "/publication?name=18f", "/word?word=senate")
+        for path in itertools.cycle(paths):
+            if self._ended.is_set():
+                return
+            self._explorer.seconds(path)
+            self._pages += 1
+
+    def end(self) -> int:
+        """The number of pages seen."""
+        self._ended.set()
+        self._thread.join()
+        self._explorer.close()
+        return self._pages

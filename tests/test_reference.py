@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from daskingest.cli.reference import options, reference
+
+FILE = Path(__file__).parent.parent / "cluster" / "CONFIGURATION.md"
+
+
+def test_the_file_is_current() -> None:
+    assert FILE.read_text() == reference(), (
+        "make it anew: python -m daskingest.cli.reference > cluster/CONFIGURATION.md"
+    )
+
+
+def test_each_option_has_its_variable_and_one_meaning() -> None:
+    found = options()
+    assert {"--store", "--json", "--log-level", "-n"} <= found.keys()
+    for name, same in found.items():
+        [option] = same  # where several commands have it, they say the same of it
+        assert option.variable == "DASKINGEST_" + name.lstrip("-").upper().replace("-", "_")
+
+
+def test_it_tells_what_the_commands_tell() -> None:
+    store, level = options()["--store"], options()["--log-level"]
+    assert store[0].help.endswith("firestore://PROJECT[/DATABASE].")
+    assert {"run-csv", "serve", "doctor", "prune"} <= store[0].defaults.keys()
+    assert level[0].defaults == {"run-csv": "`warning`", "serve": "`info`", "explore": "`warning`"}
+    for variable in ("DASKINGEST_API_KEY", "FIRESTORE_EMULATOR_HOST"):
+        assert f"| `{variable}` |" in FILE.read_text()
