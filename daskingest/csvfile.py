@@ -211,6 +211,10 @@ class CsvRange:
 
     def rows(self) -> Iterator[Article | Reject]:
         """The rows in order, each an article or, where it is none, a reject."""
+        return (row for _, row in self.placed_rows())
+
+    def placed_rows(self) -> Iterator[tuple[int, Article | Reject]]:
+        """The rows as `rows` has them, each with its byte offset in the file."""
         names, columns = self.layout.names, self.layout.columns
         at = {name: names.index(name) for name in (columns.content, columns.publication)}
         for row, record in enumerate(self.records()):
@@ -220,11 +224,12 @@ class CsvRange:
                 detail = f"expected {len(names)}, found {len(record.fields)}"
             if reason is None:
                 try:
-                    yield article_from({name: record.fields[i] for name, i in at.items()}, columns)
+                    raw = {name: record.fields[i] for name, i in at.items()}
+                    yield record.offset, article_from(raw, columns)
                     continue
                 except Unusable as problem:
                     reason, detail = problem.reason, problem.detail
-            yield Reject(reason, detail, row, record.offset)
+            yield record.offset, Reject(reason, detail, row, record.offset)
 
 
 def open_csv(path: str, content: str | None = None, publication: str | None = None) -> CsvFile:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from daskingest.run import Summary, Watcher
+if TYPE_CHECKING:
+    from daskingest.run import Summary
 
 _LINE_SECONDS = 5.0
 
@@ -54,8 +55,8 @@ class _Status(ProgressColumn):
         return Text(task.fields["status"])
 
 
-class ProgressDisplay:
-    """Shows a run on a console (standard error, so that results can be piped)."""
+class Display:
+    """A bar with a status, or lines, on a console: standard error, so that results can be piped."""
 
     def __init__(
         self, console: Console, enabled: bool, clock: Callable[[], float] = time.monotonic
@@ -75,7 +76,6 @@ class ProgressDisplay:
             disable=not enabled or not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=None, visible=False, status="")
-        self.watcher = Watcher(say=self.say, begin=self._begin, update=self._update)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -98,22 +98,40 @@ class ProgressDisplay:
         if self._enabled:
             self._console.print(message, highlight=False, markup=False, soft_wrap=True)
 
-    def _begin(self, summary: Summary) -> None:
+    def start(self, total: float | None, message: str, status: str) -> None:
+        """Begin a bar of this length, from 0."""
         self._started = self._last_line = self._clock()
-        size = f", {size_text(summary.size)}" if summary.size else ""
-        self.say(f"counting {summary.file}{size}")
-        self._bar.update(
-            self._task, total=summary.size, completed=0, visible=True, status="waiting for counts"
-        )
+        self.say(message)
+        self._bar.update(self._task, total=total, completed=0, visible=True, status=status)
 
-    def _update(self, summary: Summary, trouble: str) -> None:
+    def show(self, completed: float, status: Callable[[float], str], trouble: str) -> None:
+        """How far it is; `status` is given the seconds since the start. A new trouble is said."""
         now = self._clock()
-        status = status_text(summary, now - self._started)
         if trouble and trouble != self._trouble:
             self.say(f"waiting: {trouble}")
         self._trouble = trouble
+        text = status(now - self._started)
         if not self._bar.disable:
-            self._bar.update(self._task, completed=summary.bytes_done, status=status)
+            self._bar.update(self._task, completed=completed, status=text)
         elif now - self._last_line >= _LINE_SECONDS:
             self._last_line = now
-            self.say(status)
+            self.say(text)
+
+
+class ProgressDisplay(Display):
+    """Shows a run that counts files."""
+
+    def __init__(
+        self, console: Console, enabled: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        from daskingest.run import Watcher  # brings Dask with it
+
+        super().__init__(console, enabled, clock)
+        self.watcher = Watcher(say=self.say, begin=self._begin, update=self._update)
+
+    def _begin(self, summary: Summary) -> None:
+        size = f", {size_text(summary.size)}" if summary.size else ""
+        self.start(summary.size, f"counting {summary.file}{size}", "waiting for counts")
+
+    def _update(self, summary: Summary, trouble: str) -> None:
+        self.show(summary.bytes_done, lambda seconds: status_text(summary, seconds), trouble)

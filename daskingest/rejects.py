@@ -6,14 +6,17 @@ import dataclasses
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
 from daskingest.csvfile import CsvRange
 from daskingest.errors import UsageError
-from daskingest.graph import Batch
+
+if TYPE_CHECKING:  # it brings Dask with it, which who uploads has no need of
+    from daskingest.graph import Batch
 
 _START = b'{"file": '
 
@@ -40,6 +43,12 @@ class RejectsFile:
         if rejects is None or tally.failed:
             rejects = list(find_rejects(batch, tally))
         first_row = batch.source.first_row if isinstance(batch.source, CsvRange) else 0
+        self.write(name, rejects, first_row)
+
+    def write(self, name: str, rejects: Iterable[Reject], first_row: int = 0) -> None:
+        """Write those rejects of the file called `name` that are not known; rows from `first_row`
+        on.
+        """
         lines = []
         for each in rejects:
             if (name, each.offset) in self._known:
@@ -52,6 +61,7 @@ class RejectsFile:
                 "detail": each.detail,
             }
             lines.append(json.dumps({k: v for k, v in entry.items() if v != ""}) + "\n")
+            self._known.add((name, each.offset))
         if lines:
             try:
                 if self._torn is not None:
@@ -116,9 +126,9 @@ def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:
     source = batch.source
     if not isinstance(source, CsvRange):
         return
-    both = enumerate(zip(source.rows(), source.records(), strict=True))
-    for row, (each, record) in itertools.islice(both, batch.first, batch.last):
+    rows = enumerate(source.placed_rows())
+    for row, (offset, each) in itertools.islice(rows, batch.first, batch.last):
         if isinstance(each, Reject):
             yield each
         elif reason := tally.failed.get(row - batch.first):
-            yield Reject(reason, "", row, record.offset)
+            yield Reject(reason, "", row, offset)

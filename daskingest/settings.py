@@ -14,6 +14,9 @@ FLUSH_INTERVAL = 5.0
 
 REJECTS = "rejects.jsonl"
 
+UPLOAD_BATCH = 100
+"""Articles in one request of an upload."""
+
 ALL_THE_NEWS = "https://www.dropbox.com/s/cn2utnr5ipathhh/all-the-news-2-1.zip?dl=1"
 """Where the data set All-the-News 2.0 can be fetched."""
 
@@ -68,3 +71,37 @@ class ServeSettings:
     batch_bytes: int = BATCH_BYTES
     batch_seconds: float = 0.5
     """How long an article waits for its batch to fill up while all workers are busy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadSettings:
+    """How a file is sent to a service. Times are in seconds."""
+
+    url: str = "http://127.0.0.1:8000"
+    count: int | None = None
+    """Send the first so many articles; None: all."""
+    repeat: int = 1
+    """Send them so many times over; each time they are other articles."""
+    concurrency: int = 8
+    """Requests that wait for an answer at once."""
+    batch: int = UPLOAD_BATCH
+    """Articles in a request. One goes as JSON, more as lines of JSON."""
+    rate: float | None = None
+    """Articles a second; None: as many as the service takes."""
+    open_loop: bool = False
+    """Keep to the rate whatever is answered: nothing is sent again."""
+    key: str | None = None
+    """The API key."""
+    legacy: bool = False
+    """Use the older clients' call."""
+    insecure: bool = False
+    """Take any certificate."""
+    gzip: bool = True
+    resume: bool = False
+    state: str | None = None
+    """The file that says how far it is; None: the CSV file's name and `.upload.json`, here."""
+    patience: float = 300.0
+    """How long to try again while nothing is taken."""
+    content_column: str | None = None
+    publication_column: str | None = None
+    rejects: str = REJECTS

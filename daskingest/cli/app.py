@@ -14,15 +14,22 @@ from rich.table import Table
 from daskingest import __version__
 from daskingest.cli.counting import count_files
 from daskingest.cli.options import (
+    ApiKey,
     AsJson,
+    Batch,
     BatchArticles,
     BatchBytes,
     BatchSeconds,
+    Concurrency,
     ContentColumn,
+    Count,
     DataDir,
     DrainTimeout,
     FlushInterval,
+    Gzip,
     Host,
+    Insecure,
+    Legacy,
     Limit,
     LogFile,
     LogFormat,
@@ -33,12 +40,18 @@ from daskingest.cli.options import (
     MaxUploadBytes,
     Model,
     NoProgress,
+    OpenLoop,
+    Patience,
     PerformanceReport,
     Port,
     Private,
     PublicationColumn,
+    Rate,
     Rejects,
+    Repeat,
+    Resume,
     Scheduler,
+    State,
     Store,
     Strict,
     Workers,
@@ -52,9 +65,10 @@ from daskingest.settings import (
     REJECTS,
     ServeSettings,
     Settings,
+    UploadSettings,
 )
 
-_SERVE = ServeSettings()
+_SERVE, _UPLOAD = ServeSettings(), UploadSettings()
 
 app = typer.Typer(
     name="daskingest",
@@ -190,6 +204,70 @@ def serve(
     )
     log = LogSettings(level=log_level, format=log_format, file=log_file)
     raise typer.Exit(run_service(settings, log))
+
+
+@app.command()
+def upload(
+    file: Annotated[
+        str, typer.Argument(metavar="CSV", help="A CSV file, as `run-csv` takes them.")
+    ],
+    url: Annotated[
+        str, typer.Option(envvar="DASKINGEST_URL", help="The service's address.")
+    ] = _UPLOAD.url,
+    count: Count = None,
+    repeat: Repeat = _UPLOAD.repeat,
+    concurrency: Concurrency = _UPLOAD.concurrency,
+    batch: Batch = None,
+    rate: Rate = None,
+    open_loop: OpenLoop = False,
+    api_key: ApiKey = None,
+    legacy: Legacy = False,
+    insecure: Insecure = False,
+    gzip: Gzip = None,
+    resume: Resume = False,
+    state: State = None,
+    patience: Patience = _UPLOAD.patience,
+    content_column: ContentColumn = None,
+    publication_column: PublicationColumn = None,
+    rejects: Rejects = Path(REJECTS),
+    strict: Strict = False,
+    no_progress: NoProgress = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send the articles of a CSV file to a service.
+
+    What is refused for the time, or not answered, is sent again until the service has it, and
+    counts once. The first Ctrl-C waits for the answers that are under way, the second stops at
+    once; the same command with --resume goes on where it was, also after it was killed. Without
+    --resume all articles are sent, and count, anew.
+
+    Exit codes: 0 all sent, 1 failed, 2 wrong usage, 3 sent but with rejects and --strict, 130
+    interrupted.
+    """
+    from daskingest.cli.uploading import upload_file
+    from daskingest.listening import keys_from
+
+    batch = batch or (1 if legacy else _UPLOAD.batch)
+    settings = UploadSettings(
+        url=url.rstrip("/"),
+        count=count,
+        repeat=repeat,
+        concurrency=concurrency,
+        batch=batch,
+        rate=rate,
+        open_loop=open_loop,
+        key=next(iter(keys_from(api_key)), None),
+        legacy=legacy,
+        insecure=insecure,
+        gzip=batch > 1 if gzip is None else gzip,
+        resume=resume,
+        state=str(state) if state else None,
+        patience=patience,
+        content_column=content_column,
+        publication_column=publication_column,
+        rejects=str(rejects),
+    )
+    raise typer.Exit(upload_file(file, settings, strict, progress=not no_progress, as_json=as_json))
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from daskingest.logs import Format, Level
+from daskingest.settings import UPLOAD_BATCH
 
 Host = Annotated[
     str,
@@ -197,5 +198,109 @@ LogFile = Annotated[
         envvar="DASKINGEST_LOG_FILE",
         help="File for the log, added to.",
         show_default="standard error",
+    ),
+]
+Count = Annotated[
+    int | None,
+    typer.Option(
+        envvar="DASKINGEST_COUNT", min=1, help="Send the first N articles.", show_default="all"
+    ),
+]
+Repeat = Annotated[
+    int,
+    typer.Option(
+        envvar="DASKINGEST_REPEAT",
+        min=1,
+        help="Send them so many times over; each time they are other articles.",
+    ),
+]
+Concurrency = Annotated[
+    int,
+    typer.Option(
+        envvar="DASKINGEST_CONCURRENCY",
+        min=1,
+        max=1000,
+        help="Requests that wait for an answer at once.",
+    ),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        envvar="DASKINGEST_BATCH",
+        min=1,
+        max=1000,  # the rejects that the service lists in one answer
+        help="Articles in a request: 1 goes as JSON, more as lines of JSON.",
+        show_default=f"{UPLOAD_BATCH}, 1 with --legacy",
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        envvar="DASKINGEST_RATE",
+        min=0.001,
+        help="Articles a second, evenly.",
+        show_default="as many as the service takes",
+    ),
+]
+OpenLoop = Annotated[
+    bool,
+    typer.Option(
+        "--open-loop",
+        envvar="DASKINGEST_OPEN_LOOP",
+        help="Measure: keep to the --rate whatever is answered, send nothing again, and count "
+        "latency from when a request was due. Not --concurrency is the limit then, but 1,000.",
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DASKINGEST_API_KEY",
+        help="The service's key; of several with commas between them the first. Others on "
+        "this machine may see options, but not the environment.",
+    ),
+]
+Legacy = Annotated[
+    bool,
+    typer.Option(
+        "--legacy",
+        envvar="DASKINGEST_LEGACY",
+        help="Use the older clients' call: POST /post/enqueue, the key as access_token.",
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option("--insecure", envvar="DASKINGEST_INSECURE", help="Take any certificate."),
+]
+Gzip = Annotated[
+    bool | None,
+    typer.Option(
+        "--gzip/--no-gzip",
+        envvar="DASKINGEST_GZIP",
+        help="Compress what is sent.",
+        show_default="where a request has several articles",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        envvar="DASKINGEST_RESUME",
+        help="Go on with an upload that was interrupted; begin one if there is none.",
+    ),
+]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DASKINGEST_STATE",
+        help="File that says how far the upload is.",
+        show_default="the CSV file's name and .upload.json, in this folder",
+    ),
+]
+Patience = Annotated[
+    float,
+    typer.Option(
+        envvar="DASKINGEST_PATIENCE",
+        min=0.0,
+        help="Seconds to try again while the service takes nothing.",
     ),
 ]

@@ -1,0 +1,198 @@
+"""Sends parcels to the service, again if need be, until it is known what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+
+from daskingest import __version__
+from daskingest.articles import Reject
+from daskingest.errors import UsageError
+from daskingest.settings import UploadSettings
+from daskingest.upload.answers import Later, Taken, UploadError, Verdict, judge, shown
+from daskingest.upload.pace import backoff
+from daskingest.upload.parcels import Parcel
+from daskingest.upload.report import Report
+
+_TIMEOUT = httpx.Timeout(60, connect=10, pool=None)
+_IDLE_SECONDS = 3.0  # that a connection is kept; less than the 5 of uvicorn, which then closes it
+
+
+class Stopped(Exception):
+    """Nothing is sent any more; it is not known what became of the parcel."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What became of a parcel's articles: those that were rejected or missed, and the others."""
+
+    rejects: list[Reject] = field(default_factory=list)
+    missed: int = 0
+
+
+def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient:
+    """A client for the service. Raises UsageError if the URL or the key can't be one."""
+    try:
+        url = httpx.URL(settings.url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{settings.url!r} is no URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise UsageError(
+            f"expected --url to be like http://127.0.0.1:8000, found {shown(settings.url)!r}"
+        )
+    if url.userinfo:
+        raise UsageError("a key is better not in the URL: set DASKINGEST_API_KEY to it")
+    headers = {"User-Agent": f"daskingest/{__version__}"}
+    headers["Content-Type"] = "application/json" if settings.batch == 1 else "application/x-ndjson"
+    if settings.gzip:
+        headers["Content-Encoding"] = "gzip"
+    if settings.key is not None:
+        if settings.legacy:
+            headers["access_token"] = settings.key
+        else:
+            headers["Authorization"] = f"Bearer {settings.key}"
+    return httpx.AsyncClient(
+        base_url=url,
+        headers=headers,
+        http2=True,
+        verify=not settings.insecure,
+        timeout=_TIMEOUT,
+        limits=httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_IDLE_SECONDS,
+        ),
+    )
+
+
+class Sender:
+    """Delivers parcels under keys that begin with `prefix`, and counts in `report` what it takes.
+
+    When `stopping` is set, answers are waited for, and nothing is sent again.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        settings: UploadSettings,
+        prefix: str,
+        report: Report,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._path = "/post/enqueue" if settings.legacy else "/articles"
+        self._prefix = prefix
+        self._report = report
+        self._stopping = stopping
+        self._not_before = 0.0  # when the service wants to be asked again
+        self._since: float | None = None  # nothing was taken
+        self.trouble = ""
+
+    async def deliver(self, parcel: Parcel) -> Delivery:
+        """See to it that the service takes a parcel, or says what it won't take of it.
+
+        Raises Stopped, and UploadError if there is no sense in going on.
+        """
+        verdict = await self._exchange(parcel)
+        if isinstance(verdict, Taken):
+            self._report.replayed += verdict.replayed
+            return Delivery(list(_rejects(parcel, verdict)))
+        if isinstance(verdict, Later):
+            return Delivery(missed=len(parcel.items))
+        if len(parcel.items) == 1:
+            return Delivery(list(_rejects(parcel, Taken({0: (verdict.reason, verdict.detail)}))))
+        whole = Delivery()
+        for half in parcel.halves(self._settings):
+            delivery = await self.deliver(half)
+            whole.rejects += delivery.rejects
+            whole.missed += delivery.missed
+        return whole
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises Stopped."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+        if self._stopping.is_set():
+            raise Stopped
+
+    async def _exchange(self, parcel: Parcel) -> Verdict:
+        """The verdict on a parcel; in an open loop the first one, otherwise one that is final."""
+        patient = not self._settings.open_loop
+        tries = 0
+        while True:
+            while patient and (wait := self._not_before - time.monotonic()) > 0:
+                await self.pause(wait)
+            verdict = await self._try(parcel)
+            if not isinstance(verdict, Later):
+                self._since, self.trouble = None, ""
+                return verdict
+            self._report.troubles[verdict.reason] += 1
+            if not patient:
+                return verdict
+            tries += 1
+            await self.pause(self._wait(verdict, tries))
+
+    def _wait(self, verdict: Later, tries: int) -> float:
+        """Seconds until the next try. Raises UploadError when patience is at its end."""
+        now, patience = time.monotonic(), self._settings.patience
+        wait = backoff(tries, random.random())
+        if verdict.wait is not None:
+            self._not_before = max(self._not_before, now + verdict.wait)
+            wait = max(wait, verdict.wait)
+        self._since = now if self._since is None else self._since
+        said = f"{self._settings.url}: {verdict.reason}" + (
+            f" ({verdict.detail})" if verdict.detail else ""
+        )
+        if now + wait > self._since + patience:
+            raise UploadError(
+                f"{said}; nothing was taken for {now - self._since:,.0f} s, and the next try "
+                f"would be beyond --patience {patience:g}. --resume goes on with what is left"
+            )
+        self.trouble = said
+        return wait
+
+    async def _try(self, parcel: Parcel) -> Verdict:
+        self._report.requests += 1
+        try:
+            answer = await self._client.post(
+                self._path,
+                content=parcel.body,
+                headers={"Idempotency-Key": self._prefix + parcel.name},
+            )
+        except httpx.TransportError as error:
+            return self._no_answer(error)
+        return judge(answer, parcel, self._settings.legacy, datetime.now(UTC))
+
+    def _no_answer(self, error: httpx.TransportError) -> Later:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise UploadError(
+                    f"the certificate of {self._settings.url} is not to be trusted: "
+                    f"{cause.verify_message}; name its authority's file in SSL_CERT_FILE, or take "
+                    "any certificate with --insecure"
+                ) from None
+            cause = cause.__cause__ or cause.__context__
+        if isinstance(error, httpx.TimeoutException):
+            reason = "no answer in time"
+        elif isinstance(error, httpx.ConnectError):
+            reason = "no connection"
+        else:
+            reason = "the connection was lost"
+        return Later(reason, shown(error))
+
+
+def _rejects(parcel: Parcel, taken: Taken) -> Iterator[Reject]:
+    for place, (reason, detail) in sorted(taken.rejected.items()):
+        item = parcel.items[place]
+        yield Reject(reason, detail, item.row, item.offset)

@@ -1,0 +1,157 @@
+"""How far an upload is, on disk, so that another run can go on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from daskingest.csvfile import CsvFile
+from daskingest.errors import UsageError
+from daskingest.settings import UploadSettings
+from daskingest.upload.report import Tally
+
+_FORMAT = 1  # changes when the same file would be sent in other parcels
+_OPTIONS = {
+    "url": "--url",
+    "batch": "--batch",
+    "count": "--count",
+    "repeat": "--repeat",
+    "legacy": "--legacy",
+    "content": "--content-column",
+    "publication": "--publication-column",
+}
+REMEMBERED = 24 * 3600.0
+"""Seconds that the service remembers a key."""
+
+
+class State:
+    """Which parcels of an upload are done with, and what became of them.
+
+    A parcel is written down some time after it was acknowledged. A run that goes on sends those
+    again that were not, under the same keys, by which the service knows them.
+    """
+
+    def __init__(self, path: Path, begin: dict[str, Any], run: str) -> None:
+        self.path = path
+        self.begin = begin
+        self.run = run
+        self.tally = Tally()
+        self.complete = False
+        self.unsure: float | None = None
+        """When an earlier run may have had requests under way, in seconds since 1970."""
+        self.aside: Path | None = None
+        """Where another upload's state goes, which is unfinished."""
+        self._below = 0  # all parcels before this one are done with
+        self._beyond: set[int] = set()
+
+    @classmethod
+    def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> State:
+        """A new one, or with `resume` the one that is there. Raises UsageError.
+
+        An unfinished one is not overwritten, but put aside.
+        """
+        columns = file.layout.columns
+        begin = {
+            "format": _FORMAT,
+            "fingerprint": file.fingerprint(),
+            "url": settings.url,
+            "batch": settings.batch,
+            "count": settings.count,
+            "repeat": settings.repeat,
+            "legacy": settings.legacy,
+            "content": columns.content,
+            "publication": columns.publication,
+        }
+        name = settings.state or Path(path).name + ".upload.json"
+        state = cls(Path(name), begin, secrets.token_hex(8))
+        if state.path.exists():
+            found = state._read()
+            if settings.resume:
+                state._go_on(found)
+            elif not found["complete"]:
+                state.aside = state.path.with_name(state.path.name + ".old")
+        return state
+
+    @property
+    def prefix(self) -> str:
+        """What the idempotency keys of all its requests begin with."""
+        return f"{self.run}-{self.begin['fingerprint']}-"
+
+    def is_done(self, number: int) -> bool:
+        """Whether nothing is to be sent of a parcel any more."""
+        return number < self._below or number in self._beyond
+
+    def done(self, number: int) -> None:
+        """A parcel is done with."""
+        self._beyond.add(number)
+        while self._below in self._beyond:
+            self._beyond.remove(self._below)
+            self._below += 1
+
+    def text(self, unsure: float | None) -> str:
+        """What is to be saved; `unsure` is the time if requests may be under way."""
+        return json.dumps(
+            {
+                "run": self.run,
+                **self.begin,
+                "complete": self.complete,
+                "unsure": unsure,
+                "done": self._below,
+                "beyond": sorted(self._beyond),
+                "tally": self.tally.as_dict(),
+            }
+        )
+
+    def save(self, text: str) -> None:
+        """Write it down, whole or not at all. Raises UsageError."""
+        new = self.path.with_name(self.path.name + ".new")
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            if self.aside is not None and self.path.exists():
+                self.path.replace(self.aside)
+            self.aside = None
+            new.replace(self.path)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {self.path}, which says how far the upload is: {error.strerror}; "
+                "name another with --state"
+            ) from None
+
+    def _read(self) -> dict[str, Any]:
+        """What is in the file. Raises UsageError if it is no state."""
+        try:
+            found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            found["tally"] = Tally.from_dict(found["tally"])
+            missing = {*self.begin, "run", "complete", "unsure", "done", "beyond"} - {*found}
+            if missing:
+                raise ValueError(f"no {min(missing)!r}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{self.path} does not say how far an upload is ({error}); name another file with "
+                "--state"
+            ) from None
+        return found
+
+    def _go_on(self, found: dict[str, Any]) -> None:
+        """Take up what another run has left. Raises UsageError if it sent something else."""
+        for key in ("format", "fingerprint"):
+            if found[key] != self.begin[key]:
+                raise UsageError(
+                    f"{self.path} is of another file, or of this one before it was changed; leave "
+                    "out --resume to send it anew"
+                )
+        for key, option in _OPTIONS.items():
+            if found[key] != self.begin[key]:
+                raise UsageError(
+                    f"the upload was begun with {option} {found[key]}; with {self.begin[key]} "
+                    f"articles would count twice: use the same {option}, or leave out --resume"
+                )
+        self.run, self.unsure, self.complete = found["run"], found["unsure"], found["complete"]
+        self._below, self._beyond = found["done"], set(found["beyond"])
+        self.tally = found["tally"]
