@@ -397,9 +397,7 @@ def download(
             help="The address of a zip with one CSV file in it, or of a CSV file.",
         ),
     ] = ALL_THE_NEWS,
-    data_dir: Annotated[
-        Path, typer.Option(envvar="DASKINGEST_DATA_DIR", help="Folder for the CSV file.")
-    ] = Path(_SERVE.data_dir),
+    data_dir: DataDir = Path(_SERVE.data_dir),
     keep_zip: Annotated[
         bool,
         typer.Option(

@@ -111,14 +111,15 @@ NoProgress = Annotated[
     typer.Option(
         "--no-progress",
         envvar="DASKINGEST_NO_PROGRESS",
-        help="Print only the summary; what is logged goes to --log-file alone.",
+        help="Print only the summary; what is logged goes nowhere but to a --log-file.",
     ),
 ]
 DataDir = Annotated[
     Path,
     typer.Option(
         envvar="DASKINGEST_DATA_DIR",
-        help="Folder for the spool: what was acknowledged and is not in the store.",
+        help="Folder for downloads, and for the service's spool: what it has acknowledged and the "
+        "store has not.",
     ),
 ]
 Private = Annotated[

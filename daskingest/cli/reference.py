@@ -16,7 +16,8 @@ _HEAD = """\
 
 Each option of each command can come from the environment: `DASKINGEST_STORE=sqlite:////data/news.db`
 is `--store sqlite:////data/news.db`. What is given on the command line counts. A variable means the
-same to all commands, so that one file, such as `/etc/daskingest.env`, can hold those of a machine.
+same to all commands (but for `--url`), so that one file, such as `/etc/daskingest.env`, can hold
+those of a machine.
 An option without a value is turned on by `1` and off by `0`.
 
 This file is made by `python -m daskingest.cli.reference > cluster/CONFIGURATION.md`.
