@@ -27,7 +27,7 @@ Attributes = NDArray[np.uint64]
 MAX_TYPES = 200_000
 """Types that are told apart before all are forgotten, at about 200 bytes each."""
 
-TABLE_ROWS = 16_384
+TABLE_ROWS = 32_768
 """Types whose embeddings are kept, at 4 KB each for a width of 96, 3 pieces and a window of 1."""
 
 

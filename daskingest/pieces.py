@@ -24,7 +24,7 @@ from daskingest.encoder import Encoder
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-MAX_PIECES = 60_000
+MAX_PIECES = 90_000
 """Pieces remembered before those not met again are forgotten; at most twice as many are held, at
 about 250 bytes each."""
 
@@ -98,14 +98,11 @@ class Pieces:
         elif len(self._known) > MAX_PIECES:
             self._forget()
         pieces = [_PIECES.findall(text) for text in texts]
-        self._learn(set().union(*pieces))
-        records = [self._records_of(each) for each in pieces]
+        records = self._records_of(pieces)
         reading = Reading(records)
         if joints := reading.joints(self._cases):
             for text, tokens in joints.items():
-                joined = self._joined(pieces[text], tokens)
-                self._learn(set(joined))
-                records[text] = self._records_of(joined)
+                [records[text]] = self._records_of([self._joined(pieces[text], tokens)])
             reading = Reading(records)
         return reading
 
@@ -120,11 +117,17 @@ class Pieces:
         asked = {each: getters[each] for each in self._columns if each in getters}
         self._tokenizer = _copy(self._model_tokenizer, Vocab(lex_attr_getters=asked))
 
-    def _records_of(self, pieces: Sequence[str]) -> bytes:
-        return b"".join(map(self._known.__getitem__, pieces))
+    def _records_of(self, texts: Sequence[Sequence[str]]) -> list[bytes]:
+        """The records of texts, given by their pieces; those not known are learnt together."""
+        found: list[list[Any]] = [list(map(self._known.get, pieces)) for pieces in texts]
+        gaps = [[i for i, each in enumerate(its) if each is None] for its in found]
+        self._learn({texts[text][i] for text, its in enumerate(gaps) for i in its})
+        for its, pieces, places in zip(found, texts, gaps, strict=True):
+            for i in places:
+                its[i] = self._known[pieces[i]]
+        return [b"".join(its) for its in found]
 
-    def _learn(self, pieces: set[str]) -> None:
-        unknown = pieces - self._known.keys()
+    def _learn(self, unknown: set[str]) -> None:
         met = unknown & self._older.keys()
         self._known.update((piece, self._older[piece]) for piece in met)
         unknown -= met
