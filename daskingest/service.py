@@ -36,7 +36,7 @@ from daskingest.stores import Note, Store, absolute_url, open_store
 from daskingest.workers import EXTRACT, cluster
 
 _WATCH_SECONDS = 2.0
-_NICENESS = 10  # of the workers: requests are answered first
+_NICENESS = 15  # of the workers: requests are answered first
 _FIRST = 1_000_000  # a priority before that of all batches
 _TRY_SECONDS = 20.0
 

@@ -93,7 +93,7 @@ def test_durable_requests_against_parsing_alone(
         rate = answer["accepted"] / (time.perf_counter() - started)
         print(f"NDJSON: {rate:,.0f} articles/s, {len(lines) / 1e6:.0f} MB")
         assert answer == {"accepted": len(bodies) * 10, "rejected": 0, "errors": []}
-        assert ratio > 0.1  # 0.3 on two cores that extract beside it
+        assert ratio > 0.1  # 0.5 on two cores that extract beside it
     finally:
         server.kill()
 
@@ -101,7 +101,8 @@ def test_durable_requests_against_parsing_alone(
 @pytest.mark.slow
 def test_much_more_than_extraction_can_take(tmp_path: Path, bodies: list[bytes]) -> None:
     """Prints waits and memory; what was acknowledged is counted, however long that takes."""
-    server = Server(tmp_path, "--flush-interval", "2")
+    spool = ("--max-spool-bytes", "300000000")  # what is left of it is counted within minutes
+    server = Server(tmp_path, "--flush-interval", "2", "--workers", "2", *spool)
     try:
         server.wait_until_ready()
         result = asyncio.run(load(server.port, forever(bodies), 64, OVERLOAD_SECONDS))
