@@ -25,6 +25,7 @@ import numpy as np
 from daskingest.articles import Article
 from daskingest.boundaries import ranges
 from daskingest.csvfile import open_csv
+from daskingest.doctor.blas import library
 from daskingest.entities import find_model, load_model, load_pipeline
 from daskingest.finder import Finder
 from daskingest.grouping import grouped
@@ -262,14 +263,13 @@ def machine(workers: int) -> dict[str, Any]:
     """What the figures depend on."""
     names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     name = next((line.split(":")[1].strip() for line in names if line.startswith("model name")), "")
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "processor": name or platform.machine(),
         "cores": workers,
         "python": platform.python_version(),
         "spacy": version("spacy"),
         "numpy": np.__version__,
-        "blas": f"{blas['name']} {blas['version']}",
+        "blas": library(),
     }
 
 

@@ -80,6 +80,28 @@ def _handler(settings: LogSettings, say: Callable[[str], None] | None) -> loggin
     return handler
 
 
+class Forward(logging.Handler):
+    """Sends the log of a process that has none of its own to another's, see `take_forwarded`."""
+
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {name: str(value) for name, value in _fields(record).items()}
+        known = {
+            name: getattr(record, name) for name in ("name", "levelno", "levelname", "created")
+        }
+        traceback = _traceback(record)
+        self._send({**known, "msg": record.getMessage(), "exc_text": traceback, **fields})
+
+
+def take_forwarded(sent: dict[str, Any]) -> None:
+    """Log what another process has sent."""
+    record = logging.makeLogRecord(sent)
+    logging.getLogger(record.name).handle(record)
+
+
 class _Said(logging.Handler):
     """Shows the log among the program's other messages."""
 
@@ -102,8 +124,8 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage(),
             **_fields(record),
         }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+        if traceback := _traceback(record):
+            line["traceback"] = traceback
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
@@ -122,7 +144,8 @@ class TextLines(_Messages):
     def format(self, record: logging.LogRecord) -> str:
         """The text."""
         line = f"{_time(record)} {record.levelname.lower():7} {super().format(record)}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        traceback = _traceback(record)
+        return f"{line}\n{traceback}" if traceback else line
 
 
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -131,6 +154,12 @@ _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     """What was given in `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _USUAL}
+
+
+def _traceback(record: logging.LogRecord) -> str | None:
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    return record.exc_text
 
 
 def _time(record: logging.LogRecord) -> str:

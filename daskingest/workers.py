@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import dask
@@ -15,6 +16,7 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from daskingest.errors import DaskingestError, UsageError
+from daskingest.logs import Forward, take_forwarded
 
 EXTRACT, SAVER = "extract", "saver"
 """The resources by which a worker says what it is for."""
@@ -53,13 +55,15 @@ DASK_CONFIG: dict[str, Any] = {
 """What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
 
 DASHBOARD_PORT = 8787
+_LOG_TOPIC = "daskingest-log"
 _HOST = "127.0.0.1"
 
 
 class LoadModel(WorkerPlugin):
     """Loads the model on each extraction worker, before its first task.
 
-    With `niceness` the worker leaves the processor to others first, as far as that goes.
+    What the workers log is sent to the client. With `niceness` the worker leaves the processor to
+    others first, as far as that goes.
     """
 
     idempotent = True
@@ -71,6 +75,9 @@ class LoadModel(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on each worker, also on those that join later."""
+        logger = logging.getLogger("daskingest")
+        if not any(isinstance(handler, Forward) for handler in logger.handlers):
+            logger.addHandler(Forward(partial(worker.log_event, _LOG_TOPIC)))
         if EXTRACT in worker.state.total_resources:
             from daskingest.entities import load_model
 
@@ -111,6 +118,7 @@ async def cluster(
         else:
             client = await stack.enter_async_context(_connect(scheduler))
         await require_resources(client, scheduler or client.scheduler.address)
+        client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
             await client.register_plugin(LoadModel(model, niceness if scheduler is None else 0))
         except UsageError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from models import make_deadly_model
 from program import Program, Server, free_port, run, until
 
 from daskingest.errors import UsageError
@@ -98,6 +99,18 @@ def test_a_run_logs_to_a_file(write_csv: Callable[..., str], tmp_path: Path) -> 
     assert "cannot write the log no/log" in output
     code, output = run(tmp_path, "run-csv", path, DASKINGEST_LOG_LEVEL="loud")
     assert code == 2
+
+
+def test_what_workers_log_is_in_the_log(write_csv: Callable[..., str], tmp_path: Path) -> None:
+    path = write_csv([("P", "A MISTAKE"), ("P", "Angela Merkel in Berlin.")])
+    options = ["--log-file", "log", "--log-format", "json", "--model", make_deadly_model(tmp_path)]
+    code, output = run(tmp_path, "run-csv", path, *options, PYTHONPATH=str(tmp_path))
+    assert code == 0, output
+    assert "Traceback" not in output
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    [found] = [line for line in lines if line["event"].endswith("fails in the model")]
+    assert found["level"] == "warning"
+    assert "ValueError: no" in found["traceback"]
 
 
 def test_a_service_logs_as_it_is_told(tmp_path: Path) -> None:

@@ -46,11 +46,14 @@ def measure() -> Products:
     while (started := time.perf_counter()) < end:
         np.matmul(left, right, out=out)
         best = min(best, time.perf_counter() - started)
-    return Products(np.__version__, _library(), 2e-9 * left.size * _WIDTH / best)
+    return Products(np.__version__, library(), 2e-9 * left.size * _WIDTH / best)
 
 
-def _library() -> str:
-    """What is loaded; what numpy was built with says less, as the two can differ."""
+def library() -> str:
+    """The library that is loaded, its version and kernels.
+
+    What numpy was built with says less, as the two can differ.
+    """
     import numpy as np
     from threadpoolctl import threadpool_info
 
