@@ -29,10 +29,10 @@ from daskingest.graph import Batch, Graph, Timings, open_graph
 from daskingest.readers import Readers
 from daskingest.rejects import SpoolRejects
 from daskingest.saver import root_of
-from daskingest.server.metrics import Metrics
 from daskingest.settings import ServeSettings
 from daskingest.spool import Answer, Key, Limits, Spool, SpooledBatch
 from daskingest.stores import Note, Store, absolute_url, open_store
+from daskingest.web.metrics import Metrics
 from daskingest.workers import EXTRACT, cluster
 
 _WATCH_SECONDS = 2.0

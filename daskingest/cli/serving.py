@@ -32,7 +32,7 @@ def serve(settings: ServeSettings, logging_to: LogSettings) -> int:
         import uvicorn
         import uvloop
 
-        from daskingest.server.app import create_app
+        from daskingest.web.app import create_app
 
         set_up(logging_to)
         for name in ("uvicorn", "uvicorn.error"):  # what matters of it, the service tells
@@ -69,8 +69,8 @@ def explore(settings: ServeSettings, logging_to: LogSettings) -> None:
     import uvicorn
 
     from daskingest.entities import find_model
-    from daskingest.server.explorer import create_explorer
     from daskingest.stores import absolute_url, open_store
+    from daskingest.web.explorer import create_explorer
 
     set_up(logging_to)
     open_store(settings.store).close()

@@ -6,8 +6,8 @@ import base64
 import binascii
 import json
 
-from daskingest.server.openapi import MAX_COUNT
-from daskingest.server.problems import Problem
+from daskingest.web.openapi import MAX_COUNT
+from daskingest.web.problems import Problem
 
 
 def to_cursor(count: int, word: str) -> str:

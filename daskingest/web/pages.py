@@ -23,11 +23,11 @@ from daskingest.api import find_publication
 from daskingest.articles import publication_key
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.errors import DaskingestError, StoreError, UsageError
-from daskingest.server import charts, text
-from daskingest.server.cursors import from_cursor, to_cursor
-from daskingest.server.problems import Json, Problem
 from daskingest.stores import Publication, Store, Word
 from daskingest.typical import Typical, typical_words
+from daskingest.web import charts, text
+from daskingest.web.cursors import from_cursor, to_cursor
+from daskingest.web.problems import Json, Problem
 
 PAGE = 50
 SAMPLED = 1_000
@@ -111,7 +111,7 @@ class Pages:
         self._kept: dict[object, tuple[float, Any]] = {}
         self._cloud = asyncio.Lock()  # one at a time: it takes a core for a while
         self._templates = Environment(
-            loader=PackageLoader("daskingest.server"),
+            loader=PackageLoader("daskingest.web"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -136,7 +136,7 @@ class Pages:
 
     async def download(self, view: str, kind: str, ask: Ask) -> Response:
         """What a page shows, all of it, as a file."""
-        from daskingest.server.downloads import table_file
+        from daskingest.web.downloads import table_file
 
         views = {
             "publications": self._publications_table,

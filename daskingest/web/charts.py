@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from daskingest.server.text import short
+from daskingest.web.text import short
 
 _ROW, _MARGIN = 22, 60  # pixels
 _THEMES = {"light": ("#c8643f", "#1f2328", "#dcd8d1"), "dark": ("#d9795a", "#e8e6e3", "#373b41")}

@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from daskingest.articles import Article, Columns, Unusable, article_from, is_unicode
-from daskingest.server.problems import Problem
 from daskingest.settings import ServeSettings
+from daskingest.web.problems import Problem
 
 JSON_TYPE = "application/json"
 LINES_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")

@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from daskingest.entities import entities_in
 from daskingest.readers import Readers
-from daskingest.server.pages import PATHS, Ask, Found, Pages, static_file
-from daskingest.server.problems import Problem, require_key
 from daskingest.stores import Store
+from daskingest.web.pages import PATHS, Ask, Found, Pages, static_file
+from daskingest.web.problems import Problem, require_key
 
 T = TypeVar("T")
 

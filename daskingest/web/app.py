@@ -22,8 +22,12 @@ from starlette.types import Receive, Scope, Send
 
 from daskingest.articles import publication_key
 from daskingest.errors import StoreError
-from daskingest.server.cursors import from_cursor, to_cursor
-from daskingest.server.intake import (
+from daskingest.service import Service, open_service
+from daskingest.settings import ServeSettings
+from daskingest.spool import Answer, Key, KeyReused, SpoolError, size_of
+from daskingest.stores import Publication, Store
+from daskingest.web.cursors import from_cursor, to_cursor
+from daskingest.web.intake import (
     JSON_TYPE,
     Body,
     Lines,
@@ -32,13 +36,9 @@ from daskingest.server.intake import (
     json_articles,
     media_type,
 )
-from daskingest.server.openapi import MAX_COUNT, document
-from daskingest.server.pages import PATHS, Ask, Pages, static_file
-from daskingest.server.problems import Json, Problem, require_key, unavailable
-from daskingest.service import Service, open_service
-from daskingest.settings import ServeSettings
-from daskingest.spool import Answer, Key, KeyReused, SpoolError, size_of
-from daskingest.stores import Publication, Store
+from daskingest.web.openapi import MAX_COUNT, document
+from daskingest.web.pages import PATHS, Ask, Pages, static_file
+from daskingest.web.problems import Json, Problem, require_key, unavailable
 
 _HELD_BYTES = 256 << 20  # of JSON bodies that are being read, all together
 _FULL_RETRY, _DRAINING_RETRY, _BUSY_RETRY = 5, 10, 1  # seconds

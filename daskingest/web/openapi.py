@@ -6,8 +6,8 @@ from typing import Any
 
 from daskingest import __version__
 from daskingest.articles import MAX_PUBLICATION
-from daskingest.server.intake import MAX_ID
 from daskingest.settings import ServeSettings
+from daskingest.web.intake import MAX_ID
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
