@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daskingest.doctor.finding import Finding, ok, problem, warning
 
-_PROCESS = 0.25 * 2**30
+_WORKER, _OTHER = 0.4 * 2**30, 0.15 * 2**30
 """Bytes that a worker takes, and each other process."""
 _LONG_TEXT = 3 * 2**30
 """What a worker takes besides while it reads a text of a million characters."""
@@ -41,11 +41,11 @@ def check_memory(workers: int, free: int) -> Finding:
 
     Besides them there is a process for the saver, and this one.
     """
-    processes = workers + 2 if workers else 1
-    needed = _PROCESS * processes
+    others = _OTHER * (2 if workers else 1)
+    needed = _WORKER * workers + others
     found = f"{_gib(free)} free, {_workers(workers)} and daskingest itself take {_gib(needed)}"
     if needed > free:
-        most = int(free / _PROCESS) - 2
+        most = int((free - others) / _WORKER)
         fewer = f"ask for fewer: --workers {most}" if 0 < most < workers else "free some"
         return problem("memory", found, fewer)
     if workers and needed + _LONG_TEXT > free:
