@@ -522,7 +522,13 @@ class Graph:
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """What went wrong in the background ends the run."""
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._events.put_nowait(partial(_raise, error))
 
     async def close(self) -> None:
         """Stop listening. What is in flight is left to the cluster's end."""
@@ -530,6 +536,12 @@ class Graph:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _raise(error: BaseException) -> None:
+    if isinstance(error, DaskingestError):
+        raise error
+    raise DaskingestError(f"the run failed: {type(error).__name__}: {error}") from error
 
 
 async def _count_rows(batch: Batch) -> int:

@@ -118,6 +118,8 @@ class SpoolRejects:
         entry = {"place": place, "reason": reason, **dataclasses.asdict(article)}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # the spool is about to forget it
         self._known.add(place)
 
 

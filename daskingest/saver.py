@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -33,16 +34,19 @@ _MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
 _CONNECT_SECONDS = 3.0  # Dask's own limit is longer, and a worker whose saver is gone waits for it
 _REMEMBERED = 100_000  # batches that were forgotten, for fear of late copies
 
+_REPLACED = "another saver has taken over"
+
+_STORE_CALLS = threading.Lock()
+"""Held while a saver of this process calls its store: one that takes another's place waits until
+that one's last commit is through, and finds its batches in the ledger.
+"""
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class SaverLost(Exception):
-    """The saver did not answer: its process is gone, or cannot be reached."""
-
-
-class _Abandoned(Exception):
-    """Another saver has taken this one's place."""
+    """The saver did not answer: its process is gone, or cannot be reached; or it was replaced."""
 
 
 class Commit(NamedTuple):
@@ -103,7 +107,7 @@ class Saver:
         self._to_forget: dict[str, None] = {}
         self._gone: dict[str, None] = {}  # forgotten of late, the oldest first
         self._trouble = ""
-        self._draining = False
+        self._draining = 0  # calls of `drain` that wait
         self._ended = False
         self._changed = asyncio.Condition()
         self._writer: asyncio.Task[None] | None = None
@@ -122,7 +126,7 @@ class Saver:
             most = self._most_pending
             await self._changed.wait_for(lambda: self._waiting() < most or self._ended)
             if self._ended:
-                raise SaverLost("another saver has taken over")
+                raise SaverLost(_REPLACED)
             if batch_id in self._pending or root_of(batch_id) in self._gone:
                 return
             if not self._flushes or self._flushes[-1].closed:
@@ -161,15 +165,18 @@ class Saver:
             )
 
     async def drain(self) -> None:
-        """Commit all that is pending, without waiting for more."""
+        """Commit all that is pending now, without waiting for more. Raises SaverLost like `add`."""
         async with self._changed:
             self._start()
-            self._draining = True
+            mine = set(self._pending)
+            self._draining += 1
             self._changed.notify_all()
             try:
-                await self._changed.wait_for(lambda: not self._pending or self._ended)
+                await self._changed.wait_for(lambda: self._ended or mine.isdisjoint(self._pending))
             finally:
-                self._draining = False
+                self._draining -= 1
+            if not mine.isdisjoint(self._pending):
+                raise SaverLost(_REPLACED)
 
     async def forget(self, batch_ids: list[str]) -> None:
         """Remove committed batches from the ledger, with their parts, before long.
@@ -210,7 +217,7 @@ class Saver:
 
     async def _write(self) -> None:
         """Commit whenever a flush is due, for as long as this actor is the worker's."""
-        with suppress(_Abandoned):
+        with suppress(SaverLost):
             await self._write_all()
         async with self._changed:
             self._ended = True
@@ -261,14 +268,14 @@ class Saver:
     async def _until_it_works(self, work: Callable[[Store], T]) -> T:
         """Call the store, again and again with growing pauses, and tell what is wrong meanwhile.
 
-        Raises _Abandoned.
+        Raises SaverLost when this actor is no longer the worker's.
         """
         delay = _RETRY_FIRST
         while True:
-            if self._abandoned():
-                raise _Abandoned
             try:
                 result = await self._in_thread(work)
+            except SaverLost:
+                raise
             except StoreError as error:
                 log.warning("%s; trying again in %.1f s", error, delay)
                 await self._tell(str(error))
@@ -289,9 +296,12 @@ class Saver:
 
     async def _in_thread(self, work: Callable[[Store], T]) -> T:
         def with_store() -> T:
-            if self._store is None:
-                self._store = open_store(self._url, create=True)
-            return work(self._store)
+            with _STORE_CALLS:
+                if self._abandoned():
+                    raise SaverLost(_REPLACED)
+                if self._store is None:
+                    self._store = open_store(self._url, create=True)
+                return work(self._store)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, with_store)
 

@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,7 @@ from daskingest.readers import Readers
 from daskingest.rejects import SpoolRejects
 from daskingest.saver import root_of
 from daskingest.settings import ServeSettings
-from daskingest.spool import Answer, Key, Limits, Spool, SpooledBatch
+from daskingest.spool import Answer, Key, Limits, Spool, SpooledBatch, SpoolError
 from daskingest.stores import Note, Store, absolute_url, open_store
 from daskingest.web.metrics import Metrics
 from daskingest.workers import EXTRACT, cluster
@@ -39,6 +39,7 @@ _WATCH_SECONDS = 2.0
 _NICENESS = 15  # of the workers: requests are answered first
 _FIRST = 1_000_000  # a priority before that of all batches
 _TRY_SECONDS = 20.0
+_RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -193,18 +194,27 @@ class Service:
     async def take(self, most: int, idle: int) -> list[Batch] | None:
         """See `graph.BatchSource.take`: first what an earlier process has left."""
         if self._left:
-            numbers, self._left = self._left[:most], self._left[most:]
-            return [self._release(await self.spool.load(number)) for number in numbers]
-        batches = await self.spool.release(most, idle, self._limits, self.draining)
+            batches = [await self.spool.load(number) for number in self._left[:most]]
+            self._left = self._left[most:]
+            return [self._release(each) for each in batches]
+        try:
+            batches = await self.spool.release(most, idle, self._limits, self.draining)
+        except SpoolError as error:
+            log.warning("%s; trying again", error)
+            self._wake_after(_RETRY_SECONDS)
+            return []
         if not batches:
             if self.draining:
                 return None
-            if self.spool.waiting and self._timer is None:
-                later = asyncio.get_running_loop().call_later
-                self._timer = later(self._limits.seconds, self._on_timer)
+            if self.spool.waiting:
+                self._wake_after(self._limits.seconds)
         for each in batches:
             self.metrics.released(len(each.articles), each.size, each.reason, each.waited)
         return [self._release(each) for each in batches]
+
+    def _wake_after(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -235,8 +245,17 @@ class Service:
         while True:
             await self._some_finished.wait()
             self._some_finished.clear()
-            finished, self._finished = self._finished, []
-            await self.spool.forget([_number(batch_id) for batch_id in finished])
+            # Of a batch in parts, each part may have said that it was the last.
+            finished = [each for each in dict.fromkeys(self._finished) if each in self._released]
+            self._finished = []
+            try:
+                await self.spool.forget([_number(batch_id) for batch_id in finished])
+            except SpoolError as error:
+                log.warning("%s; trying again", error)
+                self._finished += finished
+                self._some_finished.set()
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
             for batch_id in finished:
                 self._log(batch_id, self._released.pop(batch_id))
             await self.graph.forget(finished)
@@ -270,16 +289,20 @@ class Service:
         if self.spool.articles:
             log.info("taking up the spool", extra={"articles": self.spool.articles})
         self._tasks = [
-            asyncio.create_task(self._run(graph, ledger)),
-            asyncio.create_task(self._forget_finished()),
+            asyncio.create_task(self._see_through(self._run(graph, ledger))),
+            asyncio.create_task(self._see_through(self._forget_finished())),
             asyncio.create_task(self._watch_workers(client)),
         ]
 
     async def _run(self, graph: Graph, ledger: dict[str, Note]) -> None:
+        await graph.run(self, ledger)
+        while self._released:  # what is finished is still to be forgotten
+            await asyncio.sleep(0.01)
+
+    async def _see_through(self, work: Awaitable[None]) -> None:
+        """Do what the service can't go on without."""
         try:
-            await graph.run(self, ledger)
-            while self._released:  # what is finished is still to be forgotten
-                await asyncio.sleep(0.01)
+            await work
         except Exception as error:
             log.exception("the service cannot go on")
             if not isinstance(error, DaskingestError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,8 @@ def test_a_saver_that_was_given_up_commits_nothing_more(tmp_path: Path) -> None:
 
             async def use(dask_worker: Any) -> dict[str, Note]:
                 kept = dask_worker.given_up
-                await kept.drain()
+                with pytest.raises(SaverLost):
+                    await kept.drain()
                 with pytest.raises(SaverLost):
                     await kept.add("r:2", counts_of("a"), {})
                 ledger: dict[str, Note] = open_store(url).ledger("r")
@@ -153,5 +155,28 @@ def test_trouble_is_told_and_passes(tmp_path: Path) -> None:
         while not report.committed:
             report = await saver.report(0)
         assert report.trouble == ""
+
+    asyncio.run(go())
+
+
+def test_draining_ends_while_more_comes(tmp_path: Path) -> None:
+    async def go() -> None:
+        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
+        await saver.add("r:0", counts_of("a"), {})
+        ended = asyncio.Event()
+
+        async def feed() -> None:
+            for i in itertools.count(1):
+                if ended.is_set():
+                    return
+                await saver.add(f"r:{i}", counts_of("a"), {})
+                await asyncio.sleep(0)
+
+        feeding = asyncio.create_task(feed())
+        async with asyncio.timeout(PATIENCE):
+            await saver.drain()
+        ended.set()
+        await feeding
+        assert "r:0" in await saver.ledger("r")
 
     asyncio.run(go())

@@ -18,6 +18,11 @@ import pytest
 from models import make_deadly_model
 from program import Server, content, kill, ledger, reference, run, until
 
+from daskingest.articles import Article
+from daskingest.counts import Counts, Tally
+from daskingest.spool import Limits, Spool
+from daskingest.stores import open_store
+
 Pairs = list[tuple[str, str]]
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 
@@ -223,6 +228,34 @@ def test_poison_is_put_aside_and_its_neighbours_are_counted(
     assert found["3"]["content"] == "This is POISON."
     assert found["7"]["reason"] == "extraction failed"
     until(lambda: ledger(server.store) <= 1)
+
+
+def test_what_was_counted_in_parts_is_forgotten_after_a_restart(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """As it is when the service was killed after its store had the parts of a halved batch."""
+
+    async def prepare() -> str:
+        spool = Spool(tmp_path / "daskingest-data")
+        await spool.add([Article(TEXT.format(i), "P") for i in range(2)])
+        [batch] = await spool.release(1, 1, Limits(10, 10**6, 1.0), False)
+        spool.close()
+        return f"{spool.id}:{batch.number}"
+
+    batch, part = asyncio.run(prepare()), Tally(rows=1, articles=1).to_note()
+    counts = Counts()
+    for _ in range(2):
+        counts.add_article("P", [])
+    with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
+        store.commit(counts, {batch: {"split": 1}, f"{batch}.0": part, f"{batch}.1": part})
+    server = serve("--flush-interval", "0.2")
+    article = {"content": TEXT, "publication": "P"}
+    assert httpx.post(server.url + "/articles", json=article).status_code == 202
+    server.wait_until_saved()
+    until(lambda: ledger(server.store) == 0)
+    assert server.stop() == 0, server.output
+    assert "work left" not in server.output
+    assert content(server.store)[0] == {"p": 3}
 
 
 def test_an_article_is_soon_to_be_seen(serve: Callable[..., Server]) -> None:
