@@ -83,18 +83,27 @@ def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]
     if wanted is not None:
         if wanted in seen:
             return wanted
-        expected = repr(wanted)
-    else:
-        folded = {fold_space(name).lower(): name for name in reversed(seen)}
-        for name in known:
-            if name in folded:
-                return folded[name]
-        expected = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
-    columns = ", ".join(repr(name) for name in seen) or "none"
+        raise UsageError(
+            f"no column {wanted!r} for the {role}: found the columns {_shown(seen)}; name one of "
+            f"them with --{role}-column"
+        )
+    folded = {fold_space(name).lower(): name for name in reversed(seen)}
+    for name in known:
+        if name in folded:
+            return folded[name]
+    expected = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
     raise UsageError(
-        f"no column for the {role}: expected {expected}, found the columns {columns}; "
-        f"name it with --{role}-column"
+        f"no column for the {role}: expected {expected}, found the columns {_shown(seen)}; name it "
+        f"with --{role}-column"
     )
+
+
+def _shown(names: list[str]) -> str:
+    """Names of columns in a message: not all of very many or very long ones, as in no CSV file."""
+    most, longest = 30, 60
+    shown = [ascii(name[:longest]) if "\ufffd" in name else repr(name[:longest]) for name in names]
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(shown[:most]) + more or "none"
 
 
 def article_from(raw: Mapping[str, object], columns: Columns) -> Article:

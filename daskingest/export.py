@@ -34,7 +34,7 @@ def write_counts(store: Store, out: Path) -> int:
         rows = write(store.all_words(), part)
         part.replace(out)
     except OSError as error:
-        raise UsageError(f"cannot write {out}: {error}") from None
+        raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 
 from daskingest.errors import UsageError
@@ -22,8 +23,9 @@ def listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
     try:
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error.strerror
         raise UsageError(
-            f"cannot listen on {host} port {port}: {error.strerror}; name another with --port"
+            f"cannot listen on {host} port {port}: {reason}; name another with --port"
         ) from None
 
 

@@ -32,7 +32,9 @@ class RejectsFile:
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         if not self.path.absolute().parent.is_dir() or self.path.is_dir():
-            raise UsageError(f"cannot write rejects to {path}: expected a file in a folder that is")
+            raise UsageError(
+                f"cannot write rejects to {path}: expected a file in a folder that is there"
+            )
         self._torn: int | None = None  # where a last line begins that a crash has cut off
         self._known = self._load()
 

@@ -152,7 +152,7 @@ def _report_to(path: str | None) -> AbstractAsyncContextManager[Any]:
     try:
         Path(path).touch()
     except OSError as error:
-        raise UsageError(f"cannot write the performance report {path}: {error}") from None
+        raise UsageError(f"cannot write the performance report {path}: {error.strerror}") from None
     report: AbstractAsyncContextManager[Any] = performance_report(filename=path)
     return report
 

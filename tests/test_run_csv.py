@@ -132,6 +132,7 @@ def test_the_second_interrupt_stops_at_once(
     assert program.wait() == 130, program.output
     program.wait_for_the_family_s_end()
     assert "Traceback" not in program.output
+    assert "leaked" not in program.output
     assert run(tmp_path, "run-csv", str(long_file), *SMALL)[0] == 0
     assert content(store) == long_expected
 

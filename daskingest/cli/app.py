@@ -450,7 +450,7 @@ def bench(
         typer.Option(
             envvar="DASKINGEST_CORPUS",
             help="A CSV of articles to measure with.",
-            show_default="../shared/data/news-20k.csv if it is there, or the bundled sample",
+            show_default="real articles if they are at hand, or the bundled sample again and again",
         ),
     ] = None,
     model: Model = None,

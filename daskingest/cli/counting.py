@@ -96,9 +96,11 @@ def print_summary(console: Console, summary: Summary, settings: Settings) -> Non
     tally, fresh = summary.tally, summary.fresh
     rejected = tally.rejected.total()
     lines = [f"{summary.file}: {summary.outcome.value}"]
-    if tally.rows:
+    if tally.rows or summary.outcome is Outcome.COUNTED:
         sure = summary.outcome is not Outcome.INTERRUPTED and summary.rows == tally.rows
         check = " (all rows accounted for)" if sure else ""
+        if settings.limit is not None and tally.articles > settings.limit:
+            check = " (earlier runs had counted more than the limit)"
         taken = f"{tally.articles:,} articles + {rejected:,} rejects"
         lines.append(f"  rows      {tally.rows:,} = {taken}{check}")
         lines.append(f"  words     {tally.words:,}")

@@ -111,7 +111,7 @@ NoProgress = Annotated[
     typer.Option(
         "--no-progress",
         envvar="DASKINGEST_NO_PROGRESS",
-        help="Print only the summary; what is logged goes nowhere but to a --log-file.",
+        help="Print only the summary: neither progress nor what is logged.",
     ),
 ]
 DataDir = Annotated[

@@ -15,7 +15,10 @@ from daskingest.sample import write_sample
 def write(out: Path, articles: int | None, size: int | None, seed: int) -> None:
     """Write the file and say what it has. Raises UsageError."""
     if (articles is None) == (size is None):
-        raise UsageError("expected --articles or --bytes: how much to write")
+        found = "neither" if articles is None else "both"
+        raise UsageError(
+            f"expected --articles or --bytes, which say how much to write: found {found}"
+        )
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),

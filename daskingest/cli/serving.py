@@ -154,7 +154,8 @@ class _Ending:
     async def _drain(self) -> None:
         assert self._service is not None
         log.info("draining", extra={"articles": self._service.spool.articles})
-        await self._service.drain()
+        if await self._service.drain():
+            log.info("drained")
         self._exit()
 
     def _exit(self) -> None:

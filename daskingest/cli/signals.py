@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ def interrupts(
     On SIGTERM `terminate` is called, on the main thread. To be entered there, before there are
     other threads.
     """
-    resource_tracker.ensure_running()  # when multiprocessing starts it, it unblocks the signal
+    _start_resource_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     terminated_before = signal.signal(signal.SIGTERM, lambda number, frame: terminate())
     handling = Interrupts(stop, abort)
@@ -60,3 +61,19 @@ def interrupts(
         handling.end(thread)
         signal.signal(signal.SIGTERM, terminated_before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_resource_tracker() -> None:
+    """Start it now: when multiprocessing does, it unblocks the signal.
+
+    It removes what a program that is stopped at once leaves behind, and need not speak of it.
+    """
+    name = "PYTHONWARNINGS"
+    before = os.environ.get(name)
+    os.environ[name] = "ignore"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before

@@ -240,12 +240,16 @@ class SqliteStore:
             self._connection.close()
             self._connection = None
 
+    def _why(self, error: sqlite3.Error) -> str:
+        folder = self._path.absolute().parent
+        return str(error) if folder.is_dir() else f"{error}: there is no folder {folder}; make it"
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             yield self._db()
         except sqlite3.Error as error:
-            raise StoreError(f"cannot read the store {self._path}: {error}") from error
+            raise StoreError(f"cannot read the store {self._path}: {self._why(error)}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -260,7 +264,9 @@ class SqliteStore:
                     db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise StoreError(f"cannot write to the store {self._path}: {error}") from error
+            raise StoreError(
+                f"cannot write to the store {self._path}: {self._why(error)}"
+            ) from error
 
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:
