@@ -389,6 +389,7 @@ def test_a_request_that_is_too_large_is_halved(tmp_path: Path, write_csv: WriteC
         ((202, {}, b'{"accepted": 2, "rejected": 0, "errors": []}'), "what became of 3 articles"),
         ((404, {}, b'{"error": "nothing here"}'), "answered 404, and expected was 202: nothing"),
         ((409, {}, b""), "the file is not what it was"),
+        ((302, {}, b""), "answered 302, and expected was 202"),
         ((500, {}, b'{"error": "its log has it"}'), "its log has it"),
     ],
 )
@@ -399,6 +400,31 @@ def test_other_answers_end_it(
         output = finish(upload(tmp_path, write_csv(pairs("p", 3)), stub.url), 1)
     assert said in output
     assert len(stub.requests) == 1
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again(
+    tmp_path: Path, write_csv: WriteCsv
+) -> None:
+    answers = iter([(202, {"Content-Encoding": "gzip"}, b"no gzip")])
+    with Stub(lambda request: next(answers, None) or taken(request)) as stub:
+        program = upload(tmp_path, write_csv(pairs("p", 3)), stub.url, "--json")
+        report = report_of(finish(program))
+    assert report["accepted"] == 3
+    assert report["troubles"] == {"an answer that cannot be read": 1}
+    first, again = stub.requests
+    assert first.key == again.key
+
+
+@pytest.mark.parametrize(
+    "environment", [{"SSL_CERT_FILE": "none.pem"}, {"ALL_PROXY": "socks5://127.0.0.1:1"}]
+)
+def test_an_environment_that_cannot_be_used_gets_one_line(
+    tmp_path: Path, write_csv: WriteCsv, environment: dict[str, str]
+) -> None:
+    code, output = run(tmp_path, "upload", write_csv(pairs("p", 1)), **environment)
+    assert code == 2, output
+    [line] = output.splitlines()
+    assert line.startswith("error: cannot use the proxy or the certificates")
 
 
 def test_an_open_loop_sends_nothing_again(tmp_path: Path, write_csv: WriteCsv) -> None:
@@ -641,6 +667,7 @@ def test_answers(write_csv: WriteCsv) -> None:
         {"accepted": "3"},
         {"accepted": 2, "rejected": 1},
         {"accepted": 2, "rejected": 1, "errors": [{"line": 4, "reason": "r"}]},
+        {"accepted": 2, "rejected": 1, "errors": [{"line": 1.5, "reason": "r"}]},
         {"accepted": 2, "rejected": 1, "errors": ["x"]},
     ]
     for each in strange:

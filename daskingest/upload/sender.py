@@ -39,7 +39,9 @@ class Delivery:
 
 
 def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient:
-    """A client for the service. Raises UsageError if the URL or the key can't be one."""
+    """A client for the service. Raises UsageError if the URL can't be one, or the environment
+    names a proxy or certificates that can't be used.
+    """
     try:
         url = httpx.URL(settings.url)
     except httpx.InvalidURL as error:
@@ -59,18 +61,23 @@ def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient
             headers["access_token"] = settings.key
         else:
             headers["Authorization"] = f"Bearer {settings.key}"
-    return httpx.AsyncClient(
-        base_url=url,
-        headers=headers,
-        http2=True,
-        verify=not settings.insecure,
-        timeout=_TIMEOUT,
-        limits=httpx.Limits(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=_IDLE_SECONDS,
-        ),
-    )
+    try:
+        return httpx.AsyncClient(
+            base_url=url,
+            headers=headers,
+            http2=True,
+            verify=not settings.insecure,
+            timeout=_TIMEOUT,
+            limits=httpx.Limits(
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=_IDLE_SECONDS,
+            ),
+        )
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"cannot use the proxy or the certificates that the environment names: {error}"
+        ) from None
 
 
 class Sender:
@@ -169,11 +176,11 @@ class Sender:
                 content=parcel.body,
                 headers={"Idempotency-Key": self._prefix + parcel.name},
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return self._no_answer(error)
         return judge(answer, parcel, self._settings.legacy, datetime.now(UTC))
 
-    def _no_answer(self, error: httpx.TransportError) -> Later:
+    def _no_answer(self, error: httpx.RequestError) -> Later:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -187,6 +194,8 @@ class Sender:
             reason = "no answer in time"
         elif isinstance(error, httpx.ConnectError):
             reason = "no connection"
+        elif isinstance(error, httpx.DecodingError):
+            reason = "an answer that cannot be read"
         else:
             reason = "the connection was lost"
         return Later(reason, shown(error))
