@@ -382,6 +382,30 @@ def test_a_request_that_is_too_large_is_halved(tmp_path: Path, write_csv: WriteC
     assert len({request.key for request in stub.requests}) == len(stub.requests)
 
 
+def test_what_was_halved_goes_in_halves_again(tmp_path: Path, write_csv: WriteCsv) -> None:
+    most = 1  # articles in a request
+
+    def answer(request: Request) -> Answered:
+        rows = [article["id"] for article in request.articles]
+        if len(rows) > most:
+            return 413, {}, b""
+        return (503, {}, b"") if most == 1 and rows == [2] else taken(request)
+
+    file = write_csv(pairs("p", 9))
+    options = ["--batch", "4", "--concurrency", "1", "--json"]
+    with Stub(answer) as stub:
+        program = upload(tmp_path, file, stub.url, *options, "--patience", "0.2")
+        finish(program, 1)
+        assert sorted(state_of(program)["halved"]) == [[0, "0-0-2"], [0, "0-0-4"]]
+        assert [len(request.articles) for request in stub.requests[:4]] == [4, 2, 1, 1]
+        most = 4
+        report = report_of(finish(upload(tmp_path, file, stub.url, *options, "--resume")))
+    assert report["accepted"] == 9
+    assert state_of(program)["halved"] == []
+    sent = {each.key: [article["id"] for article in each.articles] for each in stub.requests[2:]}
+    assert sorted(sent.values()) == [[1], [2], [3, 4], [5, 6, 7, 8], [9]]
+
+
 @pytest.mark.parametrize(
     ("answered", "said"),
     [
