@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import itertools
 import json
@@ -26,12 +27,14 @@ from stub import Answered, Request, Stub, taken
 from daskingest.cli.uploading import warnings
 from daskingest.csvfile import open_csv
 from daskingest.errors import UsageError
+from daskingest.rejects import RejectsFile
 from daskingest.settings import UploadSettings
 from daskingest.upload.answers import Later, Taken, Unfit, UploadError, judge, retry_after
 from daskingest.upload.latency import SHARES, Latencies
 from daskingest.upload.pace import Pace, backoff
 from daskingest.upload.parcels import Parcel, length_of, parcels
-from daskingest.upload.report import Report
+from daskingest.upload.report import Report, Watcher
+from daskingest.upload.run import Upload
 from daskingest.upload.state import State
 
 Pairs = list[tuple[str, str]]
@@ -449,6 +452,39 @@ def test_an_environment_that_cannot_be_used_gets_one_line(
     assert code == 2, output
     [line] = output.splitlines()
     assert line.startswith("error: cannot use the proxy or the certificates")
+
+
+def test_rejects_that_could_not_be_written_are_written_later(
+    tmp_path: Path, write_csv: WriteCsv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, failed, write = Path("rejects.jsonl"), threading.Event(), RejectsFile.write
+
+    def try_to_write(*arguments: Any) -> None:
+        try:
+            write(*arguments)
+        except UsageError:
+            path.rmdir()
+            failed.set()
+            raise
+
+    def answer(request: Request) -> Answered:
+        if stub.requests[1:]:
+            failed.wait(PATIENCE)
+        elif not path.exists():
+            path.mkdir()
+        return taken(request)
+
+    monkeypatch.setattr(RejectsFile, "write", try_to_write)
+    file = write_csv([("", "x"), *pairs("p", 3)])
+    with Stub(answer) as stub:
+        settings = UploadSettings(url=stub.url, batch=1, concurrency=1)
+        upload = Upload(file, settings, Watcher())
+        asyncio.run(upload())
+    assert "cannot write rejects" in str(upload.failure)
+    assert upload.report.tally.rows == 3
+    [line] = path.read_text().splitlines()
+    assert json.loads(line)["reason"] == "no publication"
 
 
 def test_an_open_loop_sends_nothing_again(tmp_path: Path, write_csv: WriteCsv) -> None:

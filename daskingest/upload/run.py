@@ -177,7 +177,11 @@ class Upload:
         async with self._saving:
             text, rejects = self._state.text(self._unsure_at(ended)), self._new_rejects
             self._new_rejects = []
-            await asyncio.to_thread(write)
+            try:
+                await asyncio.to_thread(write)
+            except DaskingestError:
+                self._new_rejects = rejects + self._new_rejects
+                raise
 
     def _unsure_at(self, ended: bool) -> float | None:
         """When requests were under way that may not be done with."""
