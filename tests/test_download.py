@@ -580,6 +580,12 @@ def test_safe_names(path: str) -> None:
     assert not name.startswith(".")
 
 
+def test_a_token_in_the_address_is_for_nobody_else(site: Site, tmp_path: Path) -> None:
+    fetch(site.put(ZIP) + "?token=secret", tmp_path)
+    assert "secret" in (tmp_path / RECORD).read_text()
+    assert (tmp_path / RECORD).stat().st_mode & 0o777 == 0o600
+
+
 def test_a_csv_file_without_a_zip(site: Site, tmp_path: Path) -> None:
     site.faults = [break_after(700_000)]
     url = site.put(CSV, "/all/my%20news.csv")
