@@ -340,7 +340,7 @@ def test_retry_after_is_honoured(tmp_path: Path, write_csv: WriteCsv) -> None:
 def test_what_fails_for_the_time_is_sent_again_under_its_key(
     tmp_path: Path, write_csv: WriteCsv
 ) -> None:
-    troubles = iter([429, 502, 504, None, None])
+    troubles = iter([429, 500, 502, 504, None, None])
 
     def answer(request: Request) -> Answered | None:
         status = next(troubles, 202)
@@ -350,9 +350,10 @@ def test_what_fails_for_the_time_is_sent_again_under_its_key(
         options = ["--batch", "1", "--concurrency", "2", "--json"]
         report = report_of(finish(upload(tmp_path, write_csv(pairs("p", 9)), stub.url, *options)))
     assert report["accepted"] == 9
-    assert report["requests"] == 14
+    assert report["requests"] == 15
     assert report["troubles"] == {
         "answered 429": 1,
+        "answered 500": 1,
         "answered 502": 1,
         "answered 504": 1,
         "the connection was lost": 2,
@@ -417,7 +418,7 @@ def test_what_was_halved_goes_in_halves_again(tmp_path: Path, write_csv: WriteCs
         ((404, {}, b'{"error": "nothing here"}'), "answered 404, and expected was 202: nothing"),
         ((409, {}, b""), "the file is not what it was"),
         ((302, {}, b""), "answered 302, and expected was 202"),
-        ((500, {}, b'{"error": "its log has it"}'), "its log has it"),
+        ((501, {}, b'{"error": "its log has it"}'), "its log has it"),
     ],
 )
 def test_other_answers_end_it(

@@ -14,7 +14,7 @@ from daskingest.upload.parcels import Parcel
 
 _TAKEN = (200, 201, 202)
 _UNFIT = (413, 422)
-_LATER = (408, 429, 502, 503, 504)
+_LATER = (408, 429, 500, 502, 503, 504)
 _LONGEST_TEXT = 300  # characters of what a service says that are shown
 
 
