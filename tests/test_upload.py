@@ -765,9 +765,14 @@ def test_what_others_could_read_is_warned_of() -> None:
 
     assert not warned()
     assert not warned(url="http://localhost:8000")
+    for here in ("http://127.0.0.1:8000", "http://[::1]:8000", "HTTP://LOCALHOST"):
+        assert not warned(url=here)
     assert not warned(url="https://news.example.org")
+    assert not warned(url="http://x:port")
     assert not warnings(UploadSettings(url="http://news.example.org"))
-    assert "use https" in warned(url="http://news.example.org")[0]
+    for host in ("news.example.org", "localhost.evil.example", "127.evil.example", "10.0.0.1"):
+        assert "use https" in warned(url=f"http://{host}")[0]
+    assert "use https" in warned(url="HTTP://svc")[0]
     assert "can read and change" in warned(insecure=True)[0]
 
 
