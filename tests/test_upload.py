@@ -7,6 +7,7 @@ import csv
 import itertools
 import json
 import math
+import resource
 import signal
 import ssl
 import subprocess
@@ -24,6 +25,7 @@ import pytest
 from program import PATIENCE, Program, Server, content, free_port, reference, run, until
 from stub import Answered, Request, Stub, taken
 
+from daskingest.articles import Reject
 from daskingest.cli.uploading import warnings
 from daskingest.csvfile import open_csv
 from daskingest.errors import UsageError
@@ -486,6 +488,23 @@ def test_rejects_that_could_not_be_written_are_written_later(
     assert upload.report.tally.rows == 3
     [line] = path.read_text().splitlines()
     assert json.loads(line)["reason"] == "no publication"
+
+
+def test_rejects_that_were_written_in_part_are_written_anew(tmp_path: Path) -> None:
+    file = RejectsFile(str(tmp_path / "rejects.jsonl"))
+    file.write("f", [Reject("r", "", 0, 0)])
+    rejects = [Reject("r", "", row, row) for row in range(4)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(UsageError, match="cannot write rejects"):
+            file.write("f", rejects)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert file.path.stat().st_size == 100
+    file.write("f", rejects)
+    lines = file.path.read_text().splitlines()
+    assert [json.loads(line)["row"] for line in lines] == [1, 2, 3, 4]
 
 
 def test_an_open_loop_sends_nothing_again(tmp_path: Path, write_csv: WriteCsv) -> None:
