@@ -38,8 +38,10 @@ class Record:
             return None
 
     def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write it, whole or not at all. Nobody else may read it: a URL may have a token."""
         new = path.with_name(f"{path.name}.new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
         new.write_text(json.dumps(asdict(self), indent=2) + "\n")
         put(new, path)
 

@@ -49,11 +49,12 @@ class RejectsFile:
 
     def write(self, name: str, rejects: Iterable[Reject], first_row: int = 0) -> None:
         """Write those rejects of the file called `name` that are not known; rows from `first_row`
-        on.
+        on. All may be given again after an error.
         """
-        lines = []
+        lines: dict[tuple[str, int | None], str] = {}
         for each in rejects:
-            if (name, each.offset) in self._known:
+            place = (name, each.offset)
+            if place in self._known or place in lines:
                 continue
             entry = {
                 "file": name,
@@ -62,15 +63,16 @@ class RejectsFile:
                 "reason": each.reason,
                 "detail": each.detail,
             }
-            lines.append(json.dumps({k: v for k, v in entry.items() if v != ""}) + "\n")
-            self._known.add((name, each.offset))
+            lines[place] = json.dumps({k: v for k, v in entry.items() if v != ""}) + "\n"
         if lines:
             try:
                 if self._torn is not None:
                     os.truncate(self.path, self._torn)
-                    self._torn = None
                 with self.path.open("a", encoding="utf-8") as file:
-                    file.writelines(lines)
+                    self._torn = file.tell()  # until all is there
+                    file.writelines(lines.values())
+                self._torn = None
+                self._known.update(lines)
             except OSError as error:
                 raise UsageError(f"cannot write rejects to {self.path}: {error}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import struct
 import zipfile
@@ -15,26 +16,22 @@ from daskingest.transfer import Watcher
 _PIECE = 1 << 20
 _LONGEST_NAME = 200  # bytes; file systems take 255, and endings are added
 _NAMES_SHOWN = 5
-_UNSOUND = (
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-"""What zipfile raises, besides BadZipFile, for a damaged zip or one of a kind it doesn't know."""
+_UNSOUND = (zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
+"""What zipfile raises, besides BadZipFile, for a damaged zip."""
+_UNSOUND_ERRNO = (None, errno.EINVAL)
+"""What an OSError has that is from bz2, or from a place before the zip, and not from the disk."""
 
 
 class ContentsError(Exception):
-    """A sound zip, but without exactly one CSV file; the message says what is in it."""
+    """A zip without exactly one CSV file, or of a kind that zipfile doesn't know.
+
+    The message says what is in it.
+    """
 
 
 def csv_in(path: Path) -> zipfile.ZipInfo:
     """The one CSV file in a zip. Raises ContentsError, zipfile.BadZipFile."""
-    with _only_bad_zip_file():
+    with _told_apart():
         archive = zipfile.ZipFile(path)
     with archive:
         files = [
@@ -54,7 +51,7 @@ def csv_in(path: Path) -> zipfile.ZipInfo:
 def unpack(path: Path, member: zipfile.ZipInfo, out: Path, watcher: Watcher) -> None:
     """Write a member of a zip to `out`: as many bytes as it declares, their checksum compared.
 
-    Raises zipfile.BadZipFile, and OSError if `out` can't be written.
+    Raises ContentsError, zipfile.BadZipFile, and OSError if the disk fails.
     """
     done = 0
     watcher.begin("unpacking", 0, member.file_size)
@@ -70,16 +67,21 @@ def unpack(path: Path, member: zipfile.ZipInfo, out: Path, watcher: Watcher) -> 
 
 
 def _pieces(path: Path, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    with _only_bad_zip_file(), zipfile.ZipFile(path) as archive, archive.open(member) as source:
+    with _told_apart(), zipfile.ZipFile(path) as archive, archive.open(member) as source:
         while piece := source.read(_PIECE):
             yield piece
 
 
 @contextmanager
-def _only_bad_zip_file() -> Iterator[None]:
+def _told_apart() -> Iterator[None]:
+    """Raise BadZipFile for a damaged zip, ContentsError for one of another kind."""
     try:
         yield
-    except _UNSOUND as error:
+    except RuntimeError as error:  # encrypted, or with NotImplementedError another method
+        raise ContentsError(f"what cannot be unpacked here ({error})") from error
+    except (*_UNSOUND, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _UNSOUND_ERRNO:
+            raise
         raise zipfile.BadZipFile(str(error) or type(error).__name__) from error
 
 

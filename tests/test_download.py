@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -179,7 +180,10 @@ def site() -> Iterator[Site]:
 
 
 def zipped(
-    members: dict[str, bytes], declared: int | None = None, method: int | None = None
+    members: dict[str, bytes],
+    declared: int | None = None,
+    method: int | None = None,
+    flags: int = 0,
 ) -> bytes:
     """A zip with such files. Its directory may declare other things of the last one."""
     out = io.BytesIO()
@@ -190,6 +194,8 @@ def zipped(
             archive.filelist[-1].file_size = declared
         if method is not None:
             archive.filelist[-1].compress_type = method
+        if flags:
+            archive.filelist[-1].flag_bits |= flags
     return out.getvalue()
 
 
@@ -522,7 +528,8 @@ UNSOUND: list[tuple[bytes, str]] = [
     (zipped({"news.csv": CSV}, declared=10), DAMAGED),
     (zipped({"news.csv": CSV}, declared=len(CSV) + 1), DAMAGED),
     (zipped({"news.csv": CSV}, declared=10**18), "no room for news.csv: 1,000,000,000,000,000,000"),
-    (zipped({"news.csv": CSV}, method=9), DAMAGED),
+    (zipped({"news.csv": CSV}, method=9), "what cannot be unpacked here .*method.* other means"),
+    (zipped({"news.csv": CSV}, flags=1), "what cannot be unpacked here .*encrypted.* other means"),
     (zipped({"news.csv": CSV}, method=zipfile.ZIP_BZIP2), DAMAGED),
     (zipped({}), "expected one CSV file in .*/news.zip, found nothing"),
     (zipped({"a.txt": b"", "__MACOSX/b.csv": b""}), "found a.txt; unpack"),
@@ -538,6 +545,21 @@ def test_zips_without_a_csv(site: Site, tmp_path: Path, content: bytes, message:
     left = {"cannot ": {RECORD}, "no room": {PART, RECORD}}
     assert names(tmp_path) == left.get(message[:7], {"news.zip", RECORD})
     assert len(site.asked) == (2 if message == DAMAGED else 1)
+
+
+def test_an_error_of_the_disk_costs_no_transfer(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    url = site.put(ZIP)
+    with monkeypatch.context() as changed, pytest.raises(DownloadError, match="Input/output"):
+        changed.setattr(zipfile.ZipExtFile, "read", fail)
+        fetch(url, tmp_path)
+    assert names(tmp_path) == {PART, RECORD}
+    assert fetch(url, tmp_path) == (tmp_path / "news.csv", True)
+    assert site.asked == [None]
 
 
 def test_a_member_is_written_nowhere_else(site: Site, tmp_path: Path) -> None:
@@ -556,6 +578,12 @@ def test_safe_names(path: str) -> None:
     assert 0 < len(name.encode()) <= 200
     assert name.isprintable()
     assert not name.startswith(".")
+
+
+def test_a_token_in_the_address_is_for_nobody_else(site: Site, tmp_path: Path) -> None:
+    fetch(site.put(ZIP) + "?token=secret", tmp_path)
+    assert "secret" in (tmp_path / RECORD).read_text()
+    assert (tmp_path / RECORD).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_csv_file_without_a_zip(site: Site, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import itertools
 import json
 import math
+import resource
 import signal
 import ssl
 import subprocess
@@ -23,15 +25,18 @@ import pytest
 from program import PATIENCE, Program, Server, content, free_port, reference, run, until
 from stub import Answered, Request, Stub, taken
 
+from daskingest.articles import Reject
 from daskingest.cli.uploading import warnings
 from daskingest.csvfile import open_csv
 from daskingest.errors import UsageError
+from daskingest.rejects import RejectsFile
 from daskingest.settings import UploadSettings
 from daskingest.upload.answers import Later, Taken, Unfit, UploadError, judge, retry_after
 from daskingest.upload.latency import SHARES, Latencies
 from daskingest.upload.pace import Pace, backoff
 from daskingest.upload.parcels import Parcel, length_of, parcels
-from daskingest.upload.report import Report
+from daskingest.upload.report import Report, Watcher
+from daskingest.upload.run import Upload
 from daskingest.upload.state import State
 
 Pairs = list[tuple[str, str]]
@@ -337,7 +342,7 @@ def test_retry_after_is_honoured(tmp_path: Path, write_csv: WriteCsv) -> None:
 def test_what_fails_for_the_time_is_sent_again_under_its_key(
     tmp_path: Path, write_csv: WriteCsv
 ) -> None:
-    troubles = iter([429, 502, 504, None, None])
+    troubles = iter([429, 500, 502, 504, None, None])
 
     def answer(request: Request) -> Answered | None:
         status = next(troubles, 202)
@@ -347,9 +352,10 @@ def test_what_fails_for_the_time_is_sent_again_under_its_key(
         options = ["--batch", "1", "--concurrency", "2", "--json"]
         report = report_of(finish(upload(tmp_path, write_csv(pairs("p", 9)), stub.url, *options)))
     assert report["accepted"] == 9
-    assert report["requests"] == 14
+    assert report["requests"] == 15
     assert report["troubles"] == {
         "answered 429": 1,
+        "answered 500": 1,
         "answered 502": 1,
         "answered 504": 1,
         "the connection was lost": 2,
@@ -382,6 +388,30 @@ def test_a_request_that_is_too_large_is_halved(tmp_path: Path, write_csv: WriteC
     assert len({request.key for request in stub.requests}) == len(stub.requests)
 
 
+def test_what_was_halved_goes_in_halves_again(tmp_path: Path, write_csv: WriteCsv) -> None:
+    most = 1  # articles in a request
+
+    def answer(request: Request) -> Answered:
+        rows = [article["id"] for article in request.articles]
+        if len(rows) > most:
+            return 413, {}, b""
+        return (503, {}, b"") if most == 1 and rows == [2] else taken(request)
+
+    file = write_csv(pairs("p", 9))
+    options = ["--batch", "4", "--concurrency", "1", "--json"]
+    with Stub(answer) as stub:
+        program = upload(tmp_path, file, stub.url, *options, "--patience", "0.2")
+        finish(program, 1)
+        assert sorted(state_of(program)["halved"]) == [[0, "0-0-2"], [0, "0-0-4"]]
+        assert [len(request.articles) for request in stub.requests[:4]] == [4, 2, 1, 1]
+        most = 4
+        report = report_of(finish(upload(tmp_path, file, stub.url, *options, "--resume")))
+    assert report["accepted"] == 9
+    assert state_of(program)["halved"] == []
+    sent = {each.key: [article["id"] for article in each.articles] for each in stub.requests[2:]}
+    assert sorted(sent.values()) == [[1], [2], [3, 4], [5, 6, 7, 8], [9]]
+
+
 @pytest.mark.parametrize(
     ("answered", "said"),
     [
@@ -389,7 +419,8 @@ def test_a_request_that_is_too_large_is_halved(tmp_path: Path, write_csv: WriteC
         ((202, {}, b'{"accepted": 2, "rejected": 0, "errors": []}'), "what became of 3 articles"),
         ((404, {}, b'{"error": "nothing here"}'), "answered 404, and expected was 202: nothing"),
         ((409, {}, b""), "the file is not what it was"),
-        ((500, {}, b'{"error": "its log has it"}'), "its log has it"),
+        ((302, {}, b""), "answered 302, and expected was 202"),
+        ((501, {}, b'{"error": "its log has it"}'), "its log has it"),
     ],
 )
 def test_other_answers_end_it(
@@ -399,6 +430,81 @@ def test_other_answers_end_it(
         output = finish(upload(tmp_path, write_csv(pairs("p", 3)), stub.url), 1)
     assert said in output
     assert len(stub.requests) == 1
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again(
+    tmp_path: Path, write_csv: WriteCsv
+) -> None:
+    answers = iter([(202, {"Content-Encoding": "gzip"}, b"no gzip")])
+    with Stub(lambda request: next(answers, None) or taken(request)) as stub:
+        program = upload(tmp_path, write_csv(pairs("p", 3)), stub.url, "--json")
+        report = report_of(finish(program))
+    assert report["accepted"] == 3
+    assert report["troubles"] == {"an answer that cannot be read": 1}
+    first, again = stub.requests
+    assert first.key == again.key
+
+
+@pytest.mark.parametrize(
+    "environment", [{"SSL_CERT_FILE": "none.pem"}, {"ALL_PROXY": "socks5://127.0.0.1:1"}]
+)
+def test_an_environment_that_cannot_be_used_gets_one_line(
+    tmp_path: Path, write_csv: WriteCsv, environment: dict[str, str]
+) -> None:
+    code, output = run(tmp_path, "upload", write_csv(pairs("p", 1)), **environment)
+    assert code == 2, output
+    [line] = output.splitlines()
+    assert line.startswith("error: cannot use the proxy or the certificates")
+
+
+def test_rejects_that_could_not_be_written_are_written_later(
+    tmp_path: Path, write_csv: WriteCsv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, failed, write = Path("rejects.jsonl"), threading.Event(), RejectsFile.write
+
+    def try_to_write(*arguments: Any) -> None:
+        try:
+            write(*arguments)
+        except UsageError:
+            path.rmdir()
+            failed.set()
+            raise
+
+    def answer(request: Request) -> Answered:
+        if stub.requests[1:]:
+            failed.wait(PATIENCE)
+        elif not path.exists():
+            path.mkdir()
+        return taken(request)
+
+    monkeypatch.setattr(RejectsFile, "write", try_to_write)
+    file = write_csv([("", "x"), *pairs("p", 3)])
+    with Stub(answer) as stub:
+        settings = UploadSettings(url=stub.url, batch=1, concurrency=1)
+        upload = Upload(file, settings, Watcher())
+        asyncio.run(upload())
+    assert "cannot write rejects" in str(upload.failure)
+    assert upload.report.tally.rows == 3
+    [line] = path.read_text().splitlines()
+    assert json.loads(line)["reason"] == "no publication"
+
+
+def test_rejects_that_were_written_in_part_are_written_anew(tmp_path: Path) -> None:
+    file = RejectsFile(str(tmp_path / "rejects.jsonl"))
+    file.write("f", [Reject("r", "", 0, 0)])
+    rejects = [Reject("r", "", row, row) for row in range(4)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(UsageError, match="cannot write rejects"):
+            file.write("f", rejects)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert file.path.stat().st_size == 100
+    file.write("f", rejects)
+    lines = file.path.read_text().splitlines()
+    assert [json.loads(line)["row"] for line in lines] == [1, 2, 3, 4]
 
 
 def test_an_open_loop_sends_nothing_again(tmp_path: Path, write_csv: WriteCsv) -> None:
@@ -641,6 +747,7 @@ def test_answers(write_csv: WriteCsv) -> None:
         {"accepted": "3"},
         {"accepted": 2, "rejected": 1},
         {"accepted": 2, "rejected": 1, "errors": [{"line": 4, "reason": "r"}]},
+        {"accepted": 2, "rejected": 1, "errors": [{"line": 1.5, "reason": "r"}]},
         {"accepted": 2, "rejected": 1, "errors": ["x"]},
     ]
     for each in strange:
@@ -677,9 +784,14 @@ def test_what_others_could_read_is_warned_of() -> None:
 
     assert not warned()
     assert not warned(url="http://localhost:8000")
+    for here in ("http://127.0.0.1:8000", "http://[::1]:8000", "HTTP://LOCALHOST"):
+        assert not warned(url=here)
     assert not warned(url="https://news.example.org")
+    assert not warned(url="http://x:port")
     assert not warnings(UploadSettings(url="http://news.example.org"))
-    assert "use https" in warned(url="http://news.example.org")[0]
+    for host in ("news.example.org", "localhost.evil.example", "127.evil.example", "10.0.0.1"):
+        assert "use https" in warned(url=f"http://{host}")[0]
+    assert "use https" in warned(url="HTTP://svc")[0]
     assert "can read and change" in warned(insecure=True)[0]
 
 

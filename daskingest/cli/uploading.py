@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import httpx
 from rich.console import Console
 
 from daskingest.cli.signals import interrupts
@@ -117,14 +119,23 @@ def warnings(settings: UploadSettings) -> list[str]:
             "with --insecure any certificate is taken: whoever is on the way can read and change "
             "what is sent, the key too"
         )
-    host = settings.url.removeprefix("http://")
-    if (
-        settings.key
-        and host != settings.url
-        and not host.startswith(("127.", "localhost", "[::1]"))
-    ):
+    if settings.key and _is_open(settings.url):
         found.append("the key and the articles go over the network as they are: use https")
     return found
+
+
+def _is_open(url: str) -> bool:
+    """Whether what is sent to a URL leaves this machine without TLS."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False  # nothing is sent
+    if address.scheme != "http" or address.host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return True
 
 
 class _UploadDisplay(Display):

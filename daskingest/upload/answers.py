@@ -14,7 +14,7 @@ from daskingest.upload.parcels import Parcel
 
 _TAKEN = (200, 201, 202)
 _UNFIT = (413, 422)
-_LATER = (408, 429, 502, 503, 504)
+_LATER = (408, 429, 500, 502, 503, 504)
 _LONGEST_TEXT = 300  # characters of what a service says that are shown
 
 
@@ -67,7 +67,7 @@ def judge(answer: httpx.Response, parcel: Parcel, legacy: bool, now: datetime) -
             f"{place} answered {status}: expected a key that the service knows; set "
             "DASKINGEST_API_KEY to it, or name it with --api-key"
         )
-    if answer.is_redirect:
+    if answer.has_redirect_location:
         target = shown(answer.headers["Location"])
         raise UploadError(
             f"{place} answered {status}: it sends on to {target}, which is not followed; name the "
@@ -99,7 +99,9 @@ def _taken(answer: httpx.Response, said: dict[str, Any], parcel: Parcel, legacy:
     try:
         places = {each["line"] - 1: (each["reason"], each.get("detail", "")) for each in errors}
         fits = accepted + rejected == len(parcel.items) and len(places) == rejected
-        fits = fits and all(0 <= place < len(parcel.items) for place in places)
+        fits = fits and all(
+            isinstance(place, int) and 0 <= place < len(parcel.items) for place in places
+        )
     except (TypeError, KeyError):
         fits, places = False, {}
     if not fits:

@@ -43,6 +43,7 @@ class Upload:
         self._pace = Pace(settings.rate, settings.open_loop)
         self._places = OUTSTANDING if settings.open_loop else settings.concurrency
         self._free = asyncio.Semaphore(self._places)
+        self._saving = asyncio.Lock()
         self._stopping = asyncio.Event()
         self.report = Report(path, settings.url, self._state.run, tally=self._state.tally)
         self.report.total = length_of(self._file, settings)
@@ -72,7 +73,7 @@ class Upload:
             state.save(state.text(self._unsure_at(ended=False)))
         self._watcher.begin(self.report)
         async with client:
-            sender = Sender(client, settings, state.prefix, self.report, self._stopping)
+            sender = Sender(client, settings, state, self._save, self.report, self._stopping)
             ended = asyncio.Event()
             ticker = asyncio.create_task(self._tick(sender, ended))
             try:
@@ -166,16 +167,21 @@ class Upload:
                 self._fail(error)
 
     async def _save(self, ended: bool = False) -> None:
-        """Write what is done; one call at a time."""
-        text, rejects = self._state.text(self._unsure_at(ended)), self._new_rejects
-        self._new_rejects = []
+        """Write what is done, and what is halved."""
 
         def write() -> None:
             self._rejects.write(self.report.file, rejects)
             if not self._settings.open_loop:
                 self._state.save(text)
 
-        await asyncio.to_thread(write)
+        async with self._saving:
+            text, rejects = self._state.text(self._unsure_at(ended)), self._new_rejects
+            self._new_rejects = []
+            try:
+                await asyncio.to_thread(write)
+            except DaskingestError:
+                self._new_rejects = rejects + self._new_rejects
+                raise
 
     def _unsure_at(self, ended: bool) -> float | None:
         """When requests were under way that may not be done with."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from daskingest.upload.answers import Later, Taken, UploadError, Verdict, judge,
 from daskingest.upload.pace import backoff
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.report import Report
+from daskingest.upload.state import State
 
 _TIMEOUT = httpx.Timeout(60, connect=10, pool=None)
 _IDLE_SECONDS = 3.0  # that a connection is kept; less than the 5 of uvicorn, which then closes it
@@ -39,7 +40,9 @@ class Delivery:
 
 
 def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient:
-    """A client for the service. Raises UsageError if the URL or the key can't be one."""
+    """A client for the service. Raises UsageError if the URL can't be one, or the environment
+    names a proxy or certificates that can't be used.
+    """
     try:
         url = httpx.URL(settings.url)
     except httpx.InvalidURL as error:
@@ -59,23 +62,29 @@ def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient
             headers["access_token"] = settings.key
         else:
             headers["Authorization"] = f"Bearer {settings.key}"
-    return httpx.AsyncClient(
-        base_url=url,
-        headers=headers,
-        http2=True,
-        verify=not settings.insecure,
-        timeout=_TIMEOUT,
-        limits=httpx.Limits(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=_IDLE_SECONDS,
-        ),
-    )
+    try:
+        return httpx.AsyncClient(
+            base_url=url,
+            headers=headers,
+            http2=True,
+            verify=not settings.insecure,
+            timeout=_TIMEOUT,
+            limits=httpx.Limits(
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=_IDLE_SECONDS,
+            ),
+        )
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"cannot use the proxy or the certificates that the environment names: {error}"
+        ) from None
 
 
 class Sender:
-    """Delivers parcels under keys that begin with `prefix`, and counts in `report` what it takes.
+    """Delivers parcels, and counts in `report` what it takes.
 
+    `save` writes `state` down, which happens before a parcel's first half is sent.
     When `stopping` is set, answers are waited for, and nothing is sent again.
     """
 
@@ -83,14 +92,16 @@ class Sender:
         self,
         client: httpx.AsyncClient,
         settings: UploadSettings,
-        prefix: str,
+        state: State,
+        save: Callable[[], Awaitable[None]],
         report: Report,
         stopping: asyncio.Event,
     ) -> None:
         self._client = client
         self._settings = settings
         self._path = "/post/enqueue" if settings.legacy else "/articles"
-        self._prefix = prefix
+        self._state = state
+        self._save = save
         self._report = report
         self._stopping = stopping
         self._not_before = 0.0  # when the service wants to be asked again
@@ -100,16 +111,20 @@ class Sender:
     async def deliver(self, parcel: Parcel) -> Delivery:
         """See to it that the service takes a parcel, or says what it won't take of it.
 
-        Raises Stopped, and UploadError if there is no sense in going on.
+        Raises Stopped, and DaskingestError if there is no sense in going on.
         """
-        verdict = await self._exchange(parcel)
-        if isinstance(verdict, Taken):
-            self._report.replayed += verdict.replayed
-            return Delivery(list(_rejects(parcel, verdict)))
-        if isinstance(verdict, Later):
-            return Delivery(missed=len(parcel.items))
-        if len(parcel.items) == 1:
-            return Delivery(list(_rejects(parcel, Taken({0: (verdict.reason, verdict.detail)}))))
+        if not self._state.is_halved(parcel):
+            verdict = await self._exchange(parcel)
+            if isinstance(verdict, Taken):
+                self._report.replayed += verdict.replayed
+                return Delivery(list(_rejects(parcel, verdict)))
+            if isinstance(verdict, Later):
+                return Delivery(missed=len(parcel.items))
+            if len(parcel.items) == 1:
+                unfit = Taken({0: (verdict.reason, verdict.detail)})
+                return Delivery(list(_rejects(parcel, unfit)))
+            self._state.halve(parcel)
+            await self._save()
         whole = Delivery()
         for half in parcel.halves(self._settings):
             delivery = await self.deliver(half)
@@ -167,13 +182,13 @@ class Sender:
             answer = await self._client.post(
                 self._path,
                 content=parcel.body,
-                headers={"Idempotency-Key": self._prefix + parcel.name},
+                headers={"Idempotency-Key": self._state.prefix + parcel.name},
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return self._no_answer(error)
         return judge(answer, parcel, self._settings.legacy, datetime.now(UTC))
 
-    def _no_answer(self, error: httpx.TransportError) -> Later:
+    def _no_answer(self, error: httpx.RequestError) -> Later:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -187,6 +202,8 @@ class Sender:
             reason = "no answer in time"
         elif isinstance(error, httpx.ConnectError):
             reason = "no connection"
+        elif isinstance(error, httpx.DecodingError):
+            reason = "an answer that cannot be read"
         else:
             reason = "the connection was lost"
         return Later(reason, shown(error))

@@ -11,6 +11,7 @@ from typing import Any
 from daskingest.csvfile import CsvFile
 from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
+from daskingest.upload.parcels import Parcel
 from daskingest.upload.report import Tally
 
 _FORMAT = 1  # changes when the same file would be sent in other parcels
@@ -31,7 +32,8 @@ class State:
     """Which parcels of an upload are done with, and what became of them.
 
     A parcel is written down some time after it was acknowledged. A run that goes on sends those
-    again that were not, under the same keys, by which the service knows them.
+    again that were not, under the same keys, by which the service knows them: what was halved is
+    sent in halves again.
     """
 
     def __init__(self, path: Path, begin: dict[str, Any], run: str) -> None:
@@ -46,6 +48,7 @@ class State:
         """Where another upload's state goes, which is unfinished."""
         self._below = 0  # all parcels before this one are done with
         self._beyond: set[int] = set()
+        self._halved: set[tuple[int, str]] = set()  # of parcels that are not done with
 
     @classmethod
     def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> State:
@@ -87,9 +90,18 @@ class State:
     def done(self, number: int) -> None:
         """A parcel is done with."""
         self._beyond.add(number)
+        self._halved = {each for each in self._halved if each[0] != number}
         while self._below in self._beyond:
             self._beyond.remove(self._below)
             self._below += 1
+
+    def is_halved(self, parcel: Parcel) -> bool:
+        """Whether it goes in halves: some of it may have been taken so."""
+        return (parcel.number, parcel.name) in self._halved
+
+    def halve(self, parcel: Parcel) -> None:
+        """A parcel, or a part of one, goes in halves from now on."""
+        self._halved.add((parcel.number, parcel.name))
 
     def text(self, unsure: float | None) -> str:
         """What is to be saved; `unsure` is the time if requests may be under way."""
@@ -101,6 +113,7 @@ class State:
                 "unsure": unsure,
                 "done": self._below,
                 "beyond": sorted(self._beyond),
+                "halved": sorted(self._halved),
                 "tally": self.tally.as_dict(),
             }
         )
@@ -154,4 +167,5 @@ class State:
                 )
         self.run, self.unsure, self.complete = found["run"], found["unsure"], found["complete"]
         self._below, self._beyond = found["done"], set(found["beyond"])
+        self._halved = {(number, name) for number, name in found.get("halved", [])}
         self.tally = found["tally"]
