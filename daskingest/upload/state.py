@@ -161,9 +161,13 @@ class State:
                 )
         for key, option in _OPTIONS.items():
             if found[key] != self.begin[key]:
+                begun, now = (
+                    f"without {option}" if value is None else f"with {option} {value}"
+                    for value in (found[key], self.begin[key])
+                )
                 raise UsageError(
-                    f"the upload was begun with {option} {found[key]}; with {self.begin[key]} "
-                    f"articles would count twice: use the same {option}, or leave out --resume"
+                    f"the upload was begun {begun}; {now} articles could count twice: "
+                    f"use the same {option} as then, or leave out --resume"
                 )
         self.run, self.unsure, self.complete = found["run"], found["unsure"], found["complete"]
         self._below, self._beyond = found["done"], set(found["beyond"])
