@@ -84,8 +84,8 @@ def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]
         if wanted in seen:
             return wanted
         raise UsageError(
-            f"no column for the {role}: expected {wanted!r}, found the columns {_shown(seen)}; name "
-            f"one of them with --{role}-column"
+            f"no column for the {role}: expected {wanted!r}, found the columns {_shown(seen)}; "
+            f"name one of them with --{role}-column"
         )
     folded = {fold_space(name).lower(): name for name in reversed(seen)}
     for name in known:
