@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +13,9 @@ from uuid import uuid4
 import pytest
 from emulated import Proxy, emulator
 from hypothesis import settings
+
+# A shell that runs the tests in the background has them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("project", deadline=None, max_examples=200)
 settings.load_profile("project")

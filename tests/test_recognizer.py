@@ -75,6 +75,7 @@ def test_any_characters_give_what_spacy_gives(
     check([text.encode("utf-8", "replace").decode() for text in texts], plain, fast)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_tokens(plain: Language, fast: Finder) -> None:
     check([f"{TEXT} " * 6000], plain, fast)
 

@@ -108,7 +108,7 @@ def check_kills(
     until(lambda: ledger(server.store) <= 1)
 
 
-@pytest.mark.parametrize("end", ["kill", "terminate"])
+@pytest.mark.parametrize("end", ["kill", pytest.param("terminate", marks=pytest.mark.slow)])
 def test_killed_and_restarted_it_counts_what_it_acknowledged_once(
     serve: Callable[..., Server], real_articles: Path, write_csv: Callable[..., str], end: str
 ) -> None:
@@ -127,6 +127,7 @@ def test_ten_thousand_articles_and_five_kills(
     check_kills(serve, pairs, 5, wanted, end)
 
 
+@pytest.mark.slow
 def test_workers_and_savers_are_killed_under_load(
     serve: Callable[..., Server], real_articles: Path, write_csv: Callable[..., str]
 ) -> None:
