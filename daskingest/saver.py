@@ -168,14 +168,18 @@ class Saver:
         """Commit all that is pending now, without waiting for more. Raises SaverLost like `add`."""
         async with self._changed:
             self._start()
-            mine = set(self._pending)
+            mine = list(self._pending)
+
+            def waiting() -> bool:
+                return any(batch_id in self._pending for batch_id in mine)
+
             self._draining += 1
             self._changed.notify_all()
             try:
-                await self._changed.wait_for(lambda: self._ended or mine.isdisjoint(self._pending))
+                await self._changed.wait_for(lambda: self._ended or not waiting())
             finally:
                 self._draining -= 1
-            if not mine.isdisjoint(self._pending):
+            if waiting():
                 raise SaverLost(_REPLACED)
 
     async def forget(self, batch_ids: list[str]) -> None:

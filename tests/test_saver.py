@@ -170,7 +170,7 @@ def test_draining_ends_while_more_comes(tmp_path: Path) -> None:
                 if ended.is_set():
                     return
                 await saver.add(f"r:{i}", counts_of("a"), {})
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.005)  # the store's thread must have its turns
 
         feeding = asyncio.create_task(feed())
         async with asyncio.timeout(PATIENCE):
