@@ -140,13 +140,12 @@ class Looking:
         self._ended.set()
         self._thread.join()
         self._explorer.close()
-        with suppress(PermissionError):
-            _set_niceness(os.getpid(), 0)
+        _set_niceness(os.getpid(), 0)
         return self._pages
 
 
 def _set_niceness(process: int, niceness: int) -> None:
-    """Of a process' whole session."""
+    """Of a process' whole session, where the kernel shares by sessions and allows it."""
     file = Path(f"/proc/{process}/autogroup")
-    if file.exists():
+    with suppress(OSError):
         file.write_text(str(niceness))
