@@ -10,12 +10,14 @@ that do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from daskingest.embedding import Flags, Floats, Indices, Ints, Unsupported
+from daskingest.kernels import Maxout, best_outputs
 
 if TYPE_CHECKING:
     from spacy.pipeline import EntityRecognizer
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 Entity = tuple[int, int, int]
 """First token, the token behind the last, and the label's place in Decoder.labels."""
 
-_BLOCK = 384  # tokens that are scored together, so that what they need stays in the cache
+_BLOCK = 384  # tokens by which an entity is extended alone
 _SIDE_BY_SIDE = 12  # tokens after which an entity still open is extended alone, see _extend_alone
 
 
@@ -44,6 +46,23 @@ class Tokens:
         return len(self.rows)
 
 
+@dataclass(slots=True)
+class _Scorer:
+    """The scores of some moves while no entity is open."""
+
+    hidden: Maxout
+    upper: Maxout
+    moves: Ints
+
+    def best(self, tokens: Tokens, rows: Indices) -> Ints:
+        """For each of these rows, the move with the greatest score; of equal ones, the first."""
+        best = np.empty(len(rows), np.int32)
+        hidden, upper = self.hidden, self.upper
+        layers = hidden.weights, hidden.biases, upper.weights, upper.biases
+        best_outputs(tokens.vectors, rows, *layers, self.moves, best)
+        return best
+
+
 class Decoder:
     """The moves of one trained `ner`, which this class takes its weights from once.
 
@@ -57,15 +76,16 @@ class Decoder:
         self.labels = [move[2:] for move in moves if move.startswith("B-")]
         self._features, self._bias, self._closed_bias = _fold(linear, lower)
         self._upper, self._upper_bias = (
-            upper.get_param("W").T,
+            upper.get_param("W"),
             upper.get_param("b"),
-        )  # (hidden, moves)
+        )  # (moves, hidden)
 
         # What may come while no entity is open. There is also a hidden move "U-", without a label.
         place = {label: i for i, label in enumerate(self.labels)}
-        free = [i for i, move in enumerate(moves) if move == "O" or move[:2] in ("B-", "U-")]
-        self._free = np.array([i for i in free if moves[i] != "U-"])
-        self._within = np.array([i for i in self._free if not moves[i].startswith("B-")])
+        kinds = {"O": "O", **{kind + label: kind for kind in ("B-", "U-") for label in place}}
+        free = [i for i, move in enumerate(moves) if move in kinds]
+        self._free = self._scorer(free)
+        self._within = self._scorer([i for i in free if kinds[moves[i]] != "B-"])
         self._label_of = np.array([place.get(move[2:], -1) for move in moves], np.int32)
         self._outside = moves.index("O")
         self._begins = np.array([move.startswith("B-") for move in moves])
@@ -90,26 +110,25 @@ class Decoder:
                 entities.append((start, reached, label))
         return entities
 
+    def _scorer(self, moves: Sequence[int]) -> _Scorer:
+        hidden = self._upper.shape[1]
+        closed = self._features[0].T.reshape(-1, hidden, len(self._features[0]))
+        return _Scorer(
+            Maxout(closed, self._closed_bias),
+            Maxout(self._upper[None, moves], self._upper_bias[moves]),
+            np.array(moves, np.int32),
+        )
+
     def _moves(self, tokens: Tokens) -> Ints:
         """For each token, the best valid move if no entity is open there."""
-        best = self._best(tokens.vectors, self._free)[tokens.rows]
+        best = self._free.best(tokens, tokens.rows)
         last = np.flatnonzero(tokens.last)
-        best[last] = self._best(tokens.vectors[tokens.rows[last]], self._within)
+        best[last] = self._within.best(tokens, tokens.rows[last])
         best[tokens.barred] = self._outside
         return best
 
-    def _best(self, vectors: Floats, moves: Indices) -> Ints:
-        upper = np.ascontiguousarray(self._upper[:, moves])
-        bias = self._upper_bias[moves]
-        best = np.empty(len(vectors), np.int32)
-        for start in range(0, len(vectors), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            hidden = self._hidden(vectors[block] @ self._features[0] + self._closed_bias)
-            best[block] = (hidden @ upper + bias).argmax(axis=1)
-        return moves[best].astype(np.int32)
-
     def _hidden(self, sums: Floats) -> Floats:
-        width = len(self._upper)
+        width = self._upper.shape[1]
         hidden = sums[:, :width]
         for piece in range(width, sums.shape[1], width):
             hidden = np.maximum(hidden, sums[:, piece : piece + width])
@@ -157,7 +176,7 @@ class Decoder:
         sums += tokens.vectors[rows - 1] @ self._features[2]
         hidden = self._hidden(sums)
         go, end = (
-            np.vecdot(hidden, self._upper.T[moves[labels]]) + self._upper_bias[moves[labels]]
+            np.vecdot(hidden, self._upper[moves[labels]]) + self._upper_bias[moves[labels]]
             for moves in (self._in, self._end)
         )
         better = (go > end) | ((go == end) & (self._in[labels] < self._end[labels]))

@@ -6,7 +6,6 @@ distinct row of them (a *type*), by spaCy's own layers, and kept in a table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,16 +82,17 @@ class Table:
     that stand side by side, is the layer's product with its bias. Row 0 is padding's.
     """
 
-    def __init__(
-        self, embed: Model[Any, Any], vocab: Vocab, weights: Sequence[Floats], bias: Floats
-    ) -> None:
+    def __init__(self, embed: Model[Any, Any], vocab: Vocab, weights: Floats, bias: Floats) -> None:
+        """With the first layer's weights, (pieces, width, window * width), and bias."""
         self.columns = attributes_of(embed, vocab)
-        self._embed, self._vocab, self._weights = embed, vocab, weights
-        width, outputs = weights[0].shape
+        self._embed, self._vocab = embed, vocab
+        pieces, width, inputs = weights.shape
+        window = inputs // width
+        self._weights = weights.reshape(pieces * width, window, width).transpose(1, 2, 0).copy()
+        self._bias = bias.reshape(-1)
         self.embedded = np.zeros((TABLE_ROWS, width), np.float32)
-        self.products = [np.zeros((TABLE_ROWS, outputs), np.float32) for _ in weights]
-        self.products[0][0] = bias
-        self._biases = [bias, *(np.zeros_like(bias) for _ in weights[1:])]
+        self.products = np.zeros((TABLE_ROWS, window, pieces * width), np.float32)
+        self.products[0, 0] = self._bias
         self._types = np.zeros(TABLE_ROWS, np.int32)  # by row
         self._last_use = np.zeros(TABLE_ROWS, np.int64)  # by row
         self.clear()
@@ -134,8 +134,9 @@ class Table:
         columns = {attribute: i for i, attribute in enumerate(self.columns)}
         source = _TypesAsDoc(self._vocab, columns, attributes)
         self.embedded[places] = embedded = self._embed.predict([source])[0]
-        for weights, bias, table in zip(self._weights, self._biases, self.products, strict=True):
-            table[places] = embedded @ weights + bias
+        for place, weights in enumerate(self._weights):
+            products = embedded @ weights
+            self.products[places, place] = products if place else products + self._bias
         self._types[places] = fresh
         self._last_use[places] = self._clock
         self._rows[fresh] = places

@@ -91,7 +91,7 @@ def _scores(text: str, wanted: list[Found], found: list[Found], fast: Finder) ->
         hidden = decoder._hidden(
             vectors[[encoder.reach + place]] @ decoder._features[0] + decoder._closed_bias
         )
-        scores = (hidden @ decoder._upper + decoder._upper_bias)[0]
+        scores = (hidden @ decoder._upper.T + decoder._upper_bias)[0]
         best = np.sort(scores)[-2:]
         return f"{doc[place].text!r}: the best scores are {best[1]:.6f} and {best[0]:.6f}"
 
