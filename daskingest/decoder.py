@@ -75,10 +75,8 @@ class Decoder:
         moves = [ner.moves.get_class_name(i) for i in range(ner.moves.n_moves)]
         self.labels = [move[2:] for move in moves if move.startswith("B-")]
         self._features, self._bias, self._closed_bias = _fold(linear, lower)
-        self._upper, self._upper_bias = (
-            upper.get_param("W"),
-            upper.get_param("b"),
-        )  # (moves, hidden)
+        self._upper = upper.get_param("W")  # (moves, hidden)
+        self._upper_bias = upper.get_param("b")
 
         # What may come while no entity is open. There is also a hidden move "U-", without a label.
         place = {label: i for i, label in enumerate(self.labels)}

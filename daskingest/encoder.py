@@ -1,9 +1,8 @@
 """Compute a model's token vectors: what spaCy's `Tok2Vec` gives, an order of magnitude faster.
 
 The table of embedded types also holds what the first convolution makes of each type at each place
-of its window, so that this layer's matrix product becomes a sum of rows. The layers behind it are
-one matrix product each, on blocks of rows small enough to stay in the processor's cache, whose left
-operand is a strided view: a window's rows are neighbours in memory.
+of its window, so that this layer's matrix product becomes a sum of rows. In each layer behind it a
+window's rows are neighbours in memory, and so need not be copied to be one row of a product.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from spacy.vocab import Vocab
     from thinc.api import Model
 
-_STRIDE = 4_096  # rows that go through all layers together; less than half of the table's
+_STRIDE = 4_096  # rows that go through all layers together
+_LOOKED_UP = 3 * _STRIDE  # rows that are looked up together; less than half of the table's
 
 
 @dataclass(slots=True)
@@ -64,14 +64,17 @@ class Encoder:
         """
         n, reach = len(types), self.reach
         out = np.empty((n, len(self._first.scale)), np.float32)
-        rows = np.zeros(_STRIDE + 2 * reach, np.int32)
-        for start in range(0, n, _STRIDE):
-            stop = min(start + _STRIDE, n)
+        rows = np.zeros(_LOOKED_UP + 2 * reach, np.int32)
+        for start in range(0, n, _LOOKED_UP):
+            stop = min(start + _LOOKED_UP, n)
             low, high = max(start - reach, 0), min(stop + reach, n)
             rows[:] = 0
             place = slice(low - start + reach, high - start + reach)
             rows[place] = self._table.rows(types[low:high], self.types)
-            self._encode(rows[: stop - start + 2 * reach], out[start:stop])
+            for first in range(start, stop, _STRIDE):
+                last = min(first + _STRIDE, stop)
+                its_rows = rows[first - start : last - start + 2 * reach]
+                self._encode(its_rows, out[first:last])
         return out
 
     def trim(self) -> None:

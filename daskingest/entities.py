@@ -87,7 +87,10 @@ def load_model(model: str) -> Finder:
         if (part := getattr(pipe, "model", None)) and isinstance(part.ops, NumpyOps):
             for node in part.walk():  # numpy's matrix product is several times as fast as BLIS'
                 node.ops = NumpyOps(use_blis=False)
-    return Finder(nlp)
+    find = Finder(nlp)
+    with nlp.memory_zone():
+        find(["Compiled kernels are loaded now, and not with the first article."])
+    return find
 
 
 def entities_in(text: str, model: str) -> list[tuple[int, int, str]]:

@@ -24,7 +24,7 @@ from daskingest.encoder import Encoder
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-MAX_PIECES = 90_000
+MAX_PIECES = 180_000
 """Pieces remembered before those not met again are forgotten; at most twice as many are held, at
 about 250 bytes each."""
 

@@ -35,6 +35,10 @@ DASK_CONFIG: dict[str, Any] = {
     "distributed.worker.memory.terminate": 0.95,
     # A worker loads its model, and extracts, without answering for a while.
     "distributed.admin.tick.limit": "30s",
+    # Dask looks at itself dozens of times a second in each process; that took 3 % of the cores.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.comm.timeouts.connect": "10s",
     "distributed.worker.profile.enabled": False,
     # Dask would keep the last thousand messages to each worker, with the articles in them.
