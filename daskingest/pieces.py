@@ -18,6 +18,7 @@ from spacy.attrs import IS_SPACE, LENGTH, ORTH, SPACY
 from spacy.tokenizer import Tokenizer
 from spacy.vocab import Vocab
 
+from daskingest.affixes import spared
 from daskingest.embedding import Attributes, Flags, Indices, Ints, Unsupported
 from daskingest.encoder import Encoder
 
@@ -174,12 +175,15 @@ class Pieces:
 
 def _copy(tokenizer: Tokenizer, vocab: Vocab, rules: Mapping[str, Any] | None = None) -> Tokenizer:
     """The same tokenizer with a vocabulary of its own, or with other special cases."""
-    affixes = ("prefix_search", "suffix_search", "infix_finditer", "token_match", "url_match")
     return Tokenizer(
         vocab,
         rules=tokenizer.rules if rules is None else rules,
+        prefix_search=spared(tokenizer.prefix_search, None),
+        suffix_search=spared(tokenizer.suffix_search, None),
+        infix_finditer=spared(tokenizer.infix_finditer, ()),
+        token_match=tokenizer.token_match,
+        url_match=spared(tokenizer.url_match, None),
         faster_heuristics=tokenizer.faster_heuristics,
-        **{affix: getattr(tokenizer, affix) for affix in affixes},
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 DEFAULT_STORE = "sqlite:///daskingest.db"
 
-BATCH_BYTES = 512 << 10
+BATCH_BYTES = 1 << 20
 """Bytes of a file in one batch: the articles of about a second of work."""
 
 FLUSH_INTERVAL = 5.0
