@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskingest.embedding import Flags, Floats, Indices, Ints, Unsupported
+from daskingest.arrays import Flags, Floats, Indices, Ints
+from daskingest.embedding import Unsupported
 from daskingest.kernels import Maxout, best_outputs
 
 if TYPE_CHECKING:

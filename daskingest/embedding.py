@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.attrs import ORTH, intify_attr
+
+from daskingest.arrays import Attributes, Floats, Ints
+from daskingest.kernels import LANES
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab
     from thinc.api import Model
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Indices = NDArray[np.intp]
-Flags = NDArray[np.bool_]
-Attributes = NDArray[np.uint64]
 
 MAX_TYPES = 200_000
 """Types that are told apart before all are forgotten, at about 200 bytes each."""
@@ -78,21 +74,22 @@ class Types:
 class Table:
     """Embeddings of the types used of late, and what the first layer's weights make of them.
 
-    There are as many `products` as places in the layer's window; the sum of all three, for types
-    that stand side by side, is the layer's product with its bias. Row 0 is padding's.
+    `products` are (rows, window, pieces, width made up to whole vectors), by the type's place in
+    the layer's window. Summed up for types side by side they are the layer's product. Row 0 is
+    padding's.
     """
 
-    def __init__(self, embed: Model[Any, Any], vocab: Vocab, weights: Floats, bias: Floats) -> None:
-        """With the first layer's weights, (pieces, width, window * width), and bias."""
+    def __init__(self, embed: Model[Any, Any], vocab: Vocab, weights: Floats) -> None:
+        """With the first layer's weights, (pieces, width, window * width)."""
         self.columns = attributes_of(embed, vocab)
         self._embed, self._vocab = embed, vocab
         pieces, width, inputs = weights.shape
         window = inputs // width
-        self._weights = weights.reshape(pieces * width, window, width).transpose(1, 2, 0).copy()
-        self._bias = bias.reshape(-1)
+        by_place = weights.reshape(pieces, width, window, width).transpose(3, 2, 0, 1)
+        self._weights = by_place.reshape(width, -1)
         self.embedded = np.zeros((TABLE_ROWS, width), np.float32)
-        self.products = np.zeros((TABLE_ROWS, window, pieces * width), np.float32)
-        self.products[0, 0] = self._bias
+        whole = -(-width // LANES) * LANES
+        self.products = np.zeros((TABLE_ROWS, window, pieces, whole), np.float32)
         self._types = np.zeros(TABLE_ROWS, np.int32)  # by row
         self._last_use = np.zeros(TABLE_ROWS, np.int64)  # by row
         self.clear()
@@ -134,9 +131,8 @@ class Table:
         columns = {attribute: i for i, attribute in enumerate(self.columns)}
         source = _TypesAsDoc(self._vocab, columns, attributes)
         self.embedded[places] = embedded = self._embed.predict([source])[0]
-        for place, weights in enumerate(self._weights):
-            products = embedded @ weights
-            self.products[places, place] = products if place else products + self._bias
+        products = (embedded @ self._weights).reshape(len(fresh), *self.products.shape[1:3], -1)
+        self.products[places, :, :, : embedded.shape[1]] = products
         self._types[places] = fresh
         self._last_use[places] = self._clock
         self._rows[fresh] = places

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskingest.embedding import MAX_TYPES, Floats, Ints, Table, Types, Unsupported
+from daskingest.arrays import Floats, Ints
+from daskingest.embedding import MAX_TYPES, Table, Types, Unsupported
 from daskingest.kernels import ROWS, Maxout, convolve, convolve_types
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class _Layer:
 
     weights: Floats
     """(pieces, width, window * width)"""
-    bias: Floats
-    """(pieces, width)"""
+    maxout: Maxout
+    """Of these weights."""
     scale: Floats
     """(width,)"""
     shift: Floats
@@ -46,10 +47,9 @@ class Encoder:
 
     def __init__(self, tok2vec: Model[Any, Any], vocab: Vocab) -> None:
         embed, layers, self._window = _parts(tok2vec)
-        self._first = layers[0]
-        self._rest = [(Maxout(each.weights, each.bias), each) for each in layers[1:]]
+        self._first, *self._rest = layers
         self.reach = len(layers) * self._window
-        self._table = Table(embed, vocab, self._first.weights, self._first.bias)
+        self._table = Table(embed, vocab, self._first.weights)
         self.columns = self._table.columns
         self.types = Types(len(self.columns))
         self.generation = 0
@@ -88,10 +88,12 @@ class Encoder:
         """The vectors of tokens, given by their rows in the table, but for `reach` at both ends."""
         inputs, outputs = self._streams[:, : len(rows) + ROWS]
         first, table = self._first, self._table
-        convolve_types(rows, table.embedded, table.products, first.scale, first.shift, outputs)
-        for maxout, layer in self._rest:
+        known = table.embedded, table.products, first.maxout.biases
+        convolve_types(rows, *known, first.scale, first.shift, outputs)
+        for layer in self._rest:
             inputs, outputs = outputs, inputs
-            convolve(inputs, maxout.weights, maxout.biases, layer.scale, layer.shift, outputs)
+            weights = layer.maxout.weights, layer.maxout.biases
+            convolve(inputs, *weights, layer.scale, layer.shift, outputs)
         out[:] = outputs[self.reach : self.reach + len(out)]
 
 
@@ -124,5 +126,5 @@ def _layer(maxout: Model[Any, Any], norm: Model[Any, Any]) -> _Layer:
     bias: Any = maxout.get_param("b")  # (out, pieces)
     scale: Any = norm.get_param("G")
     shift: Any = norm.get_param("b")
-    by_piece = np.ascontiguousarray(weights.transpose(1, 0, 2))
-    return _Layer(by_piece, np.ascontiguousarray(bias.T), scale, shift)
+    by_piece = weights.transpose(1, 0, 2)
+    return _Layer(by_piece, Maxout(by_piece, bias.T), scale, shift)

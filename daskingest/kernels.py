@@ -17,7 +17,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from daskingest.embedding import Floats, Indices, Ints
+from daskingest.arrays import Floats, Indices, Ints
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,7 +47,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Maxout:
-    """A layer's weights and biases, laid out for `_maxout_tile`.
+    """A layer's weights and biases, laid out for `_product_tile`.
 
     `weights` are (pieces, outputs, inputs), with as many biases as there are outputs of pieces.
     Outputs are made up to a whole number of vectors; the additional ones are 0.
@@ -67,88 +67,138 @@ class Maxout:
         """By piece, (blocks * LANES,)."""
 
 
-def _tile(
+class _Emitter:
+    """Writes what both tiles are made of: vectors of LANES floats at places in arrays."""
+
+    integer = ir.IntType(64)
+    vector = ir.VectorType(ir.FloatType(), LANES)
+
+    def __init__(self, context: Any, builder: Any) -> None:
+        self._context, self.builder = context, builder
+
+    def array(self, kind: Any, value: Any) -> Any:
+        return self._context.make_array(kind)(self._context, self.builder, value)
+
+    def number(self, value: int) -> Any:
+        return self.integer(value)
+
+    def product(self, first: Any, *factors: Any) -> Any:
+        for factor in factors:
+            first = self.builder.mul(first, factor)
+        return first
+
+    def at(self, pointer: Any, *offsets: Any) -> Any:
+        for offset in offsets:
+            pointer = self.builder.gep(pointer, [offset])
+        return pointer
+
+    def load(self, pointer: Any) -> Any:
+        place = self.builder.bitcast(pointer, self.vector.as_pointer())
+        return self.builder.load(place, align=4)
+
+    def repeat(self, value: Any) -> Any:
+        """A vector of the same value everywhere."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+        one = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
+        return self.builder.shuffle_vector(one, undefined, zeros)
+
+    def sums(self, kind: Any, biases: Any, column: Any) -> list[Any]:
+        """A variable for each piece, which begins with its bias. LLVM makes them registers."""
+        variables = []
+        for piece in range(len(kind)):
+            bias = self.array(kind.dtype, self.builder.extract_value(biases, piece))
+            variables.append(cgutils.alloca_once(self.builder, self.vector))
+            self.builder.store(self.load(self.at(bias.data, column)), variables[-1])
+        return variables
+
+    def store_best(self, variables: list[Any], pointer: Any) -> None:
+        best, *others = map(self.builder.load, variables)
+        for other in others:
+            better = self.builder.fcmp_ordered(">", other, best)
+            best = self.builder.select(better, other, best)
+        place = self.builder.bitcast(pointer, self.vector.as_pointer())
+        self.builder.store(best, place, align=4)
+
+
+def _product_tile(
     _typing: Any,
     inputs: Any,
-    input_start: Any,
-    input_stride: Any,
+    start: Any,
+    stride: Any,
     weights: Any,
-    block: Any,
     biases: Any,
+    block: Any,
     out: Any,
 ) -> Any:
     """Compute ROWS rows of LANES outputs: of the pieces, the best one.
 
     A row is as many neighbouring `inputs` as there are weights; the first starts at the place
-    `input_start`, and each `input_stride` behind the one before. `out` is (ROWS, any), of which the
-    block's columns are set.
+    `start`, and each `stride` behind the one before. Of `out` (ROWS, any) the block's columns are
+    set.
     """
-    pieces = len(biases)
-    signature = types.void(inputs, input_start, input_stride, weights, block, biases, out)
-    integer, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
-    undefined = ir.Constant(vector, ir.Undefined)
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def array(kind: Any, value: Any) -> Any:
-            return context.make_array(kind)(context, builder, value)
-
-        def at(pointer: Any, *offsets: Any) -> Any:
-            for offset in offsets:
-                pointer = builder.gep(pointer, [offset])
-            return pointer
-
-        def place(pointer: Any) -> Any:
-            return builder.bitcast(pointer, vector.as_pointer())
-
-        def load(pointer: Any) -> Any:
-            return builder.load(place(pointer), align=4)
-
-        def number(value: int) -> Any:
-            return integer(value)
-
-        its_inputs, start, stride, its_weights, its_block, its_biases, its_out = arguments
-        kinds = signature.args
+        emit, kinds = _Emitter(context, builder), signature.args
+        inputs_, start_, stride_, weights_, biases_, block_, out_ = arguments
+        vector, pieces = emit.vector, len(kinds[4])
         multiply_add = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
         )
-        weights_array, out_array = array(kinds[3], its_weights), array(kinds[6], its_out)
-        depth = builder.extract_value(weights_array.shape, 1)
-        outputs = builder.mul(its_block, number(LANES))
-        first_input = at(array(kinds[0], its_inputs).data, start)
-        step = number(pieces * LANES)
-        first_weight = at(weights_array.data, builder.mul(builder.mul(its_block, depth), step))
-
-        sums = [[cgutils.alloca_once(builder, vector) for _ in range(pieces)] for _ in range(ROWS)]
-        for piece in range(pieces):
-            bias = array(kinds[5].dtype, builder.extract_value(its_biases, piece))
-            for row in range(ROWS):
-                builder.store(load(at(bias.data, outputs)), sums[row][piece])
+        array, target = emit.array(kinds[3], weights_), emit.array(kinds[6], out_)
+        depth, width = builder.extract_value(array.shape, 1), builder.extract_value(target.shape, 1)
+        column, line = emit.product(block_, emit.number(LANES)), emit.number(pieces * LANES)
+        first_input = emit.at(emit.array(kinds[0], inputs_).data, start_)
+        first_weight = emit.at(array.data, emit.product(block_, depth, line))
+        sums = [emit.sums(kinds[4], biases_, column) for _ in range(ROWS)]
         with cgutils.for_range(builder, depth) as loop:
-            line = at(first_weight, builder.mul(loop.index, step))
-            columns = [load(at(line, number(piece * LANES))) for piece in range(pieces)]
+            place = emit.at(first_weight, emit.product(loop.index, line))
+            columns = [emit.load(emit.at(place, emit.number(i * LANES))) for i in range(pieces)]
             for row in range(ROWS):
-                value = builder.load(
-                    at(first_input, builder.mul(stride, number(row)), loop.index), align=4
-                )
-                one = builder.insert_element(undefined, value, ir.IntType(32)(0))
-                repeated = builder.shuffle_vector(one, undefined, zeros)
-                for its_sum, column in zip(sums[row], columns, strict=True):
-                    result = builder.call(multiply_add, [repeated, column, builder.load(its_sum)])
-                    builder.store(result, its_sum)
-        width = builder.extract_value(out_array.shape, 1)
+                offset = emit.product(stride_, emit.number(row))
+                value = emit.repeat(builder.load(emit.at(first_input, offset, loop.index), align=4))
+                for total, weight in zip(sums[row], columns, strict=True):
+                    result = builder.call(multiply_add, [value, weight, builder.load(total)])
+                    builder.store(result, total)
         for row in range(ROWS):
-            best = builder.load(sums[row][0])
-            for other in map(builder.load, sums[row][1:]):
-                best = builder.select(builder.fcmp_ordered(">", other, best), other, best)
-            its_place = at(out_array.data, builder.mul(width, number(row)), outputs)
-            builder.store(best, place(its_place), align=4)
+            offset = emit.product(width, emit.number(row))
+            emit.store_best(sums[row], emit.at(target.data, offset, column))
         return context.get_dummy_value()
 
-    return signature, codegen
+    return types.void(inputs, start, stride, weights, biases, block, out), codegen
 
 
-_maxout_tile: Any = intrinsic(_tile)
+def _sum_tile(
+    _: Any, rows: Any, start: Any, products: Any, biases: Any, block: Any, out: Any
+) -> Any:
+    """The same for one row, of products that are known; they are summed up over a window.
+
+    `products` are (any, window, pieces, any). The window's places in it are `rows` from `start` on.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        emit, kinds = _Emitter(context, builder), signature.args
+        rows_, start_, products_, biases_, block_, out_ = arguments
+        array = emit.array(kinds[2], products_)
+        window, pieces, width = (builder.extract_value(array.shape, axis) for axis in (1, 2, 3))
+        column = emit.product(block_, emit.number(LANES))
+        first = emit.at(emit.array(kinds[0], rows_).data, start_)
+        sums = emit.sums(kinds[3], biases_, column)
+        with cgutils.for_range(builder, window) as loop:
+            row = builder.sext(builder.load(emit.at(first, loop.index)), emit.integer)
+            line = builder.add(emit.product(row, window), loop.index)
+            place = emit.at(array.data, emit.product(line, pieces, width), column)
+            for piece, total in enumerate(sums):
+                product = emit.load(emit.at(place, emit.product(width, emit.number(piece))))
+                builder.store(builder.fadd(builder.load(total), product), total)
+        emit.store_best(sums, emit.at(emit.array(kinds[5], out_).data, column))
+        return context.get_dummy_value()
+
+    return types.void(rows, start, products, biases, block, out), codegen
+
+
+_products: Any = intrinsic(_product_tile)
+_sums: Any = intrinsic(_sum_tile)
 
 
 @compiled
@@ -188,7 +238,7 @@ def convolve(
     for start in range(0, rows - 2 * edge, ROWS):
         first = min(start, rows - 2 * edge - ROWS)
         for block in range(len(weights)):
-            _maxout_tile(flat, first * width, width, weights, block, biases, best)
+            _products(flat, first * width, width, weights, biases, block, best)
         for row in range(ROWS):
             i = first + edge + row
             _normalize(best[row], scale, shift, inputs[i], out[i])
@@ -199,6 +249,7 @@ def convolve_types(
     types: Ints,
     embedded: Floats,
     products: Floats,
+    biases: tuple[Floats, ...],
     scale: Floats,
     shift: Floats,
     out: Floats,
@@ -206,20 +257,13 @@ def convolve_types(
     """The same for the first layer, whose products are known.
 
     `types` are places in `embedded` (any, width), the layer's inputs, and in `products` (any,
-    window, pieces * width), the sum of which over the window is the maxout's, with its bias.
+    window, pieces, width made up to whole vectors).
     """
-    _, window, outputs = products.shape
-    width = len(scale)
-    best = np.empty(outputs, np.float32)
+    window, width = products.shape[1], len(scale)
+    best = np.empty(products.shape[3], np.float32)
     for start in range(len(types) - window + 1):
-        for place in range(window):
-            row = products[types[start + place], place]
-            for i in range(outputs):
-                best[i] = best[i] + row[i] if place else row[i]
-        for piece in range(width, outputs, width):
-            for i in range(width):
-                other = best[piece + i]
-                best[i] = other if other > best[i] else best[i]
+        for block in range(len(best) // LANES):
+            _sums(types, start, products, biases, block, best)
         middle = start + window // 2
         _normalize(best[:width], scale, shift, embedded[types[middle]], out[middle])
 
@@ -250,8 +294,8 @@ def best_outputs(
         for row in range(n):
             inputs[row * width : (row + 1) * width] = vectors[rows[start + row]]
         for block in range(len(hidden_weights)):
-            _maxout_tile(inputs, 0, width, hidden_weights, block, hidden_biases, hidden)
+            _products(inputs, 0, width, hidden_weights, hidden_biases, block, hidden)
         for block in range(len(weights)):
-            _maxout_tile(flat, 0, hidden.shape[1], weights, block, biases, scores)
+            _products(flat, 0, hidden.shape[1], weights, biases, block, scores)
         for row in range(n):
             out[start + row] = names[np.argmax(scores[row, : len(names)])]

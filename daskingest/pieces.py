@@ -19,7 +19,8 @@ from spacy.tokenizer import Tokenizer
 from spacy.vocab import Vocab
 
 from daskingest.affixes import spared
-from daskingest.embedding import Attributes, Flags, Indices, Ints, Unsupported
+from daskingest.arrays import Attributes, Flags, Indices, Ints
+from daskingest.embedding import Unsupported
 from daskingest.encoder import Encoder
 
 if TYPE_CHECKING:

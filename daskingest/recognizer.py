@@ -20,8 +20,9 @@ from spacy.pipeline import EntityRecognizer, Pipe
 from spacy.tokens import Doc, Span
 from thinc.api import NumpyOps
 
+from daskingest.arrays import Attributes, Flags, Indices, Ints
 from daskingest.decoder import Decoder, Entity, Tokens
-from daskingest.embedding import Attributes, Flags, Indices, Ints, Unsupported
+from daskingest.embedding import Unsupported
 from daskingest.encoder import Encoder
 from daskingest.grouping import grouped
 
