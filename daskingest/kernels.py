@@ -8,8 +8,10 @@ loops for the processor at hand when they are first called, and keeps them in it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 from llvmlite import binding, ir
@@ -18,6 +20,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from daskingest.arrays import Floats, Indices, Ints
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +51,24 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     except RuntimeError:  # there is no folder to keep it in
         result = njit(**options)(function)
     return result
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """For the first use of the kernels: of processes that start together, one compiles them.
+
+    The others wait until they are in the cache. Where files can't be locked, each compiles.
+    """
+    folder = cast(Any, convolve).stats.cache_path
+    if fcntl is None or folder is None:
+        yield
+        return
+    with (Path(folder) / "kernels.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield
 
 
 class Maxout:

@@ -1,0 +1,115 @@
+"""The compiled loops against the same in plain numpy, whatever the shapes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from daskingest.arrays import Floats, Indices
+from daskingest.kernels import (
+    LANES,
+    ROWS,
+    Maxout,
+    best_outputs,
+    convolve,
+    convolve_types,
+)
+
+SHAPES = [(96, 3, 1), (96, 2, 2), (8, 1, 1), (33, 4, 1), (1, 2, 3)]  # width, pieces, reach
+
+
+def numbers(*shape: int) -> Floats:
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+def maxout(inputs: Floats, weights: Floats, bias: Floats) -> Floats:
+    result: Floats = (np.einsum("ri,poi->rpo", inputs, weights) + bias).max(axis=1)
+    return result
+
+
+def normalized(values: Floats, scale: Floats, shift: Floats, inputs: Floats) -> Floats:
+    mean, variance = values.mean(axis=1, keepdims=True), values.var(axis=1, keepdims=True)
+    result: Floats = (values - mean) / np.sqrt(variance + 1e-8) * scale + shift + inputs
+    return result
+
+
+@pytest.mark.parametrize(("width", "pieces", "reach"), SHAPES)
+@pytest.mark.parametrize("rows", [ROWS, ROWS + 1, 3 * ROWS - 1])
+def test_a_convolution(width: int, pieces: int, reach: int, rows: int) -> None:
+    window = 2 * reach + 1
+    weights, bias = numbers(pieces, width, window * width), numbers(pieces, width)
+    scale, shift = numbers(width), 1 + numbers(width)
+    inputs = numbers(rows + 2 * reach, width)
+    out = np.full_like(inputs, 7)
+    layer = Maxout(weights, bias)
+    convolve(inputs, layer.weights, layer.biases, scale, shift, out)
+
+    windows = sliding_window_view(inputs, (window, width)).reshape(rows, -1)
+    middle = slice(reach, reach + rows)
+    wanted = normalized(maxout(windows, weights, bias), scale, shift, inputs[middle])
+    np.testing.assert_allclose(out[middle], wanted, rtol=1e-3, atol=1e-4)
+    assert (out[:reach] == 7).all()
+    assert (out[reach + rows :] == 7).all()
+
+
+@pytest.mark.parametrize(("width", "pieces", "reach"), SHAPES)
+def test_a_convolution_of_known_products(width: int, pieces: int, reach: int) -> None:
+    window, kinds, rows = 2 * reach + 1, 50, 20
+    weights, bias = numbers(pieces, width, window * width), numbers(pieces, width)
+    scale, shift = numbers(width), 1 + numbers(width)
+    embedded = numbers(kinds, width)
+    types = np.random.default_rng(1).integers(kinds, size=rows + 2 * reach).astype(np.int32)
+    by_place = weights.reshape(pieces, width, window, width)
+    products = np.zeros((kinds, window, pieces, -(-width // LANES) * LANES), np.float32)
+    products[..., :width] = np.einsum("powi,ki->kwpo", by_place, embedded)
+    inputs = embedded[types]
+    out, wanted = np.zeros_like(inputs), np.zeros_like(inputs)
+    layer = Maxout(weights, bias)
+    convolve_types(types, embedded, products, layer.biases, scale, shift, out)
+    convolve(inputs, layer.weights, layer.biases, scale, shift, wanted)
+    np.testing.assert_allclose(out, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("chosen", [[], [3], [5, 5, 0], list(range(40))])
+def test_the_best_of_a_network(chosen: list[int]) -> None:
+    vectors, rows = numbers(40, 96), np.array(chosen, np.intp)
+    weights, bias = numbers(2, 64, 96), numbers(2, 64)
+    upper, upper_bias = numbers(37, 64), numbers(37)
+    upper[30], upper_bias[30] = upper[4], upper_bias[4]  # as good, so the first is taken
+    names = np.arange(100, 137, dtype=np.int32)
+    out = np.empty(len(rows), np.int32)
+    hidden, last = Maxout(weights, bias), Maxout(upper[None], upper_bias)
+    layers = hidden.weights, hidden.biases, last.weights, last.biases
+    best_outputs(vectors, rows, *layers, names, out)
+    scores = maxout(vectors[rows], weights, bias) @ upper.T + upper_bias
+    assert (out == names[_first_best(scores)]).all()
+    assert len(rows) < 40 or 104 in out
+
+
+def _first_best(scores: Floats) -> Indices:
+    """Where the greatest score is, or one that rounding alone makes smaller."""
+    near: Indices = (scores > scores.max(axis=1, keepdims=True) - 1e-4).argmax(axis=1)
+    return near
+
+
+def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
+    program = (
+        "from daskingest import entities, kernels\n"
+        "entities.load_model(entities.find_model())\n"
+        "print(sum(kernels.convolve.stats.cache_misses.values()))\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    compiled = [process.communicate()[0].strip() for process in processes]
+    assert sorted(compiled) == ["0", "0", "1"]
