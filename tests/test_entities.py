@@ -17,7 +17,7 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import SKIPPED_LABELS
 from daskingest.entities import extract, find_model, load_model, model_identity, split_text
 from daskingest.errors import UsageError
-from daskingest.finder import Finder
+from daskingest.recognizer.finder import Finder
 
 TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from daskingest.arrays import Floats, Indices
-from daskingest.kernels import (
+from daskingest.recognizer.arrays import Floats, Indices
+from daskingest.recognizer.kernels import (
     LANES,
     ROWS,
     Maxout,
@@ -100,7 +100,8 @@ def _first_best(scores: Floats) -> Indices:
 
 def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
     program = (
-        "from daskingest import entities, kernels\n"
+        "from daskingest import entities\n"
+        "from daskingest.recognizer import kernels\n"
         "entities.load_model(entities.find_model())\n"
         "print(sum(kernels.convolve.stats.cache_misses.values()))\n"
     )

@@ -18,10 +18,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from thinc.util import fix_random_seed
 
-from daskingest import decoder, embedding, pieces
 from daskingest.entities import find_model, load_model, load_pipeline
-from daskingest.finder import Finder, Found
-from daskingest.recognizer import Recognizer, accelerate
+from daskingest.recognizer import Recognizer, accelerate, decoder, embedding, pieces
+from daskingest.recognizer.finder import Finder, Found
 
 TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
 _WORDS = (
@@ -96,7 +95,7 @@ def test_what_is_forgotten_is_learnt_again(
     plain: Language, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "TABLE_ROWS", 4300)
-    monkeypatch.setattr("daskingest.encoder.MAX_TYPES", 6000)
+    monkeypatch.setattr("daskingest.recognizer.encoder.MAX_TYPES", 6000)
     monkeypatch.setattr(pieces, "MAX_PIECES", 3000)
     fast = Finder(load_pipeline(find_model(), entities_only=True))
     for turn in range(6):

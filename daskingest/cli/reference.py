@@ -34,8 +34,8 @@ the service needs one, with `--private` reading too, and `explore` asks for one.
 `firestore://` stores are then in. |
 | `GOOGLE_APPLICATION_CREDENTIALS` | all with `--store` | The key file of the service account for \
 `firestore://` stores; else what `gcloud auth application-default login` left. |
-| `NUMBA_CACHE_DIR` | run-csv, serve, bench | The folder for the recognizer's compiled loops, which \
-else are kept beside the program or, if that can't be written to, in the user's cache. |
+| `NUMBA_CACHE_DIR` | run-csv, serve, bench | The folder for the recognizer's compiled loops. Else \
+they are kept beside the program or, if that can't be written to, in the user's cache. |
 """
 
 

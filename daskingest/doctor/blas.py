@@ -1,7 +1,7 @@
 """The matrix products that are left to numpy: by what they are computed, and how fast.
 
-Those of a model that the recognizer computes are few, a tenth of the work at most; a library as slow
-as a reference implementation can double the time all the same. Other models are slower with it too.
+Those of a model that the recognizer computes are few, a tenth of the work at most; a library as
+slow as a reference implementation can double the time all the same, and more with other models.
 
 `python -m daskingest.doctor.blas` measures, and prints JSON. In a process of its own, numpy starts
 with one thread, as on a worker, and a library that crashes harms nobody.

@@ -20,7 +20,7 @@ import numpy as np
 from spacy.language import Language
 
 from daskingest.entities import find_model, load_model, load_pipeline
-from daskingest.finder import Finder, Found
+from daskingest.recognizer.finder import Finder, Found
 
 _TOGETHER = 64  # documents
 

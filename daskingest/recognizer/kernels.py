@@ -3,7 +3,8 @@
 A library's matrix product writes its result to memory, and bias, maxout and normalization then read
 it from there, one after the other. Here a small tile of the result is computed whole in registers,
 the pieces of a maxout beside each other, and only the best of them is written. numba compiles the
-loops for the processor at hand when they are first called, and keeps them in its cache.
+loops for the processor at hand when they are first called, and keeps them in its cache until this
+file changes; so all that they are made of is here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from daskingest.arrays import Floats, Indices, Ints
+from daskingest.recognizer.arrays import Floats, Indices, Ints
 
 try:
     import fcntl

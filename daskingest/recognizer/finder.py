@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from daskingest.embedding import Unsupported
-from daskingest.pieces import Pieces
 from daskingest.recognizer import Recognizer, accelerate
+from daskingest.recognizer.embedding import Unsupported
+from daskingest.recognizer.pieces import Pieces
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from spacy.attrs import ORTH, intify_attr
 
-from daskingest.arrays import Attributes, Floats, Ints
-from daskingest.kernels import LANES
+from daskingest.recognizer.arrays import Attributes, Floats, Ints
+from daskingest.recognizer.kernels import LANES
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab

@@ -1,10 +1,4 @@
-"""The fast `ner`: a spaCy component that takes a trained one's place and sets the same entities.
-
-    nlp = spacy.load("en_core_web_sm")
-    accelerate(nlp)
-
-from then on `nlp` and `nlp.pipe` find the entities that they found before, several times as fast.
-"""
+"""The spaCy component, and how it comes into a pipeline."""
 
 from __future__ import annotations
 
@@ -20,11 +14,11 @@ from spacy.pipeline import EntityRecognizer, Pipe
 from spacy.tokens import Doc, Span
 from thinc.api import NumpyOps
 
-from daskingest.arrays import Attributes, Flags, Indices, Ints
-from daskingest.decoder import Decoder, Entity, Tokens
-from daskingest.embedding import Unsupported
-from daskingest.encoder import Encoder
 from daskingest.grouping import grouped
+from daskingest.recognizer.arrays import Attributes, Flags, Indices, Ints
+from daskingest.recognizer.decoder import Decoder, Entity, Tokens
+from daskingest.recognizer.embedding import Unsupported
+from daskingest.recognizer.encoder import Encoder
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskingest.arrays import Floats, Ints
-from daskingest.embedding import MAX_TYPES, Table, Types, Unsupported
-from daskingest.kernels import ROWS, Maxout, convolve, convolve_types
+from daskingest.recognizer.arrays import Floats, Ints
+from daskingest.recognizer.embedding import MAX_TYPES, Table, Types, Unsupported
+from daskingest.recognizer.kernels import ROWS, Maxout, convolve, convolve_types
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab

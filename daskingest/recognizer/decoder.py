@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskingest.arrays import Flags, Floats, Indices, Ints
-from daskingest.embedding import Unsupported
-from daskingest.kernels import Maxout, best_outputs
+from daskingest.recognizer.arrays import Flags, Floats, Indices, Ints
+from daskingest.recognizer.embedding import Unsupported
+from daskingest.recognizer.kernels import Maxout, best_outputs
 
 if TYPE_CHECKING:
     from spacy.pipeline import EntityRecognizer

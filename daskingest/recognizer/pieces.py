@@ -18,10 +18,10 @@ from spacy.attrs import IS_SPACE, LENGTH, ORTH, SPACY
 from spacy.tokenizer import Tokenizer
 from spacy.vocab import Vocab
 
-from daskingest.affixes import spared
-from daskingest.arrays import Attributes, Flags, Indices, Ints
-from daskingest.embedding import Unsupported
-from daskingest.encoder import Encoder
+from daskingest.recognizer.affixes import spared
+from daskingest.recognizer.arrays import Attributes, Flags, Indices, Ints
+from daskingest.recognizer.embedding import Unsupported
+from daskingest.recognizer.encoder import Encoder
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
