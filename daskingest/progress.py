@@ -104,7 +104,7 @@ class Display:
         self.say(message)
         self._bar.update(self._task, total=total, completed=0, visible=True, status=status)
 
-    def show(self, completed: float, status: Callable[[float], str], trouble: str) -> None:
+    def show(self, completed: float, status: Callable[[float], str], trouble: str = "") -> None:
         """How far it is; `status` is given the seconds since the start. A new trouble is said."""
         now = self._clock()
         if trouble and trouble != self._trouble:

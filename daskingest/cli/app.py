@@ -335,6 +335,9 @@ def top(
     if as_json:
         _print_json([{"word": w.word, "count": w.count, "labels": w.labels} for w in found])
         return
+    if label and not found:
+        _note(f"{_plain(publication)} has no entity with the label {label.upper()}")
+        return
     table = Table("word", box=None)
     table.add_column("count", justify="right")
     table.add_column("labels")
@@ -356,7 +359,7 @@ def export(
 
     with open_store(store) as opened:
         rows = write_counts(opened, out)
-    Console(stderr=True).print(f"{rows:,} rows in {out}", highlight=False, markup=False)
+    _note(f"{rows:,} rows in {out}")
 
 
 @app.command()
@@ -431,8 +434,8 @@ def prune(
 ) -> None:
     """Shorten the ledger: forget the batches of files that were counted whole.
 
-    The files stay known as counted. Run it when no `run-csv` of such a file is going on elsewhere.
-    A service shortens its part of the ledger by itself.
+    The files stay known as counted, and so do batches with rejects. Run it when no `run-csv` of
+    such a file is going on elsewhere. A service shortens its part of the ledger by itself.
     """
     from daskingest.prune import prune as prune_ledger
     from daskingest.stores import open_store
@@ -440,7 +443,8 @@ def prune(
     open_store(store).close()  # there must be one
     with open_store(store, create=True) as opened:
         removed = prune_ledger(opened, older_than * 3600)
-    Console(stderr=True).print(f"{removed:,} entries removed", highlight=False, markup=False)
+    entries = "entry" if removed == 1 else "entries"
+    _note(f"{removed:,} {entries} removed")
 
 
 @app.command()
@@ -502,6 +506,11 @@ def _plain(text: str) -> Any:
     from rich.text import Text
 
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+
+
+def _note(text: str) -> None:
+    """Say something that is no result."""
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_json(value: Any) -> None:

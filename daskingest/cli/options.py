@@ -166,7 +166,8 @@ BatchBytes = Annotated[
     typer.Option(
         envvar="DASKINGEST_BATCH_BYTES",
         min=1,
-        help="Bytes of articles in one task. A run that goes on keeps the value it began with.",
+        help="Bytes of articles in one task, at most in a micro-batch. A run that goes on keeps "
+        "the value it began with.",
     ),
 ]
 BatchSeconds = Annotated[

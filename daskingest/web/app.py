@@ -198,9 +198,11 @@ class _Call:
                 _DRAINING_RETRY,
             )
         if self.service.full(more):
+            asked = f", and these are {more:,} more" if more else ""
             raise unavailable(
                 f"the spool is full: {self.service.spool.bytes:,} of "
-                f"{self.settings.max_spool_bytes:,} bytes wait to be counted; try again later",
+                f"{self.settings.max_spool_bytes:,} bytes wait to be counted{asked}; "
+                "try again later",
                 "spool full",
                 _FULL_RETRY,
             )
