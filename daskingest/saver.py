@@ -104,7 +104,7 @@ class Saver:
         self._news: list[tuple[str, Note | None]] = []  # None: refused
         self._forgotten = 0  # how many reports the driver has had, and which are no longer kept
         self._commits: list[Commit] = []
-        self._to_forget: dict[str, None] = {}
+        self._to_forget: dict[str, float] = {}  # and since when
         self._gone: dict[str, None] = {}  # forgotten of late, the oldest first
         self._trouble = ""
         self._draining = 0  # calls of `drain` that wait
@@ -183,14 +183,15 @@ class Saver:
                 raise SaverLost(_REPLACED)
 
     async def forget(self, batch_ids: list[str]) -> None:
-        """Remove committed batches from the ledger, with their parts, before long.
+        """Remove committed batches from the ledger, with their parts, when it is time.
 
-        A late copy of one of them, on its way from a worker that was given up, is still known and
-        not counted again, as long as not too many others have been forgotten since.
+        They stay while what a saver that died asked the store for may still be done. A late copy of
+        one of them, on its way from a worker that was given up, is known for longer and not counted
+        again, as long as not too many others have been forgotten since.
         """
         async with self._changed:
             self._start()
-            self._to_forget.update(dict.fromkeys(batch_ids))
+            self._to_forget.update(dict.fromkeys(batch_ids, time.monotonic()))
             self._gone.update(dict.fromkeys(batch_ids))
             while len(self._gone) > _REMEMBERED:
                 del self._gone[next(iter(self._gone))]
@@ -228,6 +229,7 @@ class Saver:
             self._changed.notify_all()
 
     async def _write_all(self) -> None:
+        await self._until_it_works(lambda store: None)  # open, it tells how long it must remember
         while True:
             async with self._changed:
                 await self._until_due()
@@ -253,21 +255,31 @@ class Saver:
     def _forgettable(self) -> list[str]:
         """What may leave the ledger now: nothing of which a late copy waits to be committed."""
         waiting = {root_of(batch_id) for batch_id in self._pending}
-        return [batch_id for batch_id in self._to_forget if batch_id not in waiting]
+        before = time.monotonic() - self._settled_after()
+        return [
+            batch_id
+            for batch_id, asked in self._to_forget.items()
+            if asked <= before and batch_id not in waiting
+        ]
+
+    def _settled_after(self) -> float:
+        return self._store.settled_after if self._store else 0.0
 
     async def _until_due(self) -> None:
-        while True:
-            await self._changed.wait_for(lambda: self._flushes or self._forgettable())
-            if not self._flushes:
-                return
-            left = self._flushes[0].since + self._interval - time.monotonic()
-            if left <= 0 or self._draining or self._flushes[0].closed:
-                return
-            try:
+        while (left := self._seconds_left()) is None or left > 0:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._changed.wait()
-            except TimeoutError:
-                pass
+
+    def _seconds_left(self) -> float | None:
+        """Until the first flush is due, or without one something is to be forgotten."""
+        if self._flushes:
+            first = self._flushes[0]
+            due = self._draining or first.closed
+            return 0.0 if due else first.since + self._interval - time.monotonic()
+        if self._to_forget:
+            return min(self._to_forget.values()) + self._settled_after() - time.monotonic()
+        return None
 
     async def _until_it_works(self, work: Callable[[Store], T]) -> T:
         """Call the store, again and again with growing pauses, and tell what is wrong meanwhile.

@@ -51,6 +51,9 @@ class Store(Protocol):
     commit_size: int
     """How many counters (see `Counts.size`) still fit one commit well."""
 
+    settled_after: float
+    """Seconds after which a commit that a dead process asked for has been made, or never will."""
+
     def commit(self, counts: Counts, entries: Mapping[str, Note]) -> int:
         """Add the counts and the ledger entries, by batch id: all of it, durably, or nothing.
 

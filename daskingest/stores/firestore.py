@@ -64,7 +64,8 @@ _RETRY = Retry(predicate=_passes, initial=0.5, maximum=8.0, multiplier=2.0, time
 """With jitter. What lasts longer the saver tells of, and tries again."""
 
 _CHECK = Retry(predicate=_passes, initial=0.5, maximum=2.0, multiplier=2.0, timeout=10.0)
-_ATTEMPT_SECONDS = 60.0
+_ATTEMPT_SECONDS = 60.0  # the deadline that a request carries
+_SETTLED_SECONDS = _ATTEMPT_SECONDS + 30.0  # and some for clocks
 
 
 def document_id(key: str) -> str:
@@ -108,6 +109,7 @@ class FirestoreStore:
 
     def __init__(self, project: str, database: str | None = None, create: bool = False) -> None:
         self.commit_size = 40_000
+        self.settled_after = _SETTLED_SECONDS
         self._project = project
         self._database = database
         self._create = create

@@ -53,6 +53,7 @@ class SqliteStore:
     """See `daskingest.stores.Store`. Opens its file at first use, on the thread that uses it."""
 
     commit_size = 500_000
+    settled_after = 0.0  # SQLite undoes what a process leaves unfinished
 
     def __init__(self, path: str, create: bool = False) -> None:
         self._path = Path(path)
