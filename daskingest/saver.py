@@ -263,7 +263,8 @@ class Saver:
         ]
 
     def _settled_after(self) -> float:
-        return self._store.settled_after if self._store else 0.0
+        assert self._store is not None  # the writer has opened it
+        return self._store.settled_after
 
     async def _until_due(self) -> None:
         while (left := self._seconds_left()) is None or left > 0:

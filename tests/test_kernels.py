@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 from numpy.lib.stride_tricks import sliding_window_view
 
 from daskingest.recognizer.arrays import Floats, Indices
@@ -96,6 +98,34 @@ def _first_best(scores: Floats) -> Indices:
     """Where the greatest score is, or one that rounding alone makes smaller."""
     near: Indices = (scores > scores.max(axis=1, keepdims=True) - 1e-4).argmax(axis=1)
     return near
+
+
+def test_too_few_rows() -> None:
+    layer, scale = Maxout(numbers(1, 8, 24), numbers(8)), numbers(8)
+    inputs = numbers(ROWS + 1, 8)
+    with pytest.raises(ValueError, match="too few rows"):
+        convolve(inputs, layer.weights, layer.biases, scale, scale, inputs.copy())
+
+
+@pytest.mark.parametrize("change", [np.asfortranarray, np.float64])
+def test_arrays_of_another_layout(change: Callable[[Floats], Floats]) -> None:
+    layer, scale = Maxout(numbers(1, 8, 24), numbers(8)), numbers(8)
+    inputs = numbers(ROWS + 2, 8)
+    with pytest.raises(TypingError, match="expected a C-ordered array of float32"):
+        convolve(inputs, change(layer.weights), layer.biases, scale, scale, inputs.copy())
+
+
+def test_where_numba_may_not_compile_spacy_computes() -> None:
+    program = (
+        "from daskingest import entities\n"
+        "print(entities.entities_in('Angela Merkel lives.', entities.find_model()))\n"
+    )
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[(0, 13, 'PERSON')]\n"
+    assert "left to spaCy, which is slower: NUMBA_DISABLE_JIT is set" in result.stderr
 
 
 def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:

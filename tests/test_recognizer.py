@@ -95,6 +95,7 @@ def test_what_is_forgotten_is_learnt_again(
     plain: Language, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "TABLE_ROWS", 4300)
+    monkeypatch.setattr("daskingest.recognizer.encoder._LOOKED_UP", 2000)
     monkeypatch.setattr("daskingest.recognizer.encoder.MAX_TYPES", 6000)
     monkeypatch.setattr(pieces, "MAX_PIECES", 3000)
     fast = Finder(load_pipeline(find_model(), entities_only=True))

@@ -67,5 +67,5 @@ def _leaves_out_letters(code: Any, value: Any) -> bool:
     if code is op.LITERAL:
         return value not in _LETTERS
     if code is op.RANGE:
-        return _LETTERS.isdisjoint(range(value[0], value[1] + 1))
+        return not any(value[0] <= letter <= value[1] for letter in _LETTERS)
     return value in (op.CATEGORY_DIGIT, op.CATEGORY_SPACE)

@@ -14,7 +14,7 @@ import numpy as np
 
 from daskingest.recognizer.arrays import Floats, Ints
 from daskingest.recognizer.embedding import MAX_TYPES, Table, Types, Unsupported
-from daskingest.recognizer.kernels import ROWS, Maxout, convolve, convolve_types
+from daskingest.recognizer.kernels import AVAILABLE, ROWS, Maxout, convolve, convolve_types
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab
@@ -46,9 +46,11 @@ class Encoder:
     """
 
     def __init__(self, tok2vec: Model[Any, Any], vocab: Vocab) -> None:
-        embed, layers, self._window = _parts(tok2vec)
+        if not AVAILABLE:
+            raise Unsupported("NUMBA_DISABLE_JIT is set")
+        embed, layers, window = _parts(tok2vec)
         self._first, *self._rest = layers
-        self.reach = len(layers) * self._window
+        self.reach = len(layers) * window
         self._table = Table(embed, vocab, self._first.weights)
         self.columns = self._table.columns
         self.types = Types(len(self.columns))

@@ -10,14 +10,16 @@ file changes; so all that they are made of is here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from daskingest.recognizer.arrays import Floats, Indices, Ints
@@ -32,13 +34,17 @@ R = TypeVar("R")
 
 
 def _tile_shape() -> tuple[int, int]:
-    """Floats in a vector register, and rows of a tile such that three pieces' sums fit in all."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
+    """Floats in a vector register, and rows of a tile such that three pieces' sums fit in all.
+
+    They follow from the processor that numba compiles for, which its cache tells apart.
+    """
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    has = set(features.split(","))
+    if "+avx512f" in has:
         return 16, 8
-    if features.get("avx2"):
+    if "+avx2" in has:
         return 8, 4
-    return 4, 8 if features.get("neon") else 4
+    return 4, 8 if "+neon" in has else 4
 
 
 LANES, ROWS = _tile_shape()
@@ -58,17 +64,17 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 def compiling() -> Iterator[None]:
     """For the first use of the kernels: of processes that start together, one compiles them.
 
-    The others wait until they are in the cache. Where files can't be locked, each compiles.
+    The others wait for it, and find them in the cache. Where files can't be locked, each compiles.
     """
-    folder = cast(Any, convolve).stats.cache_path
-    if fcntl is None or folder is None:
-        yield
-        return
-    with (Path(folder) / "kernels.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(file, fcntl.LOCK_SH)
+    folder = cast(Any, convolve).stats.cache_path if AVAILABLE else None
+    with ExitStack() as stack:
+        if fcntl is not None and folder is not None:
+            with suppress(OSError):
+                file = stack.enter_context((Path(folder) / "kernels.lock").open("a+"))
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 
@@ -147,15 +153,15 @@ class _Emitter:
         self.builder.store(best, place, align=4)
 
 
+def _require(*arrays: tuple[Any, Any]) -> None:
+    """Of arrays, by their types: the tiles read memory as it lies there."""
+    for array, dtype in arrays:
+        if not (isinstance(array, types.Array) and array.layout == "C" and array.dtype == dtype):
+            raise TypingError(f"expected a C-ordered array of {dtype}, got {array}")
+
+
 def _product_tile(
-    _typing: Any,
-    inputs: Any,
-    start: Any,
-    stride: Any,
-    weights: Any,
-    biases: Any,
-    block: Any,
-    out: Any,
+    _: Any, inputs: Any, start: Any, stride: Any, weights: Any, biases: Any, block: Any, out: Any
 ) -> Any:
     """Compute ROWS rows of LANES outputs: of the pieces, the best one.
 
@@ -163,6 +169,7 @@ def _product_tile(
     `start`, and each `stride` behind the one before. Of `out` (ROWS, any) the block's columns are
     set.
     """
+    _require(*((array, types.float32) for array in (inputs, weights, *biases, out)))
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         emit, kinds = _Emitter(context, builder), signature.args
@@ -201,6 +208,8 @@ def _sum_tile(
 
     `products` are (any, window, pieces, any). The window's places in it are `rows` from `start` on.
     """
+    _require((rows, types.int32))
+    _require(*((array, types.float32) for array in (products, *biases, out)))
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         emit, kinds = _Emitter(context, builder), signature.args
@@ -255,10 +264,12 @@ def convolve(
     """One convolution: maxout over a window of rows, layer normalization, a residual connection.
 
     Of `out`, (rows, width) as `inputs`, half a window at both ends stays as it is. There must be
-    ROWS rows between.
+    ROWS rows between; else it raises ValueError.
     """
     rows, width = inputs.shape
     edge = weights.shape[1] // width // 2
+    if rows - 2 * edge < ROWS:
+        raise ValueError("too few rows")
     flat = inputs.reshape(-1)
     best = np.empty((ROWS, len(biases[0])), np.float32)
     for start in range(0, rows - 2 * edge, ROWS):
@@ -325,3 +336,7 @@ def best_outputs(
             _products(flat, 0, hidden.shape[1], weights, biases, block, scores)
         for row in range(n):
             out[start + row] = names[np.argmax(scores[row, : len(names)])]
+
+
+AVAILABLE = hasattr(convolve, "stats")
+"""Whether numba compiles. With NUMBA_DISABLE_JIT it does not, and the tiles don't run as Python."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 MAX_PIECES = 180_000
-"""Pieces remembered before those not met again are forgotten; at most twice as many are held, at
-about 250 bytes each."""
+"""Pieces remembered before those not met again are forgotten; about twice as many are held at most,
+at 250 bytes each and what their words take in the vocabulary."""
 
 # A word and the space behind it, which belongs to its last token; or other white space, which is a
 # token of its own.
