@@ -1,4 +1,4 @@
-"""Measure: the recognizer against spaCy, against the processor's limit, and run-csv on all cores.
+"""Measure: the recognizer against spaCy and bare matrix products, and run-csv on all cores.
 
 Everything is measured in one run, in turns on the same articles, so that the ratios hold even where
 the machine's speed drifts. Words are what white space separates.
@@ -200,7 +200,7 @@ class _Single:
 
 
 class _Products:
-    """The matrix products that a model's `ner` can't do without, and nothing else: the limit."""
+    """The matrix products that a model's `ner` asks for, by numpy, and nothing else."""
 
     def __init__(self, find: Finder) -> None:
         ner: Any = find.nlp.get_pipe("ner")

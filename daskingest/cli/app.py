@@ -464,7 +464,7 @@ def bench(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how fast this machine extracts entities, against spaCy and against its limit."""
+    """Measure how fast this machine extracts entities, against spaCy and bare matrix products."""
     from daskingest.cli.benching import run_bench
 
     run_bench(corpus, model, workers, quick=quick, as_json=as_json)
