@@ -22,7 +22,7 @@ EXTRACT, SAVER = "extract", "saver"
 """The resources by which a worker says what it is for."""
 
 WORKER_MEMORY = "4 GiB"
-"""A worker's limit. It takes about 0.4 GiB, and a text of a million characters up to 3 more."""
+"""A worker's limit. It takes about 0.5 GiB, and a text of a million characters up to 3 more."""
 
 DASK_CONFIG: dict[str, Any] = {
     # A task whose worker died comes back to the graph, which knows what to do about it.

@@ -162,11 +162,11 @@ def test_ports(listener: socket.socket) -> None:
 
 def test_memory_and_cores() -> None:
     assert machine.check_memory(16, 32 * GIB).verdict is Verdict.OK
-    assert machine.check_memory(16, 7 * GIB).verdict is Verdict.WARNING
+    assert machine.check_memory(16, 9 * GIB).verdict is Verdict.WARNING
     short = machine.check_memory(16, 4 * GIB)
     assert short.verdict is Verdict.PROBLEM
-    assert short.advice == "ask for fewer: --workers 9"
-    assert machine.check_memory(9, 4 * GIB).verdict is Verdict.WARNING
+    assert short.advice == "ask for fewer: --workers 7"
+    assert machine.check_memory(7, 4 * GIB).verdict is Verdict.WARNING
     assert machine.check_memory(1, GIB // 4).advice == "free some"
     assert machine.check_memory(0, GIB // 2).verdict is Verdict.OK
     assert machine.check_cores(16, 16).verdict is Verdict.OK

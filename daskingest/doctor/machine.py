@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daskingest.doctor.finding import Finding, ok, problem, warning
 
-_WORKER, _OTHER = 0.4 * 2**30, 0.15 * 2**30
+_WORKER, _OTHER = 0.5 * 2**30, 0.15 * 2**30
 """Bytes that a worker takes, and each other process."""
 _LONG_TEXT = 3 * 2**30
 """What a worker takes besides while it reads a text of a million characters."""
