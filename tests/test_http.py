@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,8 @@ import pytest
 import schemathesis
 from program import Server, content
 from schemathesis.core.result import Ok
+
+from daskingest.web.openapi import WHITE_SPACE
 
 KEY = {"Authorization": "Bearer secret"}
 LINES = {**KEY, "Content-Type": "application/x-ndjson"}
@@ -382,6 +386,11 @@ def test_metrics_speak_of_what_happened(http: httpx.Client) -> None:
         'http_requests_total{method="POST",route="/articles",status="422"}',
     ):
         assert f"daskingest_{name}" in text, name
+
+
+def test_white_space_is_python_s() -> None:
+    space = re.compile(f"[{WHITE_SPACE}]")
+    assert all(bool(space.match(c)) == c.isspace() for c in map(chr, range(sys.maxunicode + 1)))
 
 
 def test_the_openapi_document_is_true(server: Server) -> None:

@@ -13,6 +13,9 @@ _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
 _SPACE = {"type": "object"}
 
+WHITE_SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""What `str.isspace` tells; of `\\s`, each kind of regular expression has its own notion."""
+
 MAX_COUNT = 10**15
 """Largest count that a request may ask for."""
 
@@ -147,7 +150,7 @@ def _security(settings: ServeSettings, needed: bool) -> dict[str, Any]:
 
 
 def _article() -> dict[str, Any]:
-    filled = {**_TEXT, "pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}
+    filled = {**_TEXT, "pattern": rf"^[^\x00]*[^{WHITE_SPACE}\x00][^\x00]*$"}
     ident = {
         "anyOf": [
             {**_TEXT, "maxLength": MAX_ID, "pattern": r"^[^\x00]*$"},
