@@ -375,14 +375,10 @@ def test_the_service_goes_on_while_firestore_is_away(
 
 def test_a_request_of_a_dead_saver_that_comes_late_is_not_counted(firestore_url: str) -> None:
     """Its batch was made anew, committed, and forgotten by the service meanwhile."""
-    counts = Counts()
-    counts.add_article("P", [("berlin", "GPE")])
+    counts = _berlin()
 
     async def go() -> None:
-        saver = Saver(firestore_url, 0.1)
-        await saver.add("r:1", counts, {})
-        await saver.drain()
-        await saver.forget(["r:1"])
+        saver = await _saver_that_forgets(firestore_url, "r:1")
         await saver.add("r:2", counts, {})
         await saver.drain()
         with open_store(firestore_url) as late, pytest.raises(AlreadyCommitted):
@@ -397,19 +393,29 @@ def test_the_ledger_forgets_when_no_request_can_come_any_more(
     firestore_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_SETTLED_SECONDS", 0.5)
-    counts = Counts()
-    counts.add_article("P", [("berlin", "GPE")])
 
     async def go() -> None:
-        saver = Saver(firestore_url, 0.1)
-        await saver.add("r:1", counts, {})
-        await saver.drain()
-        await saver.forget(["r:1"])
+        saver = await _saver_that_forgets(firestore_url, "r:1")
         async with asyncio.timeout(PATIENCE):
             while await saver.ledger("r"):
                 await asyncio.sleep(0.02)
 
     asyncio.run(go())
+
+
+def _berlin() -> Counts:
+    counts = Counts()
+    counts.add_article("P", [("berlin", "GPE")])
+    return counts
+
+
+async def _saver_that_forgets(url: str, batch_id: str) -> Saver:
+    """One that has committed a batch, and was told to forget it."""
+    saver = Saver(url, 0.1)
+    await saver.add(batch_id, _berlin(), {})
+    await saver.drain()
+    await saver.forget([batch_id])
+    return saver
 
 
 def _spool_id(folder: Path) -> str:

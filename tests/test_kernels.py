@@ -15,12 +15,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from daskingest.recognizer.arrays import Floats, Indices
 from daskingest.recognizer.kernels import (
-    LANES,
     ROWS,
     Maxout,
     best_outputs,
     convolve,
     convolve_types,
+    whole_vectors,
 )
 
 SHAPES = [(96, 3, 1), (96, 2, 2), (8, 1, 1), (33, 4, 1), (1, 2, 3)]  # width, pieces, reach
@@ -68,7 +68,7 @@ def test_a_convolution_of_known_products(width: int, pieces: int, reach: int) ->
     embedded = numbers(kinds, width)
     types = np.random.default_rng(1).integers(kinds, size=rows + 2 * reach).astype(np.int32)
     by_place = weights.reshape(pieces, width, window, width)
-    products = np.zeros((kinds, window, pieces, -(-width // LANES) * LANES), np.float32)
+    products = np.zeros((kinds, window, pieces, whole_vectors(width)), np.float32)
     products[..., :width] = np.einsum("powi,ki->kwpo", by_place, embedded)
     inputs = embedded[types]
     out, wanted = np.zeros_like(inputs), np.zeros_like(inputs)

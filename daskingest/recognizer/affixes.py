@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable
-
-# The tree that `re` makes of a pattern; Python has had it in this place since 3.11.
-from re import _constants as op
+from re import _constants as op  # the tree that `re` makes of a pattern; in this place since 3.11
 from re import _parser as parser
 from typing import Any, TypeVar
 

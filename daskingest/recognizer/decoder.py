@@ -78,6 +78,8 @@ class Decoder:
         self._features, self._bias, self._closed_bias = _fold(linear, lower)
         self._upper = upper.get_param("W")  # (moves, hidden)
         self._upper_bias = upper.get_param("b")
+        closed = self._features[0].T.reshape(-1, self._upper.shape[1], len(self._features[0]))
+        self._closed = Maxout(closed, self._closed_bias)
 
         # What may come while no entity is open. There is also a hidden move "U-", without a label.
         place = {label: i for i, label in enumerate(self.labels)}
@@ -110,13 +112,8 @@ class Decoder:
         return entities
 
     def _scorer(self, moves: Sequence[int]) -> _Scorer:
-        hidden = self._upper.shape[1]
-        closed = self._features[0].T.reshape(-1, hidden, len(self._features[0]))
-        return _Scorer(
-            Maxout(closed, self._closed_bias),
-            Maxout(self._upper[None, moves], self._upper_bias[moves]),
-            np.array(moves, np.int32),
-        )
+        upper = Maxout(self._upper[None, moves], self._upper_bias[moves])
+        return _Scorer(self._closed, upper, np.array(moves, np.int32))
 
     def _moves(self, tokens: Tokens) -> Ints:
         """For each token, the best valid move if no entity is open there."""

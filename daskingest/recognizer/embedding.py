@@ -13,7 +13,7 @@ import numpy as np
 from spacy.attrs import ORTH, intify_attr
 
 from daskingest.recognizer.arrays import Attributes, Floats, Ints
-from daskingest.recognizer.kernels import LANES
+from daskingest.recognizer.kernels import whole_vectors
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab
@@ -88,8 +88,7 @@ class Table:
         by_place = weights.reshape(pieces, width, window, width).transpose(3, 2, 0, 1)
         self._weights = by_place.reshape(width, -1)
         self.embedded = np.zeros((TABLE_ROWS, width), np.float32)
-        whole = -(-width // LANES) * LANES
-        self.products = np.zeros((TABLE_ROWS, window, pieces, whole), np.float32)
+        self.products = np.zeros((TABLE_ROWS, window, pieces, whole_vectors(width)), np.float32)
         self._types = np.zeros(TABLE_ROWS, np.int32)  # by row
         self._last_use = np.zeros(TABLE_ROWS, np.int64)  # by row
         self.clear()

@@ -29,8 +29,8 @@ try:
 except ImportError:  # Windows has none
     fcntl = None  # type: ignore[assignment]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def _tile_shape() -> tuple[int, int]:
@@ -50,11 +50,16 @@ def _tile_shape() -> tuple[int, int]:
 LANES, ROWS = _tile_shape()
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
+def whole_vectors(width: int) -> int:
+    """The width, made up to a whole number of vectors."""
+    return -(-width // LANES) * LANES
+
+
+def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile when first called, without the GIL. Sums may be added up in any order."""
     options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     try:
-        result: Callable[P, R] = njit(cache=True, **options)(function)
+        result: Callable[_P, _R] = njit(cache=True, **options)(function)
     except RuntimeError:  # there is no folder to keep it in
         result = njit(**options)(function)
     return result
@@ -87,13 +92,13 @@ class Maxout:
 
     def __init__(self, weights: Floats, bias: Floats) -> None:
         pieces, outputs, inputs = weights.shape
-        blocks = -(-outputs // LANES)
-        padded = np.zeros((pieces, blocks * LANES, inputs), np.float32)
+        whole = whole_vectors(outputs)
+        padded = np.zeros((pieces, whole, inputs), np.float32)
         padded[:, :outputs] = weights
-        parts = padded.reshape(pieces, blocks, LANES, inputs).transpose(1, 3, 0, 2)
+        parts = padded.reshape(pieces, -1, LANES, inputs).transpose(1, 3, 0, 2)
         self.weights = np.ascontiguousarray(parts)
         """(blocks, inputs, pieces, LANES)"""
-        padded_bias = np.zeros((pieces, blocks * LANES), np.float32)
+        padded_bias = np.zeros((pieces, whole), np.float32)
         padded_bias[:, :outputs] = bias.reshape(pieces, outputs)
         self.biases = tuple(padded_bias)
         """By piece, (blocks * LANES,)."""

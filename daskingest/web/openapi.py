@@ -11,7 +11,7 @@ from daskingest.web.intake import MAX_ID
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
-_SPACE = {"type": "object"}
+_OBJECT = {"type": "object"}
 
 WHITE_SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """What `str.isspace` tells; of `\\s`, each kind of regular expression has its own notion."""
@@ -103,7 +103,7 @@ def document(settings: ServeSettings) -> dict[str, Any]:
             _query("after", _TEXT, "`next` of the page before."),
             _query("label", _TEXT, "Only entities of this type, such as ORG."),
         ),
-        "/status": _get("How the service is", _SPACE, {}, reading),
+        "/status": _get("How the service is", _OBJECT, {}, reading),
         "/healthz": _get("Whether it lives", _object(status=_TEXT), {}, {}),
         "/readyz": _get(
             "Whether articles that come now are counted soon",
@@ -124,7 +124,7 @@ def document(settings: ServeSettings) -> dict[str, Any]:
                 **reading,
             }
         },
-        "/openapi.json": _get("This document", _SPACE, {}, {}),
+        "/openapi.json": _get("This document", _OBJECT, {}, {}),
     }
     return {
         "openapi": "3.1.0",
