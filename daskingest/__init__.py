@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from daskingest.api import extract_entities, publications, read_csv, run_csv, words
     from daskingest.errors import DaskingestError, StoreError, UsageError
+    from daskingest.notebook import extract_entities, publications, read_csv, run_csv, words
     from daskingest.stores import open_store
 
 __version__ = "0.1.0"
@@ -21,12 +21,12 @@ _HOMES = {
     "DaskingestError": "errors",
     "StoreError": "errors",
     "UsageError": "errors",
-    "extract_entities": "api",
+    "extract_entities": "notebook",
     "open_store": "stores",
-    "publications": "api",
-    "read_csv": "api",
-    "run_csv": "api",
-    "words": "api",
+    "publications": "notebook",
+    "read_csv": "notebook",
+    "run_csv": "notebook",
+    "words": "notebook",
 }
 
 __all__ = [

@@ -6,16 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from daskingest.errors import UsageError
+from daskingest.text import fold_space, is_unicode
 
 CONTENT_COLUMNS = ("article", "content", "text")
 PUBLICATION_COLUMNS = ("publication", "source")
 MAX_PUBLICATION = 1000
 """Longest publication name, in characters. A longer one is a swallowed text, not a name."""
-
-
-def fold_space(text: str) -> str:
-    """The text with every run of white space made one space, and none at the ends."""
-    return " ".join(text.split())
 
 
 def publication_key(name: str) -> str:
@@ -127,12 +123,3 @@ def _text(raw: Mapping[str, object], column: str, role: str) -> str:
     if not is_unicode(value):
         raise Unusable(f"{role} is not valid Unicode", "a lone surrogate")
     return value
-
-
-def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8: it has no lone surrogates."""
-    try:
-        text.isascii() or text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskingest.articles import Article
-from daskingest.boundaries import ranges
-from daskingest.csvfile import open_csv
 from daskingest.doctor.blas import library
-from daskingest.entities import find_model, load_model, load_pipeline
 from daskingest.grouping import grouped
+from daskingest.models import find_model, load_model, load_pipeline
 from daskingest.recognizer import Recognizer
 from daskingest.recognizer.finder import Finder
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.csvfile import open_csv
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -245,7 +245,7 @@ def _spacy_processes(model: str, texts: Texts, workers: int, batches: int) -> fl
 
 
 async def _run_csv(file: Path, model: str, workers: int, folder: Path) -> float:
-    from daskingest.run import Run, Watcher
+    from daskingest.pipeline.run import Run, Watcher
     from daskingest.settings import Settings
 
     store = f"sqlite:///{folder.absolute() / 'bench.db'}"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from daskingest.articles import fold_space, publication_key
+from daskingest.articles import publication_key
+from daskingest.text import fold_space
 
 MAX_WORD = 256
 """Longest word that is counted, in characters."""

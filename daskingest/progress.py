@@ -11,28 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from daskingest.text import size_text, time_text
+
 if TYPE_CHECKING:
-    from daskingest.run import Summary
+    from daskingest.pipeline.run import Summary
 
 _LINE_SECONDS = 5.0
-
-
-def size_text(size: float) -> str:
-    """A number of bytes for people, with decimal units."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
-
-
-def time_text(seconds: float) -> str:
-    """A duration for people: `42 s`, `3:07`, `2:05:00`."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours}:{minutes:02}:{whole % 60:02}"
-    return f"{minutes}:{whole % 60:02}" if minutes else f"{whole} s"
 
 
 def status_text(summary: Summary, seconds: float) -> str:
@@ -124,7 +108,7 @@ class ProgressDisplay(Display):
     def __init__(
         self, console: Console, enabled: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        from daskingest.run import Watcher  # brings Dask with it
+        from daskingest.pipeline.run import Watcher  # brings Dask with it
 
         super().__init__(console, enabled, clock)
         self.watcher = Watcher(say=self.say, begin=self._begin, update=self._update)

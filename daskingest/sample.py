@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daskingest.entities import entities_in, find_model
 from daskingest.errors import UsageError
+from daskingest.extraction import entities_in
+from daskingest.models import find_model
 
 HEADER = (
     "",

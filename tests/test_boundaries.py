@@ -12,10 +12,10 @@ from conftest import csv_text
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from daskingest import boundaries
 from daskingest.articles import Reject
-from daskingest.boundaries import RecordStarts, ranges
-from daskingest.csvfile import CsvRange, Dialect, is_regular, open_csv, records
+from daskingest.sources import boundaries
+from daskingest.sources.boundaries import RecordStarts, ranges
+from daskingest.sources.csvfile import CsvRange, Dialect, is_regular, open_csv, records
 
 HEADER = ["article", "publication", "n"]
 # Short fields of what matters to a CSV reader, so that cuts fall on every kind of edge.
@@ -130,7 +130,7 @@ def test_backslash_escapes_are_found_by_the_probe(folder: Path) -> None:
 def test_a_stray_quote_behind_the_probe_costs_one_range(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daskingest.csvfile.PROBE_BYTES", 300)
+    monkeypatch.setattr("daskingest.sources.csvfile.PROBE_BYTES", 300)
     header = [f"c{i}" for i in range(6)] + ["article", "publication"]
     good = [["1", "2", "3", "4", "5", "6", f'a "quoted"\nword, {i}', "P"] for i in range(200)]
     text = csv_text([header, *good])
@@ -244,7 +244,7 @@ def test_a_stray_quote_damages_its_own_row_only(
     data = "publication,content\n" + "".join(lines)
     path = folder / "j.csv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("daskingest.csvfile.PROBE_BYTES", 40)
+        patch.setattr("daskingest.sources.csvfile.PROBE_BYTES", 40)
         patch.setattr(boundaries, "_LOOKAHEAD", 4096)
         patch.setattr(boundaries, "_WINDOW", 4096)
         path.write_text(data, newline="")

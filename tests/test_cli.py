@@ -10,8 +10,8 @@ from program import run
 
 from daskingest import __version__
 from daskingest.counts import Counts
-from daskingest.progress import size_text, time_text
 from daskingest.stores import open_store
+from daskingest.text import size_text, time_text
 
 README = Path(__file__).parent.parent / "README.md"
 

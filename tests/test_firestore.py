@@ -22,8 +22,8 @@ from program import PATIENCE, Program, Server, kill, run, until
 
 from daskingest.counts import Counts
 from daskingest.errors import StoreError
-from daskingest.graph import TOO_MANY_WORDS
-from daskingest.saver import Saver
+from daskingest.pipeline.graph import TOO_MANY_WORDS
+from daskingest.pipeline.saver import Saver
 from daskingest.stores import AlreadyCommitted, open_store
 from daskingest.stores import firestore as module
 from daskingest.stores.firestore import FirestoreStore, document_id, word_id

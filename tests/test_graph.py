@@ -9,8 +9,8 @@ from pathlib import Path
 from models import make_deadly_model
 from program import Program, content, kill, ledger, run, until
 
-from daskingest.csvfile import CsvRange
-from daskingest.graph import Batch
+from daskingest.pipeline.graph import Batch
+from daskingest.sources.csvfile import CsvRange
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 

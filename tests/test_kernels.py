@@ -117,8 +117,9 @@ def test_arrays_of_another_layout(change: Callable[[Floats], Floats]) -> None:
 
 def test_where_numba_may_not_compile_spacy_computes() -> None:
     program = (
-        "from daskingest import entities\n"
-        "print(entities.entities_in('Angela Merkel lives.', entities.find_model()))\n"
+        "from daskingest.extraction import entities_in\n"
+        "from daskingest.models import find_model\n"
+        "print(entities_in('Angela Merkel lives.', find_model()))\n"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     result = subprocess.run(
@@ -130,9 +131,9 @@ def test_where_numba_may_not_compile_spacy_computes() -> None:
 
 def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
     program = (
-        "from daskingest import entities\n"
+        "from daskingest import models\n"
         "from daskingest.recognizer import kernels\n"
-        "entities.load_model(entities.find_model())\n"
+        "models.load_model(models.find_model())\n"
         "print(sum(kernels.convolve.stats.cache_misses.values()))\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

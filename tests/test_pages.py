@@ -20,7 +20,7 @@ from program import Program, Server, free_port, until
 
 from daskingest.counts import Counts
 from daskingest.stores import open_store
-from daskingest.typical import typical_words
+from daskingest.web.keyness import typical_words
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 

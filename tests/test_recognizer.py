@@ -18,7 +18,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from thinc.util import fix_random_seed
 
-from daskingest.entities import find_model, load_model, load_pipeline
+from daskingest.models import find_model, load_model, load_pipeline
 from daskingest.recognizer import Recognizer, accelerate, decoder, embedding, pieces
 from daskingest.recognizer.finder import Finder, Found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from program import run
 
-from daskingest.api import read_csv
+from daskingest.notebook import read_csv
 
 
 def test_articles(tmp_path: Path, sample: Path) -> None:

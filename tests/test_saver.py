@@ -12,10 +12,10 @@ import pytest
 from program import PATIENCE, content
 
 from daskingest.counts import Counts
-from daskingest.entities import find_model
-from daskingest.saver import Saver, SaverLost, SaverRef
+from daskingest.models import find_model
+from daskingest.pipeline.cluster import SAVER, cluster
+from daskingest.pipeline.saver import Saver, SaverLost, SaverRef
 from daskingest.stores import Note, open_store
-from daskingest.workers import SAVER, cluster
 
 
 def counts_of(*words: str) -> Counts:

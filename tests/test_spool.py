@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from daskingest.articles import Article
 from daskingest.errors import UsageError
-from daskingest.spool import Key, KeyReused, Limits, Spool, SpooledBatch, SpoolError
+from daskingest.service.spool import Key, KeyReused, Limits, Spool, SpooledBatch, SpoolError
 
 T = TypeVar("T")
 LIMITS = Limits(articles=10, bytes=5_000, seconds=3600)

@@ -27,10 +27,10 @@ from stub import Answered, Request, Stub, taken
 
 from daskingest.articles import Reject
 from daskingest.cli.uploading import warnings
-from daskingest.csvfile import open_csv
 from daskingest.errors import UsageError
-from daskingest.rejects import RejectsFile
+from daskingest.pipeline.rejects import RejectsFile
 from daskingest.settings import UploadSettings
+from daskingest.sources.csvfile import open_csv
 from daskingest.upload.answers import Later, Taken, Unfit, UploadError, judge, retry_after
 from daskingest.upload.latency import SHARES, Latencies
 from daskingest.upload.pace import Pace, backoff

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from program import Program, StoreContent, content, reference, run, until
 
-from daskingest.workers import DASK_CONFIG
+from daskingest.pipeline.cluster import DASK_CONFIG
 
 
 def test_the_configuration_for_clusters_is_the_local_one() -> None:

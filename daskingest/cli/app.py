@@ -180,7 +180,7 @@ def serve(
     stops at once. /openapi.json describes the requests.
     """
     from daskingest.cli.serving import serve as run_service
-    from daskingest.listening import keys_from
+    from daskingest.web.listening import keys_from
 
     settings = ServeSettings(
         host=host,
@@ -245,7 +245,7 @@ def upload(
     interrupted.
     """
     from daskingest.cli.uploading import upload_file
-    from daskingest.listening import keys_from
+    from daskingest.web.listening import keys_from
 
     batch = batch or (1 if legacy else _UPLOAD.batch)
     settings = UploadSettings(
@@ -286,7 +286,7 @@ def explore(
     a key: any user name, the key as password.
     """
     from daskingest.cli.serving import explore as show
-    from daskingest.listening import keys_from
+    from daskingest.web.listening import keys_from
 
     keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
     settings = ServeSettings(store=store, host=host, port=port, model=model, keys=keys)
@@ -326,8 +326,8 @@ def top(
     as_json: AsJson = False,
 ) -> None:
     """Show the most frequent entities of a publication."""
-    from daskingest.api import find_publication
     from daskingest.stores import open_store
+    from daskingest.stores.reading import find_publication
 
     with open_store(store) as opened:
         key = find_publication(opened, publication).key
@@ -354,8 +354,8 @@ def export(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write all counts to a file: publication, word, label, count."""
-    from daskingest.export import write_counts
     from daskingest.stores import open_store
+    from daskingest.stores.export import write_counts
 
     with open_store(store) as opened:
         rows = write_counts(opened, out)
@@ -437,8 +437,8 @@ def prune(
     The files stay known as counted, and so do batches with rejects. Run it when no `run-csv` of
     such a file is going on elsewhere. A service shortens its part of the ledger by itself.
     """
-    from daskingest.prune import prune as prune_ledger
     from daskingest.stores import open_store
+    from daskingest.stores.prune import prune as prune_ledger
 
     open_store(store).close()  # there must be one
     with open_store(store, create=True) as opened:

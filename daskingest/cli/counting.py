@@ -18,7 +18,7 @@ from daskingest.logs import LogSettings, set_up
 from daskingest.settings import DEFAULT_STORE, Settings
 
 if TYPE_CHECKING:
-    from daskingest.run import Run, Summary
+    from daskingest.pipeline.run import Run, Summary
 
 INTERRUPTED = 130
 
@@ -64,8 +64,8 @@ def count_files(
     interruption = _Interruption(messages)
     # Who sends SIGTERM waits for the end, and an aborted run can be resumed.
     with interrupts(interruption.stop, interruption.abort, interruption.abort):
+        from daskingest.pipeline.run import Outcome, Run
         from daskingest.progress import ProgressDisplay
-        from daskingest.run import Outcome, Run
 
         with ProgressDisplay(messages, progress) as display:
             interruption.close_display = display.close
@@ -90,8 +90,8 @@ def count_files(
 
 def print_summary(console: Console, summary: Summary, settings: Settings) -> None:
     """What became of a file, in a few lines."""
-    from daskingest.progress import time_text
-    from daskingest.run import Outcome
+    from daskingest.pipeline.run import Outcome
+    from daskingest.text import time_text
 
     tally, fresh = summary.tally, summary.fresh
     rejected = tally.rejected.total()

@@ -8,14 +8,15 @@ from pathlib import Path
 from rich.console import Console
 
 from daskingest.cli.counting import INTERRUPTED, command_name
-from daskingest.progress import Display, size_text, time_text
+from daskingest.progress import Display
+from daskingest.text import size_text, time_text
 
 
 def fetch(url: str, folder: Path, keep_zip: bool) -> int:
     """Fetch the file and say what to do with it. Returns the exit code; raises DaskingestError."""
     messages = Console(stderr=True)
     try:
-        from daskingest.download import download
+        from daskingest.download.job import download
 
         with _Display(messages) as display:
             path, made = download(url, folder, display.watcher, keep_zip)
@@ -33,7 +34,7 @@ class _Display(Display):
     """Shows how far it is: bytes, rate, time left."""
 
     def __init__(self, console: Console) -> None:
-        from daskingest.transfer import Watcher
+        from daskingest.download.transfer import Watcher
 
         super().__init__(console, enabled=True)
         self._what, self._first = "", 0

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from daskingest.errors import UsageError
-from daskingest.progress import size_text
 from daskingest.sample import write_sample
+from daskingest.text import size_text
 
 
 def write(out: Path, articles: int | None, size: int | None, seed: int) -> None:

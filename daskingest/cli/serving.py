@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from daskingest.cli.signals import interrupts
-from daskingest.listening import listen
 from daskingest.logs import LogSettings, set_up
 from daskingest.settings import ServeSettings
+from daskingest.web.listening import listen
 
 if TYPE_CHECKING:
-    from daskingest.service import Service
+    from daskingest.service.service import Service
 
 _ANSWER_SECONDS = 5  # for requests that are being answered when the service ends
 
@@ -68,7 +68,7 @@ def explore(settings: ServeSettings, logging_to: LogSettings) -> None:
     """Show a store's pages until a signal ends it. Raises DaskingestError."""
     import uvicorn
 
-    from daskingest.entities import find_model
+    from daskingest.models import find_model
     from daskingest.stores import absolute_url, open_store
     from daskingest.web.explorer import create_explorer
 

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from daskingest.cli.signals import interrupts
 from daskingest.errors import UsageError
-from daskingest.progress import Display, size_text, time_text
+from daskingest.progress import Display
 from daskingest.settings import UploadSettings
+from daskingest.text import size_text, time_text
 from daskingest.upload.report import Report, Watcher
 
 if TYPE_CHECKING:

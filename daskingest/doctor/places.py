@@ -67,7 +67,7 @@ def _check_file(found: str, path: Path) -> Finding:
 
 def check_port(host: str, port: int, keys_text: str | None) -> Finding:
     """Whether `serve` can listen there, with these keys."""
-    from daskingest.listening import keys_from, listen
+    from daskingest.web.listening import keys_from, listen
 
     keys = keys_from(keys_text)
     with listen(host, port, keys) as listener:
@@ -78,8 +78,8 @@ def check_port(host: str, port: int, keys_text: str | None) -> Finding:
 
 def check_dashboard(port: int | None = None) -> Finding:
     """Whether Dask's dashboard gets a port, its usual one if none is given; another will do."""
-    from daskingest.listening import listen
-    from daskingest.workers import DASHBOARD_PORT
+    from daskingest.pipeline.cluster import DASHBOARD_PORT
+    from daskingest.web.listening import listen
 
     port = DASHBOARD_PORT if port is None else port
     try:
@@ -95,7 +95,7 @@ def check_dashboard(port: int | None = None) -> Finding:
 
 def check_scheduler(address: str) -> Finding:
     """Whether the cluster at the address is there and has each kind of worker."""
-    from daskingest.workers import EXTRACT, SAVER, survey
+    from daskingest.pipeline.cluster import EXTRACT, SAVER, survey
 
     workers = asyncio.run(survey(address))
     return ok(

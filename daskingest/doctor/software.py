@@ -61,7 +61,7 @@ def check_spacy() -> Finding:
 
 def check_model(model: str | None) -> Finding:
     """Whether the model is there and loads, and whether the recognizer computes it."""
-    from daskingest.entities import find_model, load_pipeline, model_identity
+    from daskingest.models import find_model, load_pipeline, model_identity
     from daskingest.recognizer.finder import Finder
 
     name = find_model(model)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from daskingest.articles import Article, Reject
-from daskingest.boundaries import ranges
-from daskingest.csvfile import CsvFile
 from daskingest.settings import UploadSettings
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.csvfile import CsvFile
 
 _MOST_REJECTS = 1_000  # in one parcel, so that a file of nothing else is not held in memory
 _GZIP_LEVEL = 1  # twice as fast as the usual one, and the bodies are a fifth larger

@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from daskingest.articles import Reject
-from daskingest.csvfile import open_csv
 from daskingest.errors import DaskingestError
 from daskingest.grouping import grouped
-from daskingest.rejects import RejectsFile
+from daskingest.pipeline.rejects import RejectsFile
 from daskingest.settings import UploadSettings
+from daskingest.sources.csvfile import open_csv
 from daskingest.upload.answers import UploadError
 from daskingest.upload.pace import Pace
 from daskingest.upload.parcels import Parcel, length_of, parcels

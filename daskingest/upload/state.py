@@ -8,9 +8,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from daskingest.csvfile import CsvFile
 from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
+from daskingest.sources.csvfile import CsvFile
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.report import Tally
 

@@ -22,9 +22,9 @@ from starlette.types import Receive, Scope, Send
 
 from daskingest.articles import publication_key
 from daskingest.errors import StoreError
-from daskingest.service import Service, open_service
+from daskingest.service.service import Service, open_service
+from daskingest.service.spool import Answer, Key, KeyReused, SpoolError, size_of
 from daskingest.settings import ServeSettings
-from daskingest.spool import Answer, Key, KeyReused, SpoolError, size_of
 from daskingest.stores import Publication, Store
 from daskingest.web.cursors import from_cursor, to_cursor
 from daskingest.web.intake import (

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from daskingest.entities import entities_in
-from daskingest.readers import Readers
+from daskingest.extraction import entities_in
 from daskingest.stores import Store
+from daskingest.stores.reading import Readers
 from daskingest.web.pages import PATHS, Ask, Found, Pages, static_file
 from daskingest.web.problems import Problem, require_key
 

@@ -14,8 +14,9 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from daskingest.articles import Article, Columns, Unusable, article_from, is_unicode
+from daskingest.articles import Article, Columns, Unusable, article_from
 from daskingest.settings import ServeSettings
+from daskingest.text import is_unicode
 from daskingest.web.problems import Problem
 
 JSON_TYPE = "application/json"

@@ -19,14 +19,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import QueryParams
 from starlette.responses import FileResponse, Response
 
-from daskingest.api import find_publication
 from daskingest.articles import publication_key
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.errors import DaskingestError, StoreError, UsageError
 from daskingest.stores import Publication, Store, Word
-from daskingest.typical import Typical, typical_words
+from daskingest.stores.reading import find_publication
 from daskingest.web import charts, text
 from daskingest.web.cursors import from_cursor, to_cursor
+from daskingest.web.keyness import Typical, typical_words
 from daskingest.web.problems import Json, Problem
 
 PAGE = 50

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from spacy.language import Language
 
-from daskingest.entities import find_model, load_model, load_pipeline
+from daskingest.models import find_model, load_model, load_pipeline
 from daskingest.recognizer.finder import Finder, Found
 
 _TOGETHER = 64  # documents

@@ -14,12 +14,13 @@ from emulated import COMMIT
 from google.cloud.firestore_v1.types import CommitRequest, CommitResponse
 from program import free_port
 
-from daskingest.boundaries import ranges
 from daskingest.counts import Counts
-from daskingest.csvfile import open_csv
-from daskingest.entities import extract, find_model, load_model
-from daskingest.saver import Saver
+from daskingest.extraction import extract
+from daskingest.models import find_model, load_model
+from daskingest.pipeline.saver import Saver
 from daskingest.settings import BATCH_BYTES
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.csvfile import open_csv
 
 
 class Sink(grpc.GenericRpcHandler):  # type: ignore[misc]

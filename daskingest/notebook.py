@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import itertools
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from daskingest.articles import publication_key
-from daskingest.boundaries import ranges
-from daskingest.csvfile import CsvRange, open_csv
-from daskingest.errors import UsageError
 from daskingest.settings import DEFAULT_STORE
-from daskingest.stores import Publication, Store, open_store
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.csvfile import CsvRange, open_csv
+from daskingest.stores import open_store
+from daskingest.stores.reading import find_publication
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
     import pandas as pd
 
-    from daskingest.run import Summary
+    from daskingest.pipeline.run import Summary
 
 
 T = TypeVar("T")
-
-
-def find_publication(store: Store, name: str) -> Publication:
-    """The publication of that name. Raises UsageError, with names like it, if there is none."""
-    key = publication_key(name)
-    if (found := store.publication(key)) is not None:
-        return found
-    every = store.publications()
-    names = {each.key: each.name for each in every}
-    close = [names[k] for k in difflib.get_close_matches(key, names, n=3, cutoff=0.4)]
-    close = close or [each.name for each in every[:3]]
-    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ": the store is empty"
-    raise UsageError(f"no publication {name!r}{hint}")
 
 
 def publications(store: str = DEFAULT_STORE) -> pd.DataFrame:
@@ -79,8 +64,8 @@ def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summar
     """
     from rich.console import Console
 
+    from daskingest.pipeline.run import Run
     from daskingest.progress import ProgressDisplay
-    from daskingest.run import Run
     from daskingest.settings import Settings
 
     async def go() -> list[Summary]:
@@ -149,7 +134,7 @@ def extract_entities(texts: dd.Series, model: str | None = None) -> dd.DataFrame
     `word` is how the entity is counted. Texts that are missing have none. Raises UsageError if
     there is no such model.
     """
-    from daskingest.entities import find_model
+    from daskingest.models import find_model
 
     found = find_model(model)
     mapped: dd.DataFrame = texts.map_partitions(_entities, found, meta=_entity_frame([], []))
@@ -158,7 +143,7 @@ def extract_entities(texts: dd.Series, model: str | None = None) -> dd.DataFrame
 
 def _entities(texts: pd.Series[str], model: str) -> pd.DataFrame:
     from daskingest.counts import word_of
-    from daskingest.entities import entities_in
+    from daskingest.extraction import entities_in
 
     index: list[Any] = []
     rows: list[tuple[str, str, int, int, str]] = []

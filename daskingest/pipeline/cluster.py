@@ -83,7 +83,7 @@ class LoadModel(WorkerPlugin):
         if not any(isinstance(handler, Forward) for handler in logger.handlers):
             logger.addHandler(Forward(partial(worker.log_event, _LOG_TOPIC)))
         if EXTRACT in worker.state.total_resources:
-            from daskingest.entities import load_model
+            from daskingest.models import load_model
 
             load_model(self._model)
             os.nice(self._niceness)

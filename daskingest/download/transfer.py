@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from daskingest import __version__
+from daskingest.download.record import Record, check_room
 from daskingest.errors import DownloadError
-from daskingest.fetched import Record, check_room
 
 LOOK = "look at the page that offers the file, and name its address with --url"
 

@@ -16,16 +16,16 @@ from typing import Any
 from distributed import performance_report
 
 from daskingest.articles import Article, Reject
-from daskingest.boundaries import ranges
 from daskingest.counts import Tally
-from daskingest.csvfile import CsvFile, CsvRange, open_csv
-from daskingest.entities import find_model, model_identity
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.graph import Batch, Graph, Listed, Timings, open_graph
-from daskingest.rejects import RejectsFile
+from daskingest.models import find_model, model_identity
+from daskingest.pipeline.cluster import cluster
+from daskingest.pipeline.graph import Batch, Graph, Listed, Timings, open_graph
+from daskingest.pipeline.rejects import RejectsFile
 from daskingest.settings import Settings
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.csvfile import CsvFile, CsvRange, open_csv
 from daskingest.stores import Note, absolute_url, forecast, open_store
-from daskingest.workers import cluster
 
 _TICK_SECONDS = 0.5
 _FORMAT = 1  # of cuts and batch ids: changes when the same file would be cut differently

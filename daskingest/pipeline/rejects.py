@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
-from daskingest.csvfile import CsvRange
 from daskingest.errors import UsageError
+from daskingest.sources.csvfile import CsvRange
 
 if TYPE_CHECKING:  # it brings Dask with it, which who uploads has no need of
-    from daskingest.graph import Batch
+    from daskingest.pipeline.graph import Batch
 
 _START = b'{"file": '
 

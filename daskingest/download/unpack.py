@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daskingest.transfer import Watcher
+from daskingest.download.transfer import Watcher
 
 _PIECE = 1 << 20
 _LONGEST_NAME = 200  # bytes; file systems take 255, and endings are added

@@ -1,14 +1,17 @@
-"""Threads that read a store for an event loop."""
+"""Reading a store: from an event loop, and by the names that people type."""
 
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
 from typing import TypeVar
 
-from daskingest.stores import Store, open_store
+from daskingest.articles import publication_key
+from daskingest.errors import UsageError
+from daskingest.stores import Publication, Store, open_store
 
 _THREADS = 4
 
@@ -37,3 +40,16 @@ class Readers:
     def close(self) -> None:
         """Take nothing more."""
         self._threads.shutdown(cancel_futures=True)
+
+
+def find_publication(store: Store, name: str) -> Publication:
+    """The publication of that name. Raises UsageError, with names like it, if there is none."""
+    key = publication_key(name)
+    if (found := store.publication(key)) is not None:
+        return found
+    every = store.publications()
+    names = {each.key: each.name for each in every}
+    close = [names[k] for k in difflib.get_close_matches(key, names, n=3, cutoff=0.4)]
+    close = close or [each.name for each in every[:3]]
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ": the store is empty"
+    raise UsageError(f"no publication {name!r}{hint}")

@@ -23,17 +23,18 @@ from distributed import Client
 from daskingest import __version__
 from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
-from daskingest.entities import entities_in, find_model
 from daskingest.errors import DaskingestError
-from daskingest.graph import Batch, Graph, Timings, open_graph
-from daskingest.readers import Readers
-from daskingest.rejects import SpoolRejects
-from daskingest.saver import root_of
+from daskingest.extraction import entities_in
+from daskingest.models import find_model
+from daskingest.pipeline.cluster import EXTRACT, cluster
+from daskingest.pipeline.graph import Batch, Graph, Timings, open_graph
+from daskingest.pipeline.rejects import SpoolRejects
+from daskingest.pipeline.saver import root_of
+from daskingest.service.metrics import Metrics
+from daskingest.service.spool import Answer, Key, Limits, Spool, SpooledBatch, SpoolError
 from daskingest.settings import ServeSettings
-from daskingest.spool import Answer, Key, Limits, Spool, SpooledBatch, SpoolError
 from daskingest.stores import Note, Store, absolute_url, open_store
-from daskingest.web.metrics import Metrics
-from daskingest.workers import EXTRACT, cluster
+from daskingest.stores.reading import Readers
 
 _WATCH_SECONDS = 2.0
 _NICENESS = 15  # of the workers: requests are answered first

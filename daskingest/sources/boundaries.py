@@ -21,7 +21,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from daskingest.csvfile import (
+from daskingest.settings import BATCH_BYTES
+from daskingest.sources.csvfile import (
     MAX_RECORD,
     NEVER_CLOSED,
     CsvFile,
@@ -32,7 +33,6 @@ from daskingest.csvfile import (
     records,
     split_lines,
 )
-from daskingest.settings import BATCH_BYTES
 
 _WINDOW = 4 << 20  # kept of the file, at least
 _BLOCK = 1 << 20  # read and marked at once, while it is in the processor's cache

@@ -26,11 +26,12 @@ from distributed import Client, Future, KilledWorker
 
 from daskingest.articles import Article, Reject
 from daskingest.counts import Counts, Tally
-from daskingest.entities import extract, load_model
 from daskingest.errors import DaskingestError
-from daskingest.saver import Report, Saver, SaverLost, SaverRef, root_of
+from daskingest.extraction import extract
+from daskingest.models import load_model
+from daskingest.pipeline.cluster import EXTRACT, SAVER, count_workers
+from daskingest.pipeline.saver import Report, Saver, SaverLost, SaverRef, root_of
 from daskingest.stores import Note
-from daskingest.workers import EXTRACT, SAVER, count_workers
 
 TASKS_PER_WORKER = 2
 """One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 
+from daskingest.download.record import check_room, put
+from daskingest.download.transfer import LOOK, Patience, Transfer, Watcher
+from daskingest.download.unpack import ContentsError, csv_in, safe_name, unpack
 from daskingest.errors import DownloadError, UsageError
-from daskingest.fetched import check_room, put
-from daskingest.transfer import LOOK, Patience, Transfer, Watcher
-from daskingest.unpack import ContentsError, csv_in, safe_name, unpack
 
 _PAGES = (b"<!doctype html", b"<html")
 

@@ -1,0 +1,1 @@
+"""Batches through a Dask cluster into a store, each counted once."""

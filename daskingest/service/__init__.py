@@ -1,0 +1,1 @@
+"""Articles that arrive one by one: on disk when acknowledged, and then through the pipeline."""

@@ -1,0 +1,35 @@
+"""Texts: how they are compared, and how sizes and times are written for people."""
+
+from __future__ import annotations
+
+
+def fold_space(text: str) -> str:
+    """The text with every run of white space made one space, and none at the ends."""
+    return " ".join(text.split())
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8: it has no lone surrogates."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people, with decimal units."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def time_text(seconds: float) -> str:
+    """A duration for people: `42 s`, `3:07`, `2:05:00`."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{whole % 60:02}"
+    return f"{minutes}:{whole % 60:02}" if minutes else f"{whole} s"
