@@ -90,9 +90,9 @@ class Tally:
         self.rejected[reason] += 1
         self.failed[row] = reason
 
-    def to_note(self) -> dict[str, Any]:
-        """The tally as the ledger keeps it: JSON, without what is zero."""
-        note = {
+    def to_json(self) -> dict[str, Any]:
+        """The tally as a JSON object, without what is zero."""
+        value = {
             "rows": self.rows,
             "articles": self.articles,
             "words": self.words,
@@ -101,17 +101,17 @@ class Tally:
             "rejected": dict(self.rejected),
             "failed": {str(row): reason for row, reason in self.failed.items()},
         }
-        return {key: value for key, value in note.items() if value}
+        return {key: each for key, each in value.items() if each}
 
     @classmethod
-    def from_note(cls, note: Mapping[str, Any]) -> Tally:
-        """The tally that a ledger's note holds."""
+    def from_json(cls, value: Mapping[str, Any]) -> Tally:
+        """The tally that such an object holds."""
         return cls(
-            rows=note.get("rows", 0),
-            articles=note.get("articles", 0),
-            words=note.get("words", 0),
-            entities=note.get("entities", 0),
-            dropped=note.get("dropped", 0),
-            rejected=Counter(note.get("rejected", {})),
-            failed={int(row): reason for row, reason in note.get("failed", {}).items()},
+            rows=value.get("rows", 0),
+            articles=value.get("articles", 0),
+            words=value.get("words", 0),
+            entities=value.get("entities", 0),
+            dropped=value.get("dropped", 0),
+            rejected=Counter(value.get("rejected", {})),
+            failed={int(row): reason for row, reason in value.get("failed", {}).items()},
         )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from daskingest.counts import Counts
 from daskingest.errors import UsageError
+from daskingest.ledger import BatchId, Done, Entry, Ledger
 from daskingest.settings import DEFAULT_STORE
-
-Note = Mapping[str, Any]
-"""What the ledger says about a batch: a small JSON object."""
 
 
 class AlreadyCommitted(Exception):
@@ -48,13 +46,16 @@ class Store(Protocol):
     Raises StoreError when it cannot be read or written.
     """
 
+    billed: bool
+    """Whether reading and writing it is."""
+
     commit_size: int
     """How many counters (see `Counts.size`) still fit one commit well."""
 
     settled_after: float
     """Seconds after which a commit that a dead process asked for has been made, or never will."""
 
-    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> int:
+    def commit(self, counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
         """Add the counts and the ledger entries, by batch id: all of it, durably, or nothing.
 
         Returns how many rows or documents that wrote. Raises AlreadyCommitted, having written
@@ -62,16 +63,16 @@ class Store(Protocol):
         commit.
         """
 
-    def ledger(self, run: str) -> dict[str, Note]:
-        """The ledger's entries whose batch id is `run` or begins with `run` and a colon."""
+    def ledger(self, run: str) -> Ledger:
+        """All that the ledger has of a run."""
 
-    def lookup(self, batch_ids: Collection[str]) -> dict[str, Note]:
+    def ledger_entries(self, batch_ids: Collection[BatchId]) -> Ledger:
         """Those of these ledger entries that there are."""
 
-    def finished(self) -> dict[str, Note]:
-        """The runs that are done: their notes (the ledger's entry `RUN:done`), by run."""
+    def finished(self) -> dict[str, Done]:
+        """The runs that are done."""
 
-    def forget(self, batch_ids: Collection[str]) -> None:
+    def forget(self, batch_ids: Collection[BatchId]) -> None:
         """Remove the ledger's entries of these batches and of their parts.
 
         Only of batches that will never be committed again: the ledger no longer tells.
@@ -104,7 +105,7 @@ class Store(Protocol):
         Firestore finds only those that begin with it.
         """
 
-    def look_up(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
+    def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """Those of these words, each with its publication's key before it, that occur there."""
 
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
@@ -112,6 +113,9 @@ class Store(Protocol):
 
         Of all publications, or of the one with that key.
         """
+
+    def forecast(self, size: int) -> str:
+        """What counting so many bytes of CSV will come to, where that costs anything; else empty."""
 
     def close(self) -> None:
         """Release what the store holds. A closed store may be used again; it opens itself."""
@@ -147,15 +151,6 @@ def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
         f"no such store: expected sqlite:///PATH{hint} or firestore://PROJECT[/DATABASE], "
         f"found {url!r}"
     )
-
-
-def forecast(url: str, size: int) -> str:
-    """What counting so many bytes of CSV into a store costs, where that costs anything."""
-    if not url.startswith("firestore://"):
-        return ""
-    from daskingest.stores import firestore
-
-    return firestore.forecast(size)
 
 
 def absolute_url(url: str) -> str:

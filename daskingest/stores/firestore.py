@@ -16,7 +16,6 @@ next time, whole.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -32,7 +31,8 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from daskingest.counts import Counts
 from daskingest.errors import StoreError
-from daskingest.stores import AlreadyCommitted, Note, Publication, TooLarge, Word
+from daskingest.ledger import BatchId, Done, Entry, Ledger, entry_from_json, entry_to_json
+from daskingest.stores import AlreadyCommitted, Publication, TooLarge, Word
 from daskingest.stores.pace import Pace
 
 FREE_WRITES_A_DAY = 20_000
@@ -91,21 +91,13 @@ def word_id(word: str) -> str:
     return hashlib.sha256(word.encode()).hexdigest()[:32]
 
 
-def forecast(size: int) -> str:
-    """What counting so many bytes of CSV will come to, for the user to consider."""
-    writes = max(1, round(size / 1e6 * _WRITES_PER_MB, -3))
-    quota = "more than" if writes > FREE_WRITES_A_DAY else "within"
-    return (
-        f"expecting about {writes:,.0f} writes to Firestore, {quota} the free "
-        f"{FREE_WRITES_A_DAY:,} a day; a longer --flush-interval makes fewer"
-    )
-
-
 T = TypeVar("T")
 
 
 class FirestoreStore:
     """See `daskingest.stores.Store`. Connects at first use, in the process that uses it."""
+
+    billed = True
 
     def __init__(self, project: str, database: str | None = None, create: bool = False) -> None:
         self.commit_size = 40_000
@@ -136,11 +128,11 @@ class FirestoreStore:
                 nothing.delete(retry=_CHECK, timeout=10.0)
         self.close()
 
-    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> int:
+    def commit(self, counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
         if _size(counts, entries) > _MOST_BYTES:
             raise self._too_large(entries)
-        if self._whole_maps and self.lookup(list(entries)):
+        if self._whole_maps and self.ledger_entries(list(entries)):
             raise AlreadyCommitted  # such an emulator would write what comes before the one it has
         with self._working("write to"):
             batch = self._db().batch()
@@ -163,11 +155,11 @@ class FirestoreStore:
         return writes
 
     def _fill(
-        self, batch: firestore.WriteBatch, counts: Counts, entries: Mapping[str, Note]
+        self, batch: firestore.WriteBatch, counts: Counts, entries: Mapping[BatchId, Entry]
     ) -> set[str]:
         """Put a commit's writes into `batch`, the ledger's first; the publications that are new."""
-        for batch_id, note in sorted(entries.items()):
-            batch.create(self._entry(batch_id), _ledger_fields(batch_id, note))
+        for batch_id, entry in sorted(entries.items(), key=lambda item: item[0]):
+            batch.create(self._entry(batch_id), _ledger_fields(batch_id, entry))
         ids = {key: document_id(key) for key in counts.publications}
         new = self._without_name(ids.values())
         for key, each in sorted(counts.publications.items()):
@@ -197,13 +189,13 @@ class FirestoreStore:
                 batch.set(document, fields, merge=merge)
         return new
 
-    def ledger(self, run: str) -> dict[str, Note]:
+    def ledger(self, run: str) -> Ledger:
         """See `Store.ledger`."""
         return self._entries(FieldFilter("run", "==", run))
 
-    def lookup(self, batch_ids: Collection[str]) -> dict[str, Note]:
-        """See `Store.lookup`."""
-        found: dict[str, Note] = {}
+    def ledger_entries(self, batch_ids: Collection[BatchId]) -> Ledger:
+        """See `Store.ledger_entries`."""
+        found: Ledger = {}
         with self._working("read"):
             for some in _batched(batch_ids, _PAGE):
                 documents = [self._entry(batch_id) for batch_id in some]
@@ -212,15 +204,15 @@ class FirestoreStore:
                         found |= _ledger_entry(snapshot)
         return found
 
-    def finished(self) -> dict[str, Note]:
+    def finished(self) -> dict[str, Done]:
         """See `Store.finished`."""
         found = self._entries(FieldFilter("entry", "==", "done"))
-        return {batch_id.removesuffix(":done"): note for batch_id, note in found.items()}
+        return {key.run: each for key, each in found.items() if isinstance(each, Done)}
 
-    def forget(self, batch_ids: Collection[str]) -> None:
+    def forget(self, batch_ids: Collection[BatchId]) -> None:
         """See `Store.forget`."""
         for some in _batched(batch_ids, _IN):
-            family = self._entries(FieldFilter("whole", "in", some))
+            family = self._entries(FieldFilter("whole", "in", [str(batch_id) for batch_id in some]))
             if not family:
                 continue
             with self._working("write to"):
@@ -299,8 +291,8 @@ class FirestoreStore:
                     found.append(Word(word.word, count, {label: count}))
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 
-    def look_up(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
-        """See `Store.look_up`."""
+    def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
+        """See `Store.find_words`."""
         found: dict[tuple[str, str], Word] = {}
         with self._working("read"):
             for some in _batched(words, _PAGE):
@@ -338,6 +330,15 @@ class FirestoreStore:
                 break
             last = fields[-1]["word"]
 
+    def forecast(self, size: int) -> str:
+        """See `Store.forecast`."""
+        writes = max(1, round(size / 1e6 * _WRITES_PER_MB, -3))
+        quota = "more than" if writes > FREE_WRITES_A_DAY else "within"
+        return (
+            f"expecting about {writes:,.0f} writes to Firestore, {quota} the free "
+            f"{FREE_WRITES_A_DAY:,} a day; a longer --flush-interval makes fewer"
+        )
+
     def close(self) -> None:
         """See `Store.close`."""
         if self._client is not None:
@@ -349,12 +350,12 @@ class FirestoreStore:
             self._client = firestore.Client(project=self._project, database=self._database)
         return self._client
 
-    def _entry(self, batch_id: str) -> Any:
-        digest = hashlib.sha256(batch_id.encode()).hexdigest()
+    def _entry(self, batch_id: BatchId) -> Any:
+        digest = hashlib.sha256(str(batch_id).encode()).hexdigest()
         return self._db().collection("ledger").document(digest)
 
-    def _entries(self, condition: FieldFilter) -> dict[str, Note]:
-        found: dict[str, Note] = {}
+    def _entries(self, condition: FieldFilter) -> Ledger:
+        found: Ledger = {}
         with self._working("read"):
             query = self._db().collection("ledger").where(filter=condition)
             for snapshot in query.stream(retry=_RETRY):
@@ -382,7 +383,7 @@ class FirestoreStore:
         found = self._db().get_all(documents, retry=_RETRY)
         return {each.id: each.get("labels") for each in found if each.exists}
 
-    def _too_large(self, entries: Mapping[str, Note]) -> TooLarge:
+    def _too_large(self, entries: Mapping[BatchId, Entry]) -> TooLarge:
         """From now on fewer batches go into a commit, if it was several that were too large."""
         if len(entries) > 1:
             self.commit_size = max(1_000, self.commit_size // 2)
@@ -442,16 +443,15 @@ def _increments_in_maps(scratch: Any) -> bool:
     return True
 
 
-def _ledger_fields(batch_id: str, note: Note) -> dict[str, Any]:
-    run, _, entry = batch_id.partition(":")
-    whole = batch_id.partition(".")[0]
-    return {"run": run, "entry": entry, "whole": whole, "note": json.dumps(note)}
+def _ledger_fields(batch_id: BatchId, entry: Entry) -> dict[str, Any]:
+    run, _, rest = str(batch_id).partition(":")
+    return {"run": run, "entry": rest, "whole": str(batch_id.whole), "note": entry_to_json(entry)}
 
 
-def _ledger_entry(document: Any) -> dict[str, Note]:
+def _ledger_entry(document: Any) -> Ledger:
     fields = document.to_dict()
-    batch_id = f"{fields['run']}:{fields['entry']}" if fields["entry"] else fields["run"]
-    return {batch_id: json.loads(fields["note"])}
+    batch_id = BatchId.parse(f"{fields['run']}:{fields['entry']}")
+    return {batch_id: entry_from_json(batch_id, fields["note"])}
 
 
 def _word_of(fields: Mapping[str, Any]) -> Word:
@@ -464,9 +464,11 @@ def _key_of(document: str, fields: Mapping[str, Any]) -> str:
     return key or document.replace("%2F", "/").replace("%2E", ".").replace("%5F", "_")
 
 
-def _size(counts: Counts, entries: Mapping[str, Note]) -> int:
+def _size(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
     """A number of bytes that a commit's request does not pass, and comes near to."""
-    size = sum(450 + 3 * len(each) + 2 * len(json.dumps(note)) for each, note in entries.items())
+    size = sum(
+        450 + 3 * len(str(key)) + 2 * len(entry_to_json(each)) for key, each in entries.items()
+    )
     for key, each in counts.publications.items():
         path = 130 + len(document_id(key).encode())
         size += path + 100 + 2 * len(key.encode()) + len(each.name.encode())

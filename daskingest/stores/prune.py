@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from daskingest.ledger import Counted
 from daskingest.stores import Store
 
 
@@ -16,14 +17,14 @@ def prune(store: Store, older_than: float) -> int:
     """
     removed = 0
     for run, done in store.finished().items():
-        if time.time() - done.get("at", 0) < older_than:
+        if time.time() - done.at < older_than:
             continue
         gone = [
             batch_id
-            for batch_id, note in store.ledger(run).items()
-            if batch_id not in (f"{run}:begin", f"{run}:done")
-            and "." not in batch_id  # a part: its batch was split, and stays
-            and not {"split", "rejected"} & set(note)
+            for batch_id, entry in store.ledger(run).items()
+            if not batch_id.parts  # a part: its batch was split, and stays
+            and isinstance(entry, Counted)
+            and not entry.tally.rejected
         ]
         store.forget(gone)
         removed += len(gone)

@@ -11,7 +11,15 @@ from typing import Self
 
 from daskingest.counts import Counts
 from daskingest.errors import StoreError
-from daskingest.stores import AlreadyCommitted, Note, Publication, Word
+from daskingest.ledger import (
+    BatchId,
+    Done,
+    Entry,
+    Ledger,
+    entry_to_json,
+    read_ledger,
+)
+from daskingest.stores import AlreadyCommitted, Publication, Word
 
 _SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x6461736B  # "dask", in the file's header: tells our files from others
@@ -52,6 +60,7 @@ _INDEX = (
 class SqliteStore:
     """See `daskingest.stores.Store`. Opens its file at first use, on the thread that uses it."""
 
+    billed = False
     commit_size = 500_000
     settled_after = 0.0  # SQLite undoes what a process leaves unfinished
 
@@ -75,9 +84,9 @@ class SqliteStore:
                 pass
         self.close()
 
-    def commit(self, counts: Counts, entries: Mapping[str, Note]) -> int:
+    def commit(self, counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
         """See `Store.commit`."""
-        ledger = [(batch_id, json.dumps(note)) for batch_id, note in sorted(entries.items())]
+        ledger = sorted((str(batch_id), entry_to_json(each)) for batch_id, each in entries.items())
         with self._transaction() as db:
             before = db.total_changes
             try:
@@ -106,7 +115,7 @@ class SqliteStore:
                 )
             return db.total_changes - before
 
-    def ledger(self, run: str) -> dict[str, Note]:
+    def ledger(self, run: str) -> Ledger:
         """See `Store.ledger`."""
         with self._reading() as db:
             rows = db.execute(
@@ -114,31 +123,32 @@ class SqliteStore:
                 "WHERE batch_id = ? OR (batch_id >= ? || ':' AND batch_id < ? || ';')",
                 (run, run, run),
             )
-            return {batch_id: json.loads(note) for batch_id, note in rows}
+            return read_ledger(dict(rows))
 
-    def lookup(self, batch_ids: Collection[str]) -> dict[str, Note]:
-        """See `Store.lookup`."""
+    def ledger_entries(self, batch_ids: Collection[BatchId]) -> Ledger:
+        """See `Store.ledger_entries`."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT batch_id, note FROM ledger "
                 "WHERE batch_id IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(batch_ids)),),
+                (json.dumps([str(batch_id) for batch_id in batch_ids]),),
             )
-            return {batch_id: json.loads(note) for batch_id, note in rows}
+            return read_ledger(dict(rows))
 
-    def finished(self) -> dict[str, Note]:
+    def finished(self) -> dict[str, Done]:
         """See `Store.finished`."""
         with self._reading() as db:
             rows = db.execute("SELECT batch_id, note FROM ledger WHERE batch_id GLOB '*:done'")
-            return {each.removesuffix(":done"): json.loads(note) for each, note in rows}
+            found = read_ledger(dict(rows))
+        return {key.run: each for key, each in found.items() if isinstance(each, Done)}
 
-    def forget(self, batch_ids: Collection[str]) -> None:
+    def forget(self, batch_ids: Collection[BatchId]) -> None:
         """See `Store.forget`."""
         with self._transaction() as db:
             db.executemany(
                 "DELETE FROM ledger WHERE batch_id = ?1 "
                 "OR (batch_id >= ?1 || '.' AND batch_id < ?1 || '/')",
-                ((batch_id,) for batch_id in batch_ids),
+                ((str(batch_id),) for batch_id in batch_ids),
             )
 
     def publications(self) -> list[Publication]:
@@ -174,8 +184,8 @@ class SqliteStore:
         """See `Store.search`."""
         return self._words(publication, limit, label, "instr(word, ?)", (text,))
 
-    def look_up(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
-        """See `Store.look_up`."""
+    def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
+        """See `Store.find_words`."""
         found: dict[tuple[str, str], Word] = {}
         with self._reading() as db:
             rows = db.execute(
@@ -234,6 +244,10 @@ class SqliteStore:
                 )
                 for word, label, count in rows:
                     yield name, word, label, count
+
+    def forecast(self, size: int) -> str:
+        """See `Store.forecast`."""
+        return ""
 
     def close(self) -> None:
         """See `Store.close`."""
