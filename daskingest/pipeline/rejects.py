@@ -16,7 +16,7 @@ from daskingest.errors import UsageError
 from daskingest.sources.csvfile import CsvRange
 
 if TYPE_CHECKING:  # it brings Dask with it, which who uploads has no need of
-    from daskingest.pipeline.graph import Batch
+    from daskingest.pipeline.batch import Batch
 
 _START = b'{"file": '
 

@@ -25,7 +25,7 @@ class Summary:
     `fresh` is of those that this run counted, in `seconds` (start-up is left out). `rows` is how
     many rows the file has, counted apart from the tally. Sizes are in bytes; `size` is None where
     it can't be known, as with a compressed file. `commits` and `writes` (rows or documents) are
-    what this run cost the store.
+    what this run cost the store, which is money where it is `billed`.
     """
 
     file: str
@@ -39,6 +39,7 @@ class Summary:
     seconds: float = 0.0
     commits: int = 0
     writes: int = 0
+    billed: bool = False
 
 
 def status_text(summary: Summary, seconds: float) -> str:
