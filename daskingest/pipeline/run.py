@@ -6,10 +6,8 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,13 @@ from daskingest.models import find_model, model_identity
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.graph import Batch, Graph, Listed, Timings, open_graph
 from daskingest.pipeline.rejects import RejectsFile
+from daskingest.pipeline.summary import Outcome, Summary, status_text
+from daskingest.progress import Progress
 from daskingest.settings import Settings
 from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import CsvFile, CsvRange, open_csv
 from daskingest.stores import Note, absolute_url, forecast, open_store
+from daskingest.text import size_text
 
 _TICK_SECONDS = 0.5
 _FORMAT = 1  # of cuts and batch ids: changes when the same file would be cut differently
@@ -33,53 +34,12 @@ _FORMAT = 1  # of cuts and batch ids: changes when the same file would be cut di
 log = logging.getLogger(__name__)
 
 
-class Outcome(Enum):
-    """How a file's run ended."""
-
-    COUNTED = "counted"
-    ALREADY = "was counted already"
-    LIMITED = "counted up to the limit"
-    INTERRUPTED = "interrupted"
-
-
-@dataclass(slots=True)
-class Summary:
-    """What became of a file. `tally` is of all its rows in the store, earlier runs' included.
-
-    `fresh` is of those that this run counted, in `seconds` (start-up is left out). `rows` is how
-    many rows the file has, counted apart from the tally. Sizes are in bytes; `size` is None where
-    it can't be known, as with a compressed file. `commits` and `writes` (rows or documents) are
-    what this run cost the store.
-    """
-
-    file: str
-    size: int | None
-    outcome: Outcome = Outcome.INTERRUPTED
-    tally: Tally = field(default_factory=Tally)
-    rows: int = 0
-    bytes_done: int = 0
-    fresh: Tally = field(default_factory=Tally)
-    fresh_bytes: int = 0
-    seconds: float = 0.0
-    commits: int = 0
-    writes: int = 0
-
-
-@dataclass(slots=True)
-class Watcher:
-    """What a run tells while it goes on. The defaults keep silent."""
-
-    say: Callable[[str], None] = lambda message: None
-    begin: Callable[[Summary], None] = lambda summary: None
-    update: Callable[[Summary, str], None] = lambda summary, trouble: None
-
-
 class Run:
     """A run of some files with one cluster. `await run()` it once."""
 
-    def __init__(self, files: list[str], settings: Settings, watcher: Watcher) -> None:
+    def __init__(self, files: list[str], settings: Settings, progress: Progress) -> None:
         self._settings = settings
-        self._watcher = watcher
+        self._progress = progress
         self._stopping = False
         self._graph: Graph | None = None
         self._current: _FileRun | None = None
@@ -111,9 +71,9 @@ class Run:
 
     async def _count(self, runs: list[_FileRun], model: str, store_url: str) -> None:
         settings = self._settings
-        self._watcher.say("starting the cluster")
+        self._progress.say("starting the cluster")
         async with cluster(settings.scheduler, settings.workers, model) as client:
-            self._watcher.say(f"dashboard: {client.dashboard_link}")
+            self._progress.say(f"dashboard: {client.dashboard_link}")
             interval = settings.flush_interval
             graph_of = open_graph(client, model, store_url, interval, self._done, _Costs(self))
             async with _report_to(settings.performance_report), graph_of as graph:
@@ -123,7 +83,7 @@ class Run:
                     for each in runs:
                         if not each.finished and not self._stopping:
                             self._current = each
-                            await each.count(graph, self._watcher)
+                            await each.count(graph, self._progress)
                 finally:
                     ticker.cancel()
 
@@ -138,11 +98,16 @@ class Run:
             self._current.summary.writes += writes
 
     async def _tick(self, graph: Graph) -> None:
-        """Tell the watcher how things are, also while nothing gets done."""
+        """Tell how things are, also while nothing gets done."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             if self._current is not None:
-                self._watcher.update(self._current.summary, graph.trouble)
+                self._show(self._current.summary, graph.trouble)
+
+    def _show(self, summary: Summary, trouble: str) -> None:
+        self._progress.show(
+            summary.bytes_done, lambda seconds: status_text(summary, seconds), trouble
+        )
 
 
 def _report_to(path: str | None) -> AbstractAsyncContextManager[Any]:
@@ -222,7 +187,7 @@ class _FileRun:
                 else:
                     self._rejects.add(self.name, batch, Tally.from_note(note), None)
 
-    async def count(self, graph: Graph, watcher: Watcher) -> None:
+    async def count(self, graph: Graph, progress: Progress) -> None:
         """Count what the store does not have yet."""
         summary = self.summary
         await graph.enter(f"{self.id}:begin", self._begin)
@@ -231,18 +196,19 @@ class _FileRun:
         if self.finished:
             return  # another run was faster
         if self._begin["batch_bytes"] != self._settings.batch_bytes:
-            watcher.say(f"going on with the batches of {self._begin['batch_bytes']:,} bytes")
+            progress.say(f"going on with the batches of {self._begin['batch_bytes']:,} bytes")
         if not self.file.layout.regular:
-            watcher.say(
+            progress.say(
                 f"{self.name} does not quote as RFC 4180 has it: its rows' ends are found by "
                 "reading it in one go, which is slower than counting quotes"
             )
         if self.file.compression:
-            watcher.say(f"{self.name} is compressed: one process unpacks it for the workers")
+            progress.say(f"{self.name} is compressed: one process unpacks it for the workers")
         if summary.size and (expected := forecast(self._settings.store, summary.size)):
-            watcher.say(expected)
+            progress.say(expected)
         log.info("counting", extra={"file": self.name, "run": self.id})
-        watcher.begin(summary)
+        size = f", {size_text(summary.size)}" if summary.size else ""
+        progress.start(summary.size, f"counting {self.name}{size}", "waiting for counts")
         started = time.monotonic()
         done = await graph.run(Listed(self._batches()), ledger)
         summary.seconds = time.monotonic() - started
