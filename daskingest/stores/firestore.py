@@ -34,7 +34,7 @@ from daskingest.stores.firestore_layout import (
 )
 from daskingest.stores.write_rate import WriteRate
 
-FREE_WRITES_A_DAY = 20_000
+_FREE_WRITES_A_DAY = 20_000
 _WRITES_PER_MB = 4_000
 """Of a CSV of news; 4,165 were measured with 20,087 articles in ten commits."""
 
@@ -241,10 +241,10 @@ class FirestoreStore:
     def forecast(self, size: int) -> str:
         """See `Store.forecast`."""
         writes = max(1, round(size / 1e6 * _WRITES_PER_MB, -3))
-        quota = "more than" if writes > FREE_WRITES_A_DAY else "within"
+        quota = "more than" if writes > _FREE_WRITES_A_DAY else "within"
         return (
             f"expecting about {writes:,.0f} writes to Firestore, {quota} the free "
-            f"{FREE_WRITES_A_DAY:,} a day; a longer --flush-interval makes fewer"
+            f"{_FREE_WRITES_A_DAY:,} a day; a longer --flush-interval makes fewer"
         )
 
     def close(self) -> None:
