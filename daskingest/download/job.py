@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import httpx
 
-from daskingest.download.record import check_room, put
+from daskingest.download.record import check_room
 from daskingest.download.transfer import LOOK, Patience, Transfer
 from daskingest.download.unpack import ContentsError, csv_in, safe_name, unpack
 from daskingest.errors import DownloadError, UsageError
+from daskingest.files import durable_rename, lock_file
 from daskingest.progress import Progress
 
 _PAGES = (b"<!doctype html", b"<html")
@@ -92,13 +91,13 @@ class _Job:
             found = "a web page" if head else "nothing"
             raise DownloadError(f"expected a zip or CSV file, {transfer.shown} is {found}; {LOOK}")
         self._claim(self._plain, transfer.have)
-        put(transfer.part, self._plain)
+        durable_rename(transfer.part, self._plain)
         return self._plain
 
     def tidy(self, keep_zip: bool) -> None:
         """Remove the zip, or have it under its name."""
         if (keep_zip or self._kept) and self._transfer.is_whole:
-            put(self._transfer.part, self._zip)
+            durable_rename(self._transfer.part, self._zip)
         self._transfer.discard()
 
     def _unpack(self) -> Path:
@@ -111,11 +110,11 @@ class _Job:
             self._claim(path, member.file_size)
             try:
                 unpack(part, member, new, self._progress)
-                put(new, path)
+                durable_rename(new, path)
             finally:
                 new.unlink(missing_ok=True)
         except ContentsError as error:
-            put(part, self._zip)
+            durable_rename(part, self._zip)
             raise DownloadError(
                 f"expected one CSV file in {self._zip}, found {error}; unpack what you need "
                 "by other means"
@@ -151,14 +150,11 @@ def _address(url: str) -> httpx.URL:
     return address
 
 
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Keep other downloads out of a folder. Raises UsageError if one is going on."""
-    with (folder / "download.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"another download into {folder} is going on; wait, or name another --data-dir"
-            ) from None
-        yield
+def _lock(folder: Path) -> IO[str]:
+    """Keep other downloads out of a folder until it is closed. Raises UsageError if one goes on."""
+    try:
+        return lock_file(folder / "download.lock")
+    except BlockingIOError:
+        raise UsageError(
+            f"another download into {folder} is going on; wait, or name another --data-dir"
+        ) from None

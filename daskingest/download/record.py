@@ -1,9 +1,8 @@
-"""Files that were fetched: which ones they are, and their place on the disk."""
+"""Files that are fetched: which ones they are, and whether the disk has room for them."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from daskingest.errors import DownloadError
+from daskingest.files import write_atomically
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -39,11 +39,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all. Nobody else may read it: a URL may have a token."""
-        new = path.with_name(f"{path.name}.new")
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        put(new, path)
+        write_atomically(path, json.dumps(asdict(self), indent=2) + "\n", mode=0o600)
 
     def is_of(self, answer: httpx.Response, start: int) -> bool:
         """Whether an answer to a Range goes on with the same file at `start`."""
@@ -53,18 +49,6 @@ class Record:
         if etag := answer.headers.get("etag"):
             return bool(etag == self.etag)
         return bool(answer.headers.get("last-modified", self.modified) == self.modified)
-
-
-def put(part: Path, path: Path) -> None:
-    """Give a complete file its name, so that it is there whole or not at all."""
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def check_room(folder: Path, size: int, what: str) -> None:

@@ -28,9 +28,9 @@ from daskingest.extraction import entities_in
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import EXTRACT, cluster
 from daskingest.pipeline.graph import Batch, Graph, Timings, open_graph
-from daskingest.pipeline.rejects import SpoolRejects
 from daskingest.pipeline.saver import root_of
 from daskingest.service.metrics import Metrics
+from daskingest.service.rejects import SpoolRejects
 from daskingest.service.spool import Answer, Key, Limits, Spool, SpooledBatch, SpoolError
 from daskingest.settings import ServeSettings
 from daskingest.stores import Note, Store, absolute_url, open_store

@@ -115,7 +115,7 @@ class Store(Protocol):
         """
 
     def forecast(self, size: int) -> str:
-        """What counting so many bytes of CSV will come to, where that costs anything; else empty."""
+        """What counting so many bytes of CSV will come to, where that costs; else empty."""
 
     def close(self) -> None:
         """Release what the store holds. A closed store may be used again; it opens itself."""

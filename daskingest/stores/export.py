@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daskingest.errors import UsageError
+from daskingest.files import durable_rename
 from daskingest.stores import Store
 
 HEADER = ("publication", "word", "label", "count")
@@ -32,7 +33,7 @@ def write_counts(store: Store, out: Path) -> int:
     part = out.with_name(f"{out.name}.part")
     try:
         rows = write(store.all_words(), part)
-        part.replace(out)
+        durable_rename(part, out)
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
     finally:

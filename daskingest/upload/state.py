@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
 
 from daskingest.errors import UsageError
+from daskingest.files import write_atomically
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import CsvFile
 from daskingest.upload.parcels import Parcel
@@ -120,16 +120,11 @@ class State:
 
     def save(self, text: str) -> None:
         """Write it down, whole or not at all. Raises UsageError."""
-        new = self.path.with_name(self.path.name + ".new")
         try:
-            with new.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
             if self.aside is not None and self.path.exists():
-                self.path.replace(self.aside)
+                write_atomically(self.aside, self.path.read_bytes())
             self.aside = None
-            new.replace(self.path)
+            write_atomically(self.path, text)
         except OSError as error:
             raise UsageError(
                 f"cannot write {self.path}, which says how far the upload is: {error.strerror}; "

@@ -1,0 +1,112 @@
+"""SQLite files of ours: told from others, laid out once, and what is committed is durable."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a kind of file looks like: two numbers in its header, and its tables.
+
+    `script` makes the tables, and may fill them. Its statements are separated by a semicolon at the
+    end of a line, and are run in one transaction.
+    """
+
+    application_id: int
+    version: int
+    script: str
+
+
+class LayoutError(Exception):
+    """A file has another layout than the one expected; nothing in it was changed."""
+
+
+class OtherApplication(LayoutError):
+    """The file is not of this kind at all."""
+
+
+class OtherVersion(LayoutError):
+    """The file is of this kind, but of another version, which is `found`."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"version {found}")
+        self.found = found
+
+
+class SqliteFile:
+    """A file with this layout, open until `close`; made if there is none, unless `read_only`.
+
+    Readers and one writer do not block each other; a second writer waits up to `busy_seconds`. What
+    was committed survives a loss of power. To be used by one thread at a time.
+
+    Raises sqlite3.Error if the file cannot be opened, and LayoutError if it is another.
+    """
+
+    def __init__(
+        self, path: Path, layout: Layout, read_only: bool = False, busy_seconds: float = 30.0
+    ) -> None:
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self.connection = sqlite3.connect(
+            uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if not read_only and self._is_empty():
+                self._lay_out(layout)
+            self._check(layout)
+            if not read_only:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                self.connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is done inside is committed at the end, or none of it after an error."""
+        db = self.connection
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # the first error tells more
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the file. May be called again."""
+        self.connection.close()
+
+    def _is_empty(self) -> bool:
+        [(tables,)] = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        return not tables
+
+    def _lay_out(self, layout: Layout) -> None:
+        with self.transaction() as db:
+            if not self._is_empty():
+                return  # another process was quicker
+            for statement in layout.script.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {layout.application_id}")
+            db.execute(f"PRAGMA user_version = {layout.version}")
+
+    def _check(self, layout: Layout) -> None:
+        [(application,)] = self.connection.execute("PRAGMA application_id").fetchall()
+        [(version,)] = self.connection.execute("PRAGMA user_version").fetchall()
+        if application != layout.application_id:
+            raise OtherApplication
+        if version != layout.version:
+            raise OtherVersion(version)
