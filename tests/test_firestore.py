@@ -23,7 +23,7 @@ from program import PATIENCE, Program, Server, kill, run, until
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted, Ledger
-from daskingest.pipeline.graph import TOO_MANY_WORDS
+from daskingest.pipeline.dispatch import TOO_MANY_WORDS
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import AlreadyCommitted, open_store
 from daskingest.stores import firestore as module
@@ -57,7 +57,9 @@ async def save_all(url: str, batches: list[Counts], at_once: int = 4) -> None:
     saver = Saver(url, 0)
     for first in range(0, len(batches), at_once):
         some = enumerate(batches[first : first + at_once], first)
-        await asyncio.gather(*(saver.add(f"r:{i}", counts, {"n": i}) for i, counts in some))
+        await asyncio.gather(
+            *(saver.add(BatchId("r", str(i)), counts, Counted(Tally(rows=i))) for i, counts in some)
+        )
         await saver.drain()
     assert len((await saver.report(0)).committed) == len(batches)
 
@@ -126,10 +128,10 @@ def test_what_is_too_large_for_one_commit_is_halved(
     async def go() -> None:
         saver = Saver(firestore_url, 3600)
         for i, counts in enumerate([*batches, large]):
-            await saver.add(f"r:{i}", counts, {})
+            await saver.add(BatchId("r", str(i)), counts, Counted())
         await saver.drain()
         report = await saver.report(0)
-        assert report.refused == ("r:20",)
+        assert report.refused == (BatchId("r", "20"),)
         assert len(report.committed) == 20
 
     asyncio.run(go())
@@ -342,12 +344,12 @@ def test_a_request_of_a_dead_saver_that_comes_late_is_not_counted(firestore_url:
     counts = _berlin()
 
     async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, "r:1")
-        await saver.add("r:2", counts, {})
+        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
+        await saver.add(BatchId("r", "2"), counts, Counted())
         await saver.drain()
         with open_store(firestore_url) as late, pytest.raises(AlreadyCommitted):
-            late.commit(counts, {"r:1": {}})
-        assert set(await saver.ledger("r")) == {"r:1", "r:2"}
+            late.commit(counts, {BatchId("r", "1"): Counted()})
+        assert set(await saver.ledger("r")) == {BatchId("r", "1"), BatchId("r", "2")}
 
     asyncio.run(go())
     assert content(firestore_url)[0] == {"p": 2}
@@ -359,7 +361,7 @@ def test_the_ledger_forgets_when_no_request_can_come_any_more(
     monkeypatch.setattr(module, "_SETTLED_SECONDS", 0.5)
 
     async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, "r:1")
+        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
         async with asyncio.timeout(PATIENCE):
             while await saver.ledger("r"):
                 await asyncio.sleep(0.02)
@@ -373,10 +375,10 @@ def _berlin() -> Counts:
     return counts
 
 
-async def _saver_that_forgets(url: str, batch_id: str) -> Saver:
+async def _saver_that_forgets(url: str, batch_id: BatchId) -> Saver:
     """One that has committed a batch, and was told to forget it."""
     saver = Saver(url, 0.1)
-    await saver.add(batch_id, _berlin(), {})
+    await saver.add(batch_id, _berlin(), Counted())
     await saver.drain()
     await saver.forget([batch_id])
     return saver
