@@ -26,7 +26,7 @@ from program import PATIENCE, Program, Server, content, free_port, reference, ru
 from stub import Answered, Request, Stub, taken
 
 from daskingest.articles import Reject
-from daskingest.cli.uploading import warnings
+from daskingest.cli.commands.upload import warnings
 from daskingest.errors import UsageError
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.progress import Progress

@@ -11,10 +11,10 @@ from daskingest.doctor import machine, places, software
 from daskingest.doctor.blas import check_blas
 from daskingest.doctor.finding import Finding, problem
 from daskingest.errors import DaskingestError
-from daskingest.settings import ServeSettings
+from daskingest.settings import MAX_SPOOL_BYTES, DoctorSettings
 
 
-def examine(settings: ServeSettings) -> Iterator[Finding]:
+def examine(settings: DoctorSettings) -> Iterator[Finding]:
     """What there is to say about this machine and what `run-csv` and `serve` would use.
 
     Nothing is raised, and nothing is changed.
@@ -32,7 +32,7 @@ def guarded(name: str, check: Callable[[], Finding]) -> Finding:
         return problem(name, f"{type(error).__name__}: {error}")
 
 
-def _checks(settings: ServeSettings) -> Iterator[tuple[str, Callable[[], Finding]]]:
+def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Finding]]]:
     """The checks, by the names that their findings have."""
     usable = machine.usable_cores()
     workers = 0 if settings.scheduler else settings.workers or usable
@@ -50,5 +50,5 @@ def _checks(settings: ServeSettings) -> Iterator[tuple[str, Callable[[], Finding
     yield "memory", lambda: machine.check_memory(workers, machine.free_memory())
     yield "open files", partial(machine.check_files, workers)
     yield "store", partial(places.check_store, settings.store)
-    yield "disk", lambda: machine.check_disk(Path(settings.data_dir), settings.max_spool_bytes)
+    yield "disk", lambda: machine.check_disk(Path(settings.data_dir), MAX_SPOOL_BYTES)
     yield "port", partial(places.check_port, settings.host, settings.port, keys)

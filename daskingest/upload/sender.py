@@ -44,28 +44,9 @@ def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient
     names a proxy or certificates that can't be used.
     """
     try:
-        url = httpx.URL(settings.url)
-    except httpx.InvalidURL as error:
-        raise UsageError(f"{settings.url!r} is no URL: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise UsageError(
-            f"expected --url to be like http://127.0.0.1:8000, found {shown(settings.url)!r}"
-        )
-    if url.userinfo:
-        raise UsageError("a key is better not in the URL: set DASKINGEST_API_KEY to it")
-    headers = {"User-Agent": f"daskingest/{__version__}"}
-    headers["Content-Type"] = "application/json" if settings.batch == 1 else "application/x-ndjson"
-    if settings.gzip:
-        headers["Content-Encoding"] = "gzip"
-    if settings.key is not None:
-        if settings.legacy:
-            headers["access_token"] = settings.key
-        else:
-            headers["Authorization"] = f"Bearer {settings.key}"
-    try:
         return httpx.AsyncClient(
-            base_url=url,
-            headers=headers,
+            base_url=_service_url(settings.url),
+            headers=_headers(settings),
             http2=True,
             verify=not settings.insecure,
             timeout=_TIMEOUT,
@@ -79,6 +60,33 @@ def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient
         raise UsageError(
             f"cannot use the proxy or the certificates that the environment names: {error}"
         ) from None
+
+
+def _service_url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{text!r} is no URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise UsageError(f"expected --url to be like http://127.0.0.1:8000, found {shown(text)!r}")
+    if url.userinfo:
+        raise UsageError("a key is better not in the URL: set DASKINGEST_API_KEY to it")
+    return url
+
+
+def _headers(settings: UploadSettings) -> dict[str, str]:
+    one = settings.articles_per_request == 1
+    headers = {
+        "User-Agent": f"daskingest/{__version__}",
+        "Content-Type": "application/json" if one else "application/x-ndjson",
+    }
+    if settings.compressed:
+        headers["Content-Encoding"] = "gzip"
+    if settings.key is not None and settings.legacy:
+        headers["access_token"] = settings.key
+    elif settings.key is not None:
+        headers["Authorization"] = f"Bearer {settings.key}"
+    return headers
 
 
 class Sender:

@@ -17,10 +17,10 @@ from daskingest.upload.report import Tally
 _FORMAT = 1  # changes when the same file would be sent in other parcels
 _OPTIONS = {
     "url": "--url",
+    "legacy": "--legacy",
     "batch": "--batch",
     "count": "--count",
     "repeat": "--repeat",
-    "legacy": "--legacy",
     "content": "--content-column",
     "publication": "--publication-column",
 }
@@ -61,7 +61,7 @@ class State:
             "format": _FORMAT,
             "fingerprint": file.fingerprint(),
             "url": settings.url,
-            "batch": settings.batch,
+            "batch": settings.articles_per_request,
             "count": settings.count,
             "repeat": settings.repeat,
             "legacy": settings.legacy,
