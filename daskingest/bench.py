@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import itertools
-import os
 import platform
 import random
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from dask.system import CPU_COUNT
 
 from daskingest.articles import Article
 from daskingest.doctor.blas import library
@@ -99,7 +99,7 @@ def bench(
     Set OPENBLAS_NUM_THREADS=1 (and MKL's) before numpy is imported: one process, one thread.
     """
     name = find_model(model)
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or CPU_COUNT
     with tempfile.TemporaryDirectory() as folder:
         file = corpus or (CORPUS if CORPUS.exists() else _repeated(SAMPLE, Path(folder)))
         texts = list(_texts(file))
