@@ -64,7 +64,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class Report:
+class Benchmark:
     """What was found. Rates are words per second; `stages` are shares of the recognizer's time."""
 
     corpus: str
@@ -93,7 +93,7 @@ def bench(
     workers: int | None,
     quick: bool,
     say: Callable[[str], None] = lambda message: None,
-) -> Report:
+) -> Benchmark:
     """Run the suite; `say` is told what is being measured. Raises DaskingestError.
 
     Set OPENBLAS_NUM_THREADS=1 (and MKL's) before numpy is imported: one process, one thread.
@@ -124,7 +124,7 @@ def bench(
     }
     total = single.clocks["recognizer"].seconds
     stages = {stage: seconds / total for stage, seconds in single.stages.items()}
-    return Report(str(file.name), machine(workers), rates, stages, ratios)
+    return Benchmark(str(file.name), machine(workers), rates, stages, ratios)
 
 
 class _Single:

@@ -14,7 +14,7 @@ from daskingest.cli.output import print_json
 from daskingest.settings import Model, Option, Workers
 
 if TYPE_CHECKING:
-    from daskingest.bench import Report
+    from daskingest.bench import Benchmark
 
 
 def bench(
@@ -37,29 +37,29 @@ def bench(
     from daskingest import bench as suite
 
     file = Path(corpus) if corpus else None
-    report = suite.bench(file, model, workers, quick, Console(stderr=True).print)
+    benchmark = suite.bench(file, model, workers, quick, Console(stderr=True).print)
     if as_json:
-        print_json(report.as_json())
+        print_json(benchmark.as_json())
     else:
-        _show(report, Console())
+        _show(benchmark, Console())
 
 
-def _show(report: Report, console: Console) -> None:
-    machine = report.machine
+def _show(benchmark: Benchmark, console: Console) -> None:
+    machine = benchmark.machine
     console.print(
-        f"{report.corpus} on {machine['cores']} cores of {machine['processor']}, "
+        f"{benchmark.corpus} on {machine['cores']} cores of {machine['processor']}, "
         f"Python {machine['python']}, spaCy {machine['spacy']}, numpy {machine['numpy']} "
         f"({machine['blas']})",
         highlight=False,
     )
     rates = Table("what", box=None)
     rates.add_column("words/s", justify="right")
-    for name, rate in report.rates.items():
+    for name, rate in benchmark.rates.items():
         rates.add_row(name, f"{rate:,.0f}")
     ratios = Table("ratio", box=None)
     ratios.add_column("", justify="right")
-    for name, ratio in report.ratios.items():
+    for name, ratio in benchmark.ratios.items():
         ratios.add_row(name, f"{ratio:.2f}")
-    for stage, share in report.stages.items():
+    for stage, share in benchmark.stages.items():
         ratios.add_row(f"share of the recognizer's time: {stage}", f"{share:.0%}")
     console.print(rates, ratios)

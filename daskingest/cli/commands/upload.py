@@ -21,7 +21,8 @@ from daskingest.settings import UploadSettings
 from daskingest.text import size_text, time_text
 
 if TYPE_CHECKING:
-    from daskingest.upload.report import Report
+    from daskingest.upload.measured import Measured
+    from daskingest.upload.report import UploadReport
     from daskingest.upload.run import Upload
 
 
@@ -93,13 +94,13 @@ def _send(file: str, settings: UploadSettings, messages: Console, progress: bool
             return runner.run(go())
 
 
-def exit_code(report: Report, strict: bool) -> ExitCode:
+def exit_code(report: UploadReport, strict: bool) -> ExitCode:
     """What an upload that did not fail ends with."""
     if report.outcome == "interrupted":
         return ExitCode.INTERRUPTED
-    if report.tally.missed:
+    if report.settled.missed:
         return ExitCode.FAILED
-    return ExitCode.REJECTS if strict and report.tally.rejected else ExitCode.DONE
+    return ExitCode.REJECTS if strict and report.settled.rejected else ExitCode.DONE
 
 
 def check(settings: UploadSettings) -> None:
@@ -141,37 +142,37 @@ def _is_open(url: str) -> bool:
         return True
 
 
-def report_lines(report: Report, settings: UploadSettings) -> Iterator[str]:
+def report_lines(report: UploadReport, settings: UploadSettings) -> Iterator[str]:
     """What became of an upload."""
-    tally = report.tally
+    settled, measured = report.settled, report.measured
     yield f"{report.file}: {report.outcome}"
-    of_rows = tally.rows - tally.articles
-    yield f"  rows      {tally.rows:,} = {tally.articles:,} articles + {of_rows:,} rejects"
-    accepted = f"  accepted  {tally.accepted:,} articles"
-    if report.replayed:
-        accepted += f"; {report.replayed:,} requests had been taken already, and count once"
+    of_rows = settled.rows - settled.articles
+    yield f"  rows      {settled.rows:,} = {settled.articles:,} articles + {of_rows:,} rejects"
+    accepted = f"  accepted  {settled.accepted:,} articles"
+    if measured.replayed:
+        accepted += f"; {measured.replayed:,} requests had been taken already, and count once"
     yield accepted
-    if tally.missed:
-        yield f"  missed    {tally.missed:,} articles, and not sent again"
-    for reason, count in tally.rejected.most_common():
+    if settled.missed:
+        yield f"  missed    {settled.missed:,} articles, and not sent again"
+    for reason, count in settled.rejected.most_common():
         yield f"  rejected  {count:,} {reason}"
-    if tally.rejected:
+    if settled.rejected:
         yield f"            each is in {settings.rejects}"
-    yield from _request_lines(report)
+    yield from _request_lines(report.measured)
 
 
-def _request_lines(report: Report) -> Iterator[str]:
+def _request_lines(measured: Measured) -> Iterator[str]:
     """How the requests of this run went."""
-    troubles = ", ".join(f"{n:,} {reason}" for reason, n in report.troubles.most_common())
-    yield f"  requests  {report.requests:,}" + (f"; not taken: {troubles}" if troubles else "")
-    if report.late:
-        yield f"  late      {report.late:,} requests, by up to {_millis(report.latest)}"
-    if report.fresh and report.seconds:
-        rate, size = report.fresh / report.seconds, report.size / report.seconds
-        time = time_text(report.seconds)
+    troubles = ", ".join(f"{n:,} {reason}" for reason, n in measured.troubles.most_common())
+    yield f"  requests  {measured.requests:,}" + (f"; not taken: {troubles}" if troubles else "")
+    if measured.late:
+        yield f"  late      {measured.late:,} requests, by up to {_millis(measured.latest)}"
+    if measured.accepted and measured.seconds:
+        rate, size = measured.rates
+        time = time_text(measured.seconds)
         yield f"  time      {time}, {rate:,.1f} articles/s, {size_text(size)}/s"
-    if report.latencies.count:
-        found = report.latencies.summary().items()
+    if measured.latencies.count:
+        found = measured.latencies.summary().items()
         yield "  latency   " + ", ".join(f"{name} {_millis(each)}" for name, each in found)
 
 
