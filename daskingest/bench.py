@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import itertools
-import os
 import platform
 import random
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from dask.system import CPU_COUNT
 
 from daskingest.articles import Article
 from daskingest.doctor.blas import library
@@ -64,7 +64,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class Report:
+class Benchmark:
     """What was found. Rates are words per second; `stages` are shares of the recognizer's time."""
 
     corpus: str
@@ -93,13 +93,13 @@ def bench(
     workers: int | None,
     quick: bool,
     say: Callable[[str], None] = lambda message: None,
-) -> Report:
+) -> Benchmark:
     """Run the suite; `say` is told what is being measured. Raises DaskingestError.
 
     Set OPENBLAS_NUM_THREADS=1 (and MKL's) before numpy is imported: one process, one thread.
     """
     name = find_model(model)
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or CPU_COUNT
     with tempfile.TemporaryDirectory() as folder:
         file = corpus or (CORPUS if CORPUS.exists() else _repeated(SAMPLE, Path(folder)))
         texts = list(_texts(file))
@@ -124,7 +124,7 @@ def bench(
     }
     total = single.clocks["recognizer"].seconds
     stages = {stage: seconds / total for stage, seconds in single.stages.items()}
-    return Report(str(file.name), machine(workers), rates, stages, ratios)
+    return Benchmark(str(file.name), machine(workers), rates, stages, ratios)
 
 
 class _Single:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from daskingest.errors import UsageError
+from daskingest.settings import Option
 
 _LOGGERS = ("daskingest", "uvicorn")
 
@@ -38,9 +39,17 @@ class Format(StrEnum):
 class LogSettings:
     """What the log's options say. Without a file it goes where the program shows its messages."""
 
-    level: Level = Level.WARNING
-    format: Format = Format.TEXT
-    file: Path | None = None
+    level: Annotated[
+        Level, Option("How much is logged: this, and what is worse.", name="--log-level")
+    ] = Level.WARNING
+    format: Annotated[
+        Format,
+        Option("What the log looks like: text, or a JSON object a line.", name="--log-format"),
+    ] = Format.TEXT
+    file: Annotated[
+        Path | None,
+        Option("File for the log, added to.", name="--log-file", shown="standard error"),
+    ] = None
 
 
 def set_up(settings: LogSettings, say: Callable[[str], None] | None = None) -> None:

@@ -26,7 +26,7 @@ from program import PATIENCE, Program, Server, content, free_port, reference, ru
 from stub import Answered, Request, Stub, taken
 
 from daskingest.articles import Reject
-from daskingest.cli.uploading import warnings
+from daskingest.cli.commands.upload import warnings
 from daskingest.errors import UsageError
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.progress import Progress
@@ -34,10 +34,11 @@ from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
 from daskingest.upload.answers import Later, Taken, Unfit, UploadError, judge, retry_after
 from daskingest.upload.latency import SHARES, Latencies
-from daskingest.upload.pace import Pace, backoff
+from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import Parcel, length_of, parcels
-from daskingest.upload.report import Report
+from daskingest.upload.report import UploadReport
 from daskingest.upload.run import Upload
+from daskingest.upload.schedule import Schedule, backoff
 from daskingest.upload.state import State
 
 Pairs = list[tuple[str, str]]
@@ -486,7 +487,7 @@ def test_rejects_that_could_not_be_written_are_written_later(
         upload = Upload(file, settings, Progress())
         asyncio.run(upload())
     assert "cannot write rejects" in str(upload.failure)
-    assert upload.report.tally.rows == 3
+    assert upload.report.settled.rows == 3
     [line] = path.read_text().splitlines()
     assert json.loads(line)["reason"] == "no publication"
 
@@ -660,30 +661,31 @@ def test_a_file_of_rejects_comes_in_parts(write_csv: WriteCsv) -> None:
 
 
 def test_a_rate_is_even() -> None:
-    pace = Pace(10)
+    schedule = Schedule(10)
     now, sent = 100.0, []
     for _ in range(50):
-        now = max(now, pace.due(1, now))  # sent as soon as it is due
+        now = max(now, schedule.due(1, now))  # sent as soon as it is due
         sent.append(now)
     per_second = Counter(int(each - 100 + 1e-6) for each in sent)
     assert per_second == dict.fromkeys(range(5), 10)
     now = 200.0
-    assert pace.due(4, now) == 200.0  # a break is not made up for
-    assert pace.due(4, now) == pytest.approx(200.4)
-    assert pace.due(1, now) == pytest.approx(200.8)
-    assert [Pace(None).due(5, each) for each in (1.0, 2.0)] == [1.0, 2.0]
+    assert schedule.due(4, now) == 200.0  # a break is not made up for
+    assert schedule.due(4, now) == pytest.approx(200.4)
+    assert schedule.due(1, now) == pytest.approx(200.8)
+    assert [Schedule(None).due(5, each) for each in (1.0, 2.0)] == [1.0, 2.0]
 
 
 def test_an_open_loop_s_schedule_is_made_in_advance() -> None:
-    pace = Pace(10, fixed=True)
-    assert [pace.due(1, now) for now in (5.0, 5.05, 9.0, 9.0)] == pytest.approx([5, 5.1, 5.2, 5.3])
+    schedule = Schedule(10, fixed=True)
+    due = [schedule.due(1, now) for now in (5.0, 5.05, 9.0, 9.0)]
+    assert due == pytest.approx([5, 5.1, 5.2, 5.3])
 
 
 def test_a_stall_is_seen_in_an_open_loop_s_percentiles() -> None:
     """100 requests a second, each taking 1 ms, but for a stop of 1 s: those due in it wait."""
-    latencies, pace = Latencies(), Pace(100, fixed=True)
+    latencies, schedule = Latencies(), Schedule(100, fixed=True)
     for _ in range(1000):
-        due = pace.due(1, 0.0)
+        due = schedule.due(1, 0.0)
         sent = max(due, 6.0) if due > 5 else due
         latencies.add(sent + 0.001 - due)
     found = latencies.summary()
@@ -765,11 +767,11 @@ def test_the_state_is_taken_up(
     state = State.open(open_csv(path), path, UploadSettings())
     for number in (0, 1, 5, 3):
         state.done(number)
-    state.tally.rejected["bad"] = 2
+    state.settled.rejected["bad"] = 2
     state.save(state.text(1.0))
     again = State.open(open_csv(path), path, UploadSettings(resume=True))
     assert [n for n in range(8) if again.is_done(n)] == [0, 1, 3, 5]
-    assert (again.prefix, again.tally, again.unsure) == (state.prefix, state.tally, 1.0)
+    assert (again.prefix, again.settled, again.unsure) == (state.prefix, state.settled, 1.0)
     assert State.open(open_csv(path), path, UploadSettings()).prefix != state.prefix
     for changed in ({"batch": 7}, {"url": "http://y"}, {"repeat": 2}, {"legacy": True}):
         with pytest.raises(UsageError, match=f"use the same --{next(iter(changed))}"):
@@ -798,11 +800,11 @@ def test_what_others_could_read_is_warned_of() -> None:
 
 def test_the_report_adds_up(write_csv: WriteCsv) -> None:
     first, second = parcels_of(write_csv([("", "x"), *pairs("p", 6)]), batch=3)
-    report = Report("f", "u", "r", seconds=2.0)
+    report = UploadReport("f", "u", "r", measured=Measured(seconds=2.0))
     report.settle(first, Counter({"bad": 1}), 0)
     report.settle(second, Counter(), 3)
-    tally = report.tally
+    tally = report.settled
     assert (tally.rows, tally.articles, tally.accepted, tally.missed) == (7, 6, 2, 3)
     assert tally.rejected == {"bad": 1, "no publication": 1}
     assert report.as_dict()["articles_per_second"] == 1.0
-    assert report.size == first.size
+    assert report.measured.size == first.size

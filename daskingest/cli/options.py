@@ -1,308 +1,128 @@
-"""The options of the commands: each means the same wherever it stands."""
+"""Options from settings: a command's function names the settings it wants, and is given them."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
+from rich.markup import escape
 
-from daskingest.logs import Format, Level
-from daskingest.settings import UPLOAD_BATCH
+from daskingest.cli.exit_codes import ExitCode
+from daskingest.settings import Option
 
-Host = Annotated[
-    str,
-    typer.Option(
-        envvar="DASKINGEST_HOST",
-        help="The address to listen on; another than this machine's own needs a key.",
-    ),
-]
-Port = Annotated[
-    int,
-    typer.Option(envvar="DASKINGEST_PORT", min=0, max=65535, help="The port; 0 takes a free one."),
-]
-Store = Annotated[
-    str,
-    typer.Option(
-        envvar="DASKINGEST_STORE",
-        help="Where the counts are: sqlite:///PATH, with a fourth slash for an absolute path, or "
-        r"firestore://PROJECT\[/DATABASE].",
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        envvar="DASKINGEST_WORKERS",
-        min=1,
-        help="Worker processes to start here.",
-        show_default="one for each core",
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_MODEL",
-        help="A spaCy pipeline with an `ner`: an installed package, or a folder.",
-        show_default="en_core_web_sm",
-    ),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_SCHEDULER",
-        help="Use the Dask cluster at this address (tcp:// or tls://) instead of a new one.",
-    ),
-]
-FlushInterval = Annotated[
-    float,
-    typer.Option(
-        envvar="DASKINGEST_FLUSH_INTERVAL",
-        min=0.0,
-        help="Seconds that counts wait for others before they are committed. Longer: later to be "
-        "seen, but fewer writes, which is what Firestore bills.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", envvar="DASKINGEST_JSON", help="Print JSON.")]
-ContentColumn = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_CONTENT_COLUMN",
-        help="The column with the articles' texts.",
-        show_default="article, content or text",
-    ),
-]
-PublicationColumn = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_PUBLICATION_COLUMN",
-        help="The column with the publications' names.",
-        show_default="publication or source",
-    ),
-]
-Limit = Annotated[
-    int | None,
-    typer.Option(
-        envvar="DASKINGEST_LIMIT",
-        min=1,
-        help="Count the first N articles of each file only.",
-        show_default="all",
-    ),
-]
-Rejects = Annotated[
-    Path,
-    typer.Option(
-        envvar="DASKINGEST_REJECTS",
-        help="File for the rows that could not be taken, and why; JSON lines, added to.",
-    ),
-]
-PerformanceReport = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="DASKINGEST_PERFORMANCE_REPORT",
-        help="HTML file for Dask's report of the run: tasks, workers, profile.",
-        show_default="none",
-    ),
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", envvar="DASKINGEST_STRICT", help="Exit with 3 on rejects.")
-]
-NoProgress = Annotated[
-    bool,
-    typer.Option(
-        "--no-progress",
-        envvar="DASKINGEST_NO_PROGRESS",
-        help="Print only the summary: neither progress nor what is logged.",
-    ),
-]
-DataDir = Annotated[
-    Path,
-    typer.Option(
-        envvar="DASKINGEST_DATA_DIR",
-        help="Folder for downloads, and for the service's spool: what it has acknowledged and the "
-        "store has not.",
-    ),
-]
-Private = Annotated[
-    bool,
-    typer.Option("--private", envvar="DASKINGEST_PRIVATE", help="Reading needs a key too."),
-]
-DrainTimeout = Annotated[
-    float,
-    typer.Option(
-        envvar="DASKINGEST_DRAIN_TIMEOUT",
-        min=0.0,
-        help="Seconds to count what is in the spool when asked to end; the rest waits for "
-        "the next start.",
-    ),
-]
-MaxSpoolBytes = Annotated[
-    int,
-    typer.Option(
-        envvar="DASKINGEST_MAX_SPOOL_BYTES",
-        min=1,
-        help="Bytes that may wait to be counted; beyond, submissions are refused with 503.",
-    ),
-]
-MaxBodyBytes = Annotated[
-    int,
-    typer.Option(envvar="DASKINGEST_MAX_BODY_BYTES", min=1, help="Largest JSON body, unpacked."),
-]
-MaxUploadBytes = Annotated[
-    int,
-    typer.Option(
-        envvar="DASKINGEST_MAX_UPLOAD_BYTES", min=1, help="Largest NDJSON body, unpacked."
-    ),
-]
-MaxArticleBytes = Annotated[
-    int,
-    typer.Option(envvar="DASKINGEST_MAX_ARTICLE_BYTES", min=1, help="Largest article, as JSON."),
-]
-BatchArticles = Annotated[
-    int,
-    typer.Option(envvar="DASKINGEST_BATCH_ARTICLES", min=1, help="Most articles of a micro-batch."),
-]
-BatchBytes = Annotated[
-    int,
-    typer.Option(
-        envvar="DASKINGEST_BATCH_BYTES",
-        min=1,
-        help="Bytes of articles in one task, at most in a micro-batch. A run that goes on keeps "
-        "the value it began with.",
-    ),
-]
-BatchSeconds = Annotated[
-    float,
-    typer.Option(
-        envvar="DASKINGEST_BATCH_SECONDS",
-        min=0.0,
-        help="Seconds an article waits for its batch to fill up while all workers are busy.",
-    ),
-]
-LogLevel = Annotated[
-    Level,
-    typer.Option(
-        envvar="DASKINGEST_LOG_LEVEL",
+AsJson = Annotated[bool, Option("Print JSON.", name="--json")]
+Strict = Annotated[bool, Option("Exit with 3 on rejects.")]
+NoProgress = Annotated[bool, Option("Print only the summary: neither progress nor what is logged.")]
+
+Values = dict[str, Any]
+"""What was given, by the names of Typer's parameters."""
+
+
+def with_options(work: Callable[..., ExitCode | None]) -> Callable[..., None]:
+    """A command for Typer, which makes its settings from its options and calls `work`.
+
+    A parameter of `work` is a class of settings, whose fields with an `Option` become options (with
+    the defaults of the parameter's own default, if it has one), or a value with an `Option`, or an
+    argument as Typer has them. What `work` returns is the exit code; None is success.
+    """
+    hints = get_type_hints(work, include_extras=True)
+    wanted = {
+        name: _Wanted.of(hints[name], name, parameter.default)
+        for name, parameter in inspect.signature(work).parameters.items()
+    }
+
+    @functools.wraps(work)
+    def command(**values: Any) -> None:
+        code = work(**{name: each.made_from(values) for name, each in wanted.items()})
+        if code:
+            raise typer.Exit(code)
+
+    parameters = [parameter for each in wanted.values() for parameter in each.parameters]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a parameter of a command's function is made from."""
+
+    parameters: list[inspect.Parameter]
+    made_from: Callable[[Values], Any]
+
+    @classmethod
+    def of(cls, hint: Any, name: str, default: Any) -> _Wanted:
+        """What the parameter of this name, type and default needs."""
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            settings = hint() if default is inspect.Parameter.empty else default
+            return cls.of_settings(settings)
+        option = _option_in(hint)
+        if option is None:
+            return cls([_parameter(name, hint, default)], lambda values: values[name])
+        parameter = _option_parameter(option, name, hint, default)
+        return cls([parameter], lambda values: _plain(option, values[parameter.name]))
+
+    @classmethod
+    def of_settings(cls, settings: Any) -> _Wanted:
+        """What settings need of which these are the defaults."""
+        found = {
+            name: (option, _option_parameter(option, name, hint, getattr(settings, name)))
+            for name, hint, option in _options_of(type(settings))
+        }
+
+        def made_from(values: Values) -> Any:
+            given = {
+                name: _plain(option, values[parameter.name])
+                for name, (option, parameter) in found.items()
+            }
+            return dataclasses.replace(settings, **given)
+
+        return cls([parameter for _, parameter in found.values()], made_from)
+
+
+def _options_of(kind: type) -> Iterator[tuple[str, Any, Option]]:
+    """The fields that are options, in order, with their types."""
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        if option := _option_in(hint):
+            yield name, hint, option
+
+
+def _option_in(hint: Any) -> Option | None:
+    found = getattr(hint, "__metadata__", ())
+    return next((each for each in found if isinstance(each, Option)), None)
+
+
+def _option_parameter(option: Option, field: str, hint: Any, default: Any) -> inspect.Parameter:
+    """The parameter from which Typer makes an option."""
+    kind, *_ = get_args(hint)
+    if option.is_path:
+        kind = Path if kind is str else Path | None
+        default = None if default is None else Path(default)
+    name, variable = option.name_for(field), option.variable_for(field)
+    info = typer.Option(
+        name,
+        envvar=variable,
+        help=escape(option.help),
+        min=option.least,
+        max=option.most,
+        show_default=True if option.shown is None else option.shown,
         case_sensitive=False,
-        help="How much is logged: this, and what is worse.",
-    ),
-]
-LogFormat = Annotated[
-    Format,
-    typer.Option(
-        envvar="DASKINGEST_LOG_FORMAT",
-        case_sensitive=False,
-        help="What the log looks like: text, or a JSON object a line.",
-    ),
-]
-LogFile = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="DASKINGEST_LOG_FILE",
-        help="File for the log, added to.",
-        show_default="standard error",
-    ),
-]
-Count = Annotated[
-    int | None,
-    typer.Option(
-        envvar="DASKINGEST_COUNT", min=1, help="Send the first N articles.", show_default="all"
-    ),
-]
-Repeat = Annotated[
-    int,
-    typer.Option(
-        envvar="DASKINGEST_REPEAT",
-        min=1,
-        help="Send them so many times over; each time they are other articles.",
-    ),
-]
-Concurrency = Annotated[
-    int,
-    typer.Option(
-        envvar="DASKINGEST_CONCURRENCY",
-        min=1,
-        max=1000,
-        help="Requests that wait for an answer at once.",
-    ),
-]
-Batch = Annotated[
-    int | None,
-    typer.Option(
-        envvar="DASKINGEST_BATCH",
-        min=1,
-        max=1000,  # the rejects that the service lists in one answer
-        help="Articles in a request: 1 goes as JSON, more as lines of JSON.",
-        show_default=f"{UPLOAD_BATCH}, 1 with --legacy",
-    ),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option(
-        envvar="DASKINGEST_RATE",
-        min=0.001,
-        help="Articles a second, evenly.",
-        show_default="as many as the service takes",
-    ),
-]
-OpenLoop = Annotated[
-    bool,
-    typer.Option(
-        "--open-loop",
-        envvar="DASKINGEST_OPEN_LOOP",
-        help="Measure: keep to the --rate whatever is answered, send nothing again, and count "
-        "latency from when a request was due. Not --concurrency is the limit then, but 1,000.",
-    ),
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DASKINGEST_API_KEY",
-        help="The service's key; of several with commas between them the first. Others on "
-        "this machine may see options, but not the environment.",
-    ),
-]
-Legacy = Annotated[
-    bool,
-    typer.Option(
-        "--legacy",
-        envvar="DASKINGEST_LEGACY",
-        help="Use the older clients' call: POST /post/enqueue, the key as access_token.",
-    ),
-]
-Insecure = Annotated[
-    bool,
-    typer.Option("--insecure", envvar="DASKINGEST_INSECURE", help="Take any certificate."),
-]
-Gzip = Annotated[
-    bool | None,
-    typer.Option(
-        "--gzip/--no-gzip",
-        envvar="DASKINGEST_GZIP",
-        help="Compress what is sent.",
-        show_default="where a request has several articles",
-    ),
-]
-Resume = Annotated[
-    bool,
-    typer.Option(
-        "--resume",
-        envvar="DASKINGEST_RESUME",
-        help="Go on with an upload that was interrupted; begin one if there is none.",
-    ),
-]
-State = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="DASKINGEST_STATE",
-        help="File that says how far the upload is.",
-        show_default="the CSV file's name and .upload.json, in this folder",
-    ),
-]
-Patience = Annotated[
-    float,
-    typer.Option(
-        envvar="DASKINGEST_PATIENCE",
-        min=0.0,
-        help="Seconds to try again while the service takes nothing.",
-    ),
-]
+    )
+    parameter = variable.removeprefix("DASKINGEST_").lower()
+    return _parameter(parameter, Annotated[kind, info], default)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _plain(option: Option, value: Any) -> Any:
+    """The value as settings have it."""
+    return str(value) if option.is_path and value is not None else value

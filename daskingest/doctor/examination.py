@@ -11,10 +11,10 @@ from daskingest.doctor import machine, places, software
 from daskingest.doctor.blas import check_blas
 from daskingest.doctor.finding import Finding, problem
 from daskingest.errors import DaskingestError
-from daskingest.settings import ServeSettings
+from daskingest.settings import MAX_SPOOL_BYTES, DoctorSettings
 
 
-def examine(settings: ServeSettings) -> Iterator[Finding]:
+def examine(settings: DoctorSettings) -> Iterator[Finding]:
     """What there is to say about this machine and what `run-csv` and `serve` would use.
 
     Nothing is raised, and nothing is changed.
@@ -32,10 +32,12 @@ def guarded(name: str, check: Callable[[], Finding]) -> Finding:
         return problem(name, f"{type(error).__name__}: {error}")
 
 
-def _checks(settings: ServeSettings) -> Iterator[tuple[str, Callable[[], Finding]]]:
+def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Finding]]]:
     """The checks, by the names that their findings have."""
-    usable = machine.usable_cores()
-    workers = 0 if settings.scheduler else settings.workers or usable
+
+    def workers() -> int:
+        return 0 if settings.scheduler else settings.workers or machine.usable_cores()
+
     keys = os.environ.get("DASKINGEST_API_KEY")
     yield "Python", software.check_python
     yield "packages", software.check_packages
@@ -45,10 +47,10 @@ def _checks(settings: ServeSettings) -> Iterator[tuple[str, Callable[[], Finding
     if settings.scheduler:
         yield "scheduler", partial(places.check_scheduler, settings.scheduler)
     else:
-        yield "cores", lambda: machine.check_cores(workers, usable, machine.core_quota())
+        yield "cores", lambda: machine.check_cores(workers(), machine.usable_cores())
         yield "dashboard", places.check_dashboard
-    yield "memory", lambda: machine.check_memory(workers, machine.free_memory())
-    yield "open files", partial(machine.check_files, workers)
+    yield "memory", lambda: machine.check_memory(workers(), machine.free_memory())
+    yield "open files", lambda: machine.check_files(workers())
     yield "store", partial(places.check_store, settings.store)
-    yield "disk", lambda: machine.check_disk(Path(settings.data_dir), settings.max_spool_bytes)
+    yield "disk", lambda: machine.check_disk(Path(settings.data_dir), MAX_SPOOL_BYTES)
     yield "port", partial(places.check_port, settings.host, settings.port, keys)

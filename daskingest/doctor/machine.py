@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import resource
 import shutil
 import tempfile
@@ -23,17 +21,24 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
-def check_cores(workers: int, usable: int, quota: float = math.inf) -> Finding:
-    """Whether each worker has a core; `quota` is how many cores' time a container may use."""
-    cores = max(1, math.floor(min(usable, quota)))
+def check_cores(workers: int, usable: int) -> Finding:
+    """Whether each worker has a core of those that may be used."""
     found = f"{_workers(workers)} on {usable} cores"
-    if quota < usable:
-        found += f", of which a limit leaves the time of {quota:g}"
-    if workers > cores:
+    if workers > usable:
         return warning(
-            "cores", f"{found}: they will wait for each other", f"ask for fewer: --workers {cores}"
+            "cores", f"{found}: they will wait for each other", f"ask for fewer: --workers {usable}"
         )
     return ok("cores", found)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, as a new cluster counts them.
+
+    What a container or a system's administrator allows it counts too.
+    """
+    from dask.system import CPU_COUNT
+
+    return CPU_COUNT
 
 
 def check_memory(workers: int, free: int) -> Finding:
@@ -69,19 +74,6 @@ def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
             cached = _statistics(group / "memory.stat").get("inactive_file", 0)
             free = min(free, max(0, limit - used + cached))
     return free
-
-
-def core_quota(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> float:
-    """How many cores' time a container may use; infinite if that isn't limited."""
-    quota = math.inf
-    for group in _groups(cgroups, own):
-        maximum = _text(group / "cpu.max").split()
-        if len(maximum) == 2 and maximum[0].isdecimal():
-            quota = min(quota, int(maximum[0]) / int(maximum[1]))
-        old, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us")
-        if old and period:
-            quota = min(quota, old / period)
-    return quota
 
 
 def _groups(cgroups: Path, own: Path) -> Iterator[Path]:
@@ -152,11 +144,6 @@ def check_files(workers: int, limit: int | None = None) -> Finding:
         raised = f"`ulimit -n {2 * needed}`, or LimitNOFILE={2 * needed} in a systemd unit"
         return problem("open files", found, f"allow more: {raised}")
     return ok("open files", f"{found}, each client of the service one more")
-
-
-def usable_cores() -> int:
-    """How many cores this process may use: what `workers` says, should Dask be broken."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _workers(number: int) -> str:

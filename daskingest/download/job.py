@@ -9,7 +9,7 @@ from typing import IO
 
 import httpx
 
-from daskingest.download.record import check_room
+from daskingest.download.manifest import check_room
 from daskingest.download.transfer import LOOK, Patience, Transfer
 from daskingest.download.unpack import ContentsError, csv_in, safe_name, unpack
 from daskingest.errors import DownloadError, UsageError
@@ -61,17 +61,17 @@ class _Job:
 
     def find(self) -> Path | None:
         """The result, if it is there already. A zip that was kept is taken as fetched."""
-        record, transfer = self._transfer.record, self._transfer
-        if record is not None:
-            same = record.url == transfer.url
-            if record.result and (path := self._folder / record.result).exists():
+        manifest, transfer = self._transfer.manifest, self._transfer
+        if manifest is not None:
+            same = manifest.url == transfer.url
+            if manifest.result and (path := self._folder / manifest.result).exists():
                 if not same:
-                    where = record.url.partition("?")[0]
+                    where = manifest.url.partition("?")[0]
                     raise UsageError(f"{path} is from {where}; name another --data-dir")
-                if path.stat().st_size != record.result_size:
+                if path.stat().st_size != manifest.result_size:
                     raise UsageError(f"{path} was changed since; remove it to get it anew")
                 return path
-            if same and self._zip.exists() and self._zip.stat().st_size == record.size:
+            if same and self._zip.exists() and self._zip.stat().st_size == manifest.size:
                 self._zip.replace(transfer.part)
                 self._kept = True
         for path in (self._plain, self._zip):
@@ -128,10 +128,10 @@ class _Job:
         return path
 
     def _claim(self, path: Path, size: int) -> None:
-        """Record that a file of this name and size is ours, before there is one."""
+        """Note that a file of this name and size is ours, before there is one."""
         _refuse(path)
-        assert self._transfer.record is not None
-        self._transfer.keep(replace(self._transfer.record, result=path.name, result_size=size))
+        assert self._transfer.manifest is not None
+        self._transfer.keep(replace(self._transfer.manifest, result=path.name, result_size=size))
 
 
 def _refuse(path: Path) -> None:

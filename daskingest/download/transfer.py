@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from daskingest import __version__
-from daskingest.download.record import Record, check_room
+from daskingest.download.manifest import Manifest, check_room
 from daskingest.download.step import Step
 from daskingest.errors import DownloadError
 from daskingest.progress import Progress
@@ -49,15 +49,15 @@ class _BrokenError(Exception):
 
 
 class Transfer:
-    """The file at an address, the part of it that is here, and the record of what that belongs to.
+    """The file at an address, the part of it that is here, and the manifest that it belongs to.
 
-    Part and record agree whenever the process is killed.
+    Part and manifest agree whenever the process is killed.
     """
 
     def __init__(self, url: httpx.URL, path: Path, progress: Progress, patience: Patience) -> None:
         self.part = path.with_name(f"{path.name}.part")
-        self.record_path = path.with_name(f"{path.name}.download.json")
-        self.record = Record.load(self.record_path)
+        self.manifest_path = path.with_name(f"{path.name}.download.json")
+        self.manifest = Manifest.load(self.manifest_path)
         self.shown = str(url.copy_with(userinfo=b"", query=None, fragment=None))
         self.url = str(url.copy_with(userinfo=b"", fragment=None))
         self._address = url
@@ -73,21 +73,21 @@ class Transfer:
     @property
     def is_whole(self) -> bool:
         """Whether all of it is here."""
-        record = self.record
-        return record is not None and self.part.exists() and self.have == record.size
+        manifest = self.manifest
+        return manifest is not None and self.part.exists() and self.have == manifest.size
 
     def discard(self) -> None:
         """Remove what is here of it."""
         self.part.unlink(missing_ok=True)
 
-    def keep(self, record: Record) -> None:
-        """Have this as the record from now on."""
-        record.save(self.record_path)
-        self.record = record
+    def keep(self, manifest: Manifest) -> None:
+        """Have this as the manifest from now on."""
+        manifest.save(self.manifest_path)
+        self.manifest = manifest
 
     def fetch(self) -> None:
         """Get what is missing, in as many attempts as it takes. Raises DownloadError, OSError."""
-        if self.record is None or self.record.url != self.url:
+        if self.manifest is None or self.manifest.url != self.url:
             self.discard()
         furthest, failures = self.have, 0
         with self._client() as client:
@@ -114,8 +114,8 @@ class Transfer:
         with client.stream("GET", self._address, headers=asked) as answer:
             self._reached = True
             status = answer.status_code
-            record = self.record
-            if asked and status in (206, 416) and not (record and record.is_of(answer, self.have)):
+            same = self.manifest is not None and self.manifest.is_of(answer, self.have)
+            if asked and status in (206, 416) and not same:
                 self.discard()
                 raise _BrokenError("the file there is another one now")
             self._check(answer, {200, 206} if asked else {200})
@@ -125,11 +125,11 @@ class Transfer:
 
     def _range(self) -> dict[str, str]:
         """The headers that ask for the rest, if what is here can be relied on to go with it."""
-        record, have = self.record, self.have
-        if record is None or record.size is None or not have:
+        manifest, have = self.manifest, self.have
+        if manifest is None or manifest.size is None or not have:
             return {}
         rest = {"Range": f"bytes={have}-"}
-        etag, modified = record.etag or "", record.modified or ""
+        etag, modified = manifest.etag or "", manifest.modified or ""
         if not (etag + modified).isascii():  # nothing that can be sent back
             return {}
         if etag.startswith('"'):
@@ -167,11 +167,11 @@ class Transfer:
         length = headers.get("content-length", "")
         size = int(length) if length.isdigit() and "transfer-encoding" not in headers else None
         self.discard()
-        self.keep(Record(self.url, size, headers.get("etag"), headers.get("last-modified")))
+        self.keep(Manifest(self.url, size, headers.get("etag"), headers.get("last-modified")))
 
     def _receive(self, answer: httpx.Response) -> None:
-        assert self.record is not None
-        size, done = self.record.size, self.have
+        assert self.manifest is not None
+        size, done = self.manifest.size, self.have
         if size is not None:
             unpacked, what = 0, "the file"
             if self.shown.lower().endswith(".zip"):
@@ -184,7 +184,7 @@ class Transfer:
                 done += len(piece)
                 step.show(done)
         if size is None:
-            self.keep(replace(self.record, size=done))
+            self.keep(replace(self.manifest, size=done))
         elif done != size:
             if done > size:
                 self.discard()

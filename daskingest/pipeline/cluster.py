@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import dask
+from dask.system import CPU_COUNT
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
 
@@ -89,11 +90,6 @@ class LoadModel(WorkerPlugin):
             os.nice(self._niceness)
 
 
-def default_workers() -> int:
-    """One for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @asynccontextmanager
 async def cluster(
     scheduler: str | None, workers: int | None, model: str, niceness: int = 0
@@ -110,7 +106,7 @@ async def cluster(
         if scheduler is None:
             stack.enter_context(_quiet())
             try:
-                starting = _local_cluster(workers or default_workers())
+                starting = _local_cluster(workers or CPU_COUNT)
                 local = await stack.enter_async_context(starting)
             except RuntimeError as error:
                 cause = error.__cause__ or error

@@ -48,10 +48,10 @@ class Later:
     wait: float | None = None
 
 
-Verdict = Taken | Unfit | Later
+Judgement = Taken | Unfit | Later
 
 
-def judge(answer: httpx.Response, parcel: Parcel, legacy: bool, now: datetime) -> Verdict:
+def judge(answer: httpx.Response, parcel: Parcel, legacy: bool, now: datetime) -> Judgement:
     """What became of a parcel. Raises UploadError for an answer that no other try would change."""
     status, said = answer.status_code, _value(answer)
     if status in _TAKEN:

@@ -66,7 +66,9 @@ def parcels(file: CsvFile, settings: UploadSettings) -> Iterator[Parcel]:
     number = 0
     for repetition in range(settings.repeat):
         first = 0
-        for items, rejects, offset in _gathered(_rows(file, settings), settings.batch):
+        for items, rejects, offset in _gathered(
+            _rows(file, settings), settings.articles_per_request
+        ):
             done, each = first + len(items), settings.count or file.size
             position = repetition * each + (done if settings.count else offset)
             body = _body(items, settings)
@@ -124,4 +126,4 @@ def _as_json(article: Article, row: int, settings: UploadSettings) -> bytes:
 def _body(items: list[Item], settings: UploadSettings) -> bytes:
     """What is sent: one article, or lines; the same bytes each time."""
     body = b"\n".join(item.data for item in items)
-    return gzip.compress(body, _GZIP_LEVEL, mtime=0) if settings.gzip else body
+    return gzip.compress(body, _GZIP_LEVEL, mtime=0) if settings.compressed else body

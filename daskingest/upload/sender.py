@@ -6,7 +6,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,11 +17,11 @@ from daskingest import __version__
 from daskingest.articles import Reject
 from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
-from daskingest.upload.answers import Later, Taken, UploadError, Verdict, judge, shown
-from daskingest.upload.pace import backoff
+from daskingest.upload.answers import Judgement, Later, Taken, UploadError, judge, shown
+from daskingest.upload.checkpoint import Checkpoint
+from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import Parcel
-from daskingest.upload.report import Report
-from daskingest.upload.state import State
+from daskingest.upload.schedule import backoff
 
 _TIMEOUT = httpx.Timeout(60, connect=10, pool=None)
 _IDLE_SECONDS = 3.0  # that a connection is kept; less than the 5 of uvicorn, which then closes it
@@ -44,28 +44,9 @@ def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient
     names a proxy or certificates that can't be used.
     """
     try:
-        url = httpx.URL(settings.url)
-    except httpx.InvalidURL as error:
-        raise UsageError(f"{settings.url!r} is no URL: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise UsageError(
-            f"expected --url to be like http://127.0.0.1:8000, found {shown(settings.url)!r}"
-        )
-    if url.userinfo:
-        raise UsageError("a key is better not in the URL: set DASKINGEST_API_KEY to it")
-    headers = {"User-Agent": f"daskingest/{__version__}"}
-    headers["Content-Type"] = "application/json" if settings.batch == 1 else "application/x-ndjson"
-    if settings.gzip:
-        headers["Content-Encoding"] = "gzip"
-    if settings.key is not None:
-        if settings.legacy:
-            headers["access_token"] = settings.key
-        else:
-            headers["Authorization"] = f"Bearer {settings.key}"
-    try:
         return httpx.AsyncClient(
-            base_url=url,
-            headers=headers,
+            base_url=_service_url(settings.url),
+            headers=_headers(settings),
             http2=True,
             verify=not settings.insecure,
             timeout=_TIMEOUT,
@@ -81,28 +62,53 @@ def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient
         ) from None
 
 
-class Sender:
-    """Delivers parcels, and counts in `report` what it takes.
+def _service_url(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{text!r} is no URL: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise UsageError(f"expected --url to be like http://127.0.0.1:8000, found {shown(text)!r}")
+    if url.userinfo:
+        raise UsageError("a key is better not in the URL: set DASKINGEST_API_KEY to it")
+    return url
 
-    `save` writes `state` down, which happens before a parcel's first half is sent.
-    When `stopping` is set, answers are waited for, and nothing is sent again.
+
+def _headers(settings: UploadSettings) -> dict[str, str]:
+    one = settings.articles_per_request == 1
+    headers = {
+        "User-Agent": f"daskingest/{__version__}",
+        "Content-Type": "application/json" if one else "application/x-ndjson",
+    }
+    if settings.compressed:
+        headers["Content-Encoding"] = "gzip"
+    if settings.key is not None and settings.legacy:
+        headers["access_token"] = settings.key
+    elif settings.key is not None:
+        headers["Authorization"] = f"Bearer {settings.key}"
+    return headers
+
+
+class Sender:
+    """Delivers parcels, and measures what the service does with them.
+
+    That a parcel goes in halves is saved before its first half is sent. When `stopping` is set,
+    answers are waited for, and nothing is sent again.
     """
 
     def __init__(
         self,
         client: httpx.AsyncClient,
         settings: UploadSettings,
-        state: State,
-        save: Callable[[], Awaitable[None]],
-        report: Report,
+        checkpoint: Checkpoint,
+        measured: Measured,
         stopping: asyncio.Event,
     ) -> None:
         self._client = client
         self._settings = settings
         self._path = "/post/enqueue" if settings.legacy else "/articles"
-        self._state = state
-        self._save = save
-        self._report = report
+        self._checkpoint = checkpoint
+        self._measured = measured
         self._stopping = stopping
         self._not_before = 0.0  # when the service wants to be asked again
         self._since: float | None = None  # nothing was taken
@@ -113,18 +119,18 @@ class Sender:
 
         Raises Stopped, and DaskingestError if there is no sense in going on.
         """
-        if not self._state.is_halved(parcel):
-            verdict = await self._exchange(parcel)
-            if isinstance(verdict, Taken):
-                self._report.replayed += verdict.replayed
-                return Delivery(list(_rejects(parcel, verdict)))
-            if isinstance(verdict, Later):
+        if not self._checkpoint.state.is_halved(parcel):
+            judgement = await self._exchange(parcel)
+            if isinstance(judgement, Taken):
+                self._measured.replayed += judgement.replayed
+                return Delivery(list(_rejects(parcel, judgement)))
+            if isinstance(judgement, Later):
                 return Delivery(missed=len(parcel.items))
             if len(parcel.items) == 1:
-                unfit = Taken({0: (verdict.reason, verdict.detail)})
+                unfit = Taken({0: (judgement.reason, judgement.detail)})
                 return Delivery(list(_rejects(parcel, unfit)))
-            self._state.halve(parcel)
-            await self._save()
+            self._checkpoint.state.halve(parcel)
+            await self._checkpoint.save()
         whole = Delivery()
         for half in parcel.halves(self._settings):
             delivery = await self.deliver(half)
@@ -140,33 +146,33 @@ class Sender:
         if self._stopping.is_set():
             raise Stopped
 
-    async def _exchange(self, parcel: Parcel) -> Verdict:
-        """The verdict on a parcel; in an open loop the first one, otherwise one that is final."""
+    async def _exchange(self, parcel: Parcel) -> Judgement:
+        """The judgement on a parcel; in an open loop the first one, otherwise one that is final."""
         patient = not self._settings.open_loop
         tries = 0
         while True:
             while patient and (wait := self._not_before - time.monotonic()) > 0:
                 await self.pause(wait)
-            verdict = await self._try(parcel)
-            if not isinstance(verdict, Later):
+            judgement = await self._try(parcel)
+            if not isinstance(judgement, Later):
                 self._since, self.trouble = None, ""
-                return verdict
-            self._report.troubles[verdict.reason] += 1
+                return judgement
+            self._measured.troubles[judgement.reason] += 1
             if not patient:
-                return verdict
+                return judgement
             tries += 1
-            await self.pause(self._wait(verdict, tries))
+            await self.pause(self._wait(judgement, tries))
 
-    def _wait(self, verdict: Later, tries: int) -> float:
+    def _wait(self, judgement: Later, tries: int) -> float:
         """Seconds until the next try. Raises UploadError when patience is at its end."""
         now, patience = time.monotonic(), self._settings.patience
         wait = backoff(tries, random.random())
-        if verdict.wait is not None:
-            self._not_before = max(self._not_before, now + verdict.wait)
-            wait = max(wait, verdict.wait)
+        if judgement.wait is not None:
+            self._not_before = max(self._not_before, now + judgement.wait)
+            wait = max(wait, judgement.wait)
         self._since = now if self._since is None else self._since
-        said = f"{self._settings.url}: {verdict.reason}" + (
-            f" ({verdict.detail})" if verdict.detail else ""
+        said = f"{self._settings.url}: {judgement.reason}" + (
+            f" ({judgement.detail})" if judgement.detail else ""
         )
         if now + wait > self._since + patience:
             raise UploadError(
@@ -176,13 +182,13 @@ class Sender:
         self.trouble = said
         return wait
 
-    async def _try(self, parcel: Parcel) -> Verdict:
-        self._report.requests += 1
+    async def _try(self, parcel: Parcel) -> Judgement:
+        self._measured.requests += 1
         try:
             answer = await self._client.post(
                 self._path,
                 content=parcel.body,
-                headers={"Idempotency-Key": self._state.prefix + parcel.name},
+                headers={"Idempotency-Key": self._checkpoint.state.prefix + parcel.name},
             )
         except httpx.RequestError as error:
             return self._no_answer(error)

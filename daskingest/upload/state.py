@@ -12,15 +12,15 @@ from daskingest.files import write_atomically
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import CsvFile
 from daskingest.upload.parcels import Parcel
-from daskingest.upload.report import Tally
+from daskingest.upload.settled import Settled
 
 _FORMAT = 1  # changes when the same file would be sent in other parcels
 _OPTIONS = {
     "url": "--url",
+    "legacy": "--legacy",
     "batch": "--batch",
     "count": "--count",
     "repeat": "--repeat",
-    "legacy": "--legacy",
     "content": "--content-column",
     "publication": "--publication-column",
 }
@@ -40,7 +40,7 @@ class State:
         self.path = path
         self.begin = begin
         self.run = run
-        self.tally = Tally()
+        self.settled = Settled()
         self.complete = False
         self.unsure: float | None = None
         """When an earlier run may have had requests under way, in seconds since 1970."""
@@ -61,7 +61,7 @@ class State:
             "format": _FORMAT,
             "fingerprint": file.fingerprint(),
             "url": settings.url,
-            "batch": settings.batch,
+            "batch": settings.articles_per_request,
             "count": settings.count,
             "repeat": settings.repeat,
             "legacy": settings.legacy,
@@ -114,7 +114,7 @@ class State:
                 "done": self._below,
                 "beyond": sorted(self._beyond),
                 "halved": sorted(self._halved),
-                "tally": self.tally.as_dict(),
+                "tally": self.settled.as_dict(),
             }
         )
 
@@ -135,7 +135,7 @@ class State:
         """What is in the file. Raises UsageError if it is no state."""
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-            found["tally"] = Tally.from_dict(found["tally"])
+            found["tally"] = Settled.from_dict(found["tally"])
             missing = {*self.begin, "run", "complete", "unsure", "done", "beyond"} - {*found}
             if missing:
                 raise ValueError(f"no {min(missing)!r}")
@@ -167,4 +167,4 @@ class State:
         self.run, self.unsure, self.complete = found["run"], found["unsure"], found["complete"]
         self._below, self._beyond = found["done"], set(found["beyond"])
         self._halved = {(number, name) for number, name in found.get("halved", [])}
-        self.tally = found["tally"]
+        self.settled = found["tally"]

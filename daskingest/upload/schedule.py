@@ -5,7 +5,7 @@ from __future__ import annotations
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds
 
 
-class Pace:
+class Schedule:
     """Tells when each request is due, so that articles go out evenly at `rate` a second.
 
     A `fixed` schedule is made in advance: what is late does not move the rest. Otherwise what is

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
-from daskingest.doctor.examination import examine
+from daskingest.cli.exit_codes import ExitCode
+from daskingest.cli.options import AsJson
+from daskingest.cli.output import print_json
 from daskingest.doctor.finding import Finding, Verdict
-from daskingest.settings import ServeSettings
+from daskingest.settings import DoctorSettings
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "red"}
 
 
-def examine_and_print(settings: ServeSettings, as_json: bool) -> int:
-    """Print what is found. Returns the exit code: 1 if there is a problem."""
+def doctor(settings: DoctorSettings, as_json: AsJson = False) -> ExitCode:
+    """Look at all that daskingest needs, and say what is wrong and what to do about it.
+
+    Give it the options that `run-csv` or `serve` are to have. It changes nothing.
+
+    Exit codes: 0 no problem, though perhaps warnings; 1 a problem.
+    """
+    from daskingest.doctor.examination import examine
+
     warnings.simplefilter("ignore")  # what libraries say about themselves
     found = examine(settings)
     verdicts = _print_json(found) if as_json else _print_lines(found)
-    return 1 if verdicts[Verdict.PROBLEM] else 0
+    return ExitCode.FAILED if verdicts[Verdict.PROBLEM] else ExitCode.DONE
 
 
 def _print_lines(found: Iterable[Finding]) -> Counter[Verdict]:
@@ -51,5 +58,5 @@ def _print_json(found: Iterable[Finding]) -> Counter[Verdict]:
         "ok": not verdicts[Verdict.PROBLEM],
         "findings": [asdict(each) for each in findings],
     }
-    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    print_json(answer)
     return verdicts

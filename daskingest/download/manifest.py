@@ -17,7 +17,7 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Manifest:
     """Which file the bytes here belong to and, in the end, what became of it."""
 
     url: str
@@ -30,8 +30,8 @@ class Record:
     result_size: int | None = None
 
     @classmethod
-    def load(cls, path: Path) -> Record | None:
-        """The record in a file, if there is one that can be read."""
+    def load(cls, path: Path) -> Manifest | None:
+        """The manifest in a file, if there is one that can be read."""
         try:
             return cls(**json.loads(path.read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):

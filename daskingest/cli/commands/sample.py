@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from daskingest.errors import UsageError
-from daskingest.sample import write_sample
+from daskingest.settings import Option
 from daskingest.text import size_text
 
 
-def write(out: Path, articles: int | None, size: int | None, seed: int) -> None:
-    """Write the file and say what it has. Raises UsageError."""
+def sample(
+    out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    articles: Annotated[int | None, Option("How many articles.", least=1)] = None,
+    size: Annotated[
+        int | None, Option("How many bytes, at the least.", name="--bytes", least=1)
+    ] = None,
+    seed: Annotated[int, Option("Another number makes other articles.")] = 0,
+) -> None:
+    """Write made-up articles, to try things with: as many as you like.
+
+    The columns are those of All-the-News 2.0. The texts are sentences of the bundled articles with
+    other entities in them, of realistic lengths (half have more than 400 words), and marked as made
+    up. The same seed gives the same articles.
+    """
     if (articles is None) == (size is None):
         found = "neither" if articles is None else "both"
         raise UsageError(
             f"expected --articles or --bytes, which say how much to write: found {found}"
         )
+    from daskingest.sample import write_sample
+
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),

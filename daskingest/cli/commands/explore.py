@@ -1,0 +1,38 @@
+"""`explore`: a store's counts in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from daskingest.logs import LogSettings, set_up
+from daskingest.settings import ExploreSettings
+
+_LOG = LogSettings()
+
+
+def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
+    """Look at a store's counts in a browser: the pages of `serve`, without its intake.
+
+    Also while `run-csv` counts into the store. If DASKINGEST_API_KEY is set, the browser asks for
+    a key: any user name, the key as password.
+    """
+    import uvicorn
+
+    from daskingest.models import find_model
+    from daskingest.stores import absolute_url, open_store
+    from daskingest.web.explorer import create_explorer
+    from daskingest.web.listening import keys_from, listen
+
+    keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
+    set_up(log)
+    open_store(settings.store).close()
+    listener = listen(settings.host, settings.port, keys)
+    if hasattr(os, "nice"):
+        os.nice(19)  # whoever counts into the store goes first
+    app = create_explorer(absolute_url(settings.store), find_model(settings.model), keys)
+    address = f"http://{settings.host}:{listener.getsockname()[1]}"
+    print(f"{settings.store} is at {address}; Ctrl-C ends it", flush=True)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,141 @@
+"""`run-csv`: the run with its progress, its signals and its summary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from daskingest.cli.exit_codes import ExitCode
+from daskingest.cli.interrupts import Interrupts, signals
+from daskingest.cli.options import NoProgress, Strict
+from daskingest.cli.output import command_name, print_lines
+from daskingest.logs import LogSettings, set_up
+from daskingest.progress import Display
+from daskingest.settings import DEFAULT_STORE, Settings
+from daskingest.text import time_text
+
+if TYPE_CHECKING:
+    from daskingest.pipeline.summary import Summary
+
+_LOG = LogSettings()
+
+
+def run_csv(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="CSV files with a header line, local or wherever fsspec reaches (s3://...); "
+            "compressed ones (.gz, .bz2, .xz, .zst, .zip) are unpacked on the way.",
+        ),
+    ],
+    settings: Settings,
+    strict: Strict = False,
+    no_progress: NoProgress = False,
+    log: LogSettings = _LOG,
+) -> ExitCode:
+    """Count the articles of CSV files into the store.
+
+    Can be interrupted at any time, even killed: the same command goes on where it was, also on
+    another machine or with other --workers, and counts every article once. A file that is done is
+    left alone. The first Ctrl-C finishes what is in flight, the second stops at once.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejects and --strict, 130
+    interrupted.
+    """
+    summaries = _count(files, settings, log, progress=not no_progress)
+    return _report(summaries, settings, strict)
+
+
+def _count(files: list[str], settings: Settings, log: LogSettings, progress: bool) -> list[Summary]:
+    messages = Console(stderr=True)
+    display = Display(messages, progress)
+
+    def aborting() -> None:
+        display.close()
+        messages.print("stopped; what is in the store stays, run it again to go on")
+
+    interrupts = Interrupts(
+        lambda: messages.print("finishing what is in flight; Ctrl-C again stops at once"), aborting
+    )
+    # Who sends SIGTERM waits for the end, and an aborted run can be resumed.
+    with signals(interrupts.request, interrupts.abort), display:
+        from daskingest.pipeline.run import Run  # not before: numpy's threads would take Ctrl-C
+
+        set_up(log, display.say)
+
+        async def go() -> list[Summary]:
+            run = Run(files, settings, display)
+            interrupts.attach(run.stop)
+            return await run()
+
+        return asyncio.run(go())
+
+
+def _report(summaries: list[Summary], settings: Settings, strict: bool) -> ExitCode:
+    """Print how it went; the exit code."""
+    from daskingest.pipeline.summary import Outcome
+
+    results = Console()
+    for each in summaries:
+        print_lines(results, "\n".join(summary_lines(each, settings)))
+    if any(each.outcome is Outcome.INTERRUPTED for each in summaries):
+        results.print("interrupted; run the same command again to go on")
+        return ExitCode.INTERRUPTED
+    print_lines(results, "\n".join(_next_lines(settings)))
+    if strict and any(each.tally.rejected for each in summaries):
+        return ExitCode.REJECTS
+    return ExitCode.DONE
+
+
+def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
+    """What became of a file."""
+    tally, fresh = summary.tally, summary.fresh
+    yield f"{summary.file}: {summary.outcome.value}"
+    yield from _row_lines(summary, settings)
+    for reason, count in tally.rejected.most_common():
+        yield f"  rejected  {count:,} {reason}"
+    if tally.rejected:
+        yield f"            each is in {settings.rejects}"
+    if fresh.articles and summary.seconds:
+        part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
+        rate = fresh.words / summary.seconds
+        yield f"  time      {time_text(summary.seconds)}{part}, {rate:,.0f} words/s"
+    if fresh.articles and summary.billed:
+        per_thousand = 1000 * summary.writes / fresh.articles
+        yield (
+            f"  store     {summary.commits:,} commits, {summary.writes:,} writes "
+            f"({per_thousand:,.0f} for 1,000 articles)"
+        )
+
+
+def _row_lines(summary: Summary, settings: Settings) -> Iterator[str]:
+    """What its rows are, if it has any or all were seen."""
+    from daskingest.pipeline.summary import Outcome
+
+    tally, outcome = summary.tally, summary.outcome
+    if not tally.rows and outcome is not Outcome.COUNTED:
+        return
+    sure = outcome is not Outcome.INTERRUPTED and summary.rows == tally.rows
+    check = " (all rows accounted for)" if sure else ""
+    if settings.limit is not None and tally.articles > settings.limit:
+        check = " (earlier runs had counted more than the limit)"
+    taken = f"{tally.articles:,} articles + {tally.rejected.total():,} rejects"
+    dropped = f" ({tally.dropped:,} too long to count)" if tally.dropped else ""
+    yield f"  rows      {tally.rows:,} = {taken}{check}"
+    yield f"  words     {tally.words:,}"
+    yield f"  entities  {tally.entities:,}{dropped}"
+
+
+def _next_lines(settings: Settings) -> Iterator[str]:
+    option = "" if settings.store == DEFAULT_STORE else f" --store {settings.store}"
+    command = command_name()
+    yield f"counts are in {settings.store}; look at them with"
+    yield f"  {command} publications{option}"
+    yield f'  {command} top "NAME OF A PUBLICATION"{option}'
+    yield f"  {command} export counts.csv{option}"
+    yield f"  {command} explore{option}    (in a browser)"

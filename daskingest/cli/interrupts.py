@@ -1,0 +1,135 @@
+"""Ctrl-C and SIGTERM: asked once, a command stops; asked twice, it aborts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+from daskingest.cli.exit_codes import ExitCode
+
+
+def _nothing() -> None:
+    pass
+
+
+class Interrupts:
+    """Whether a command was asked to end, and what it does then.
+
+    `stopping` is called when it is asked for the first time, `aborting` before it ends at once; on
+    whichever thread asks. They say so to the user, and may fail. `exit` ends the process.
+    """
+
+    def __init__(
+        self,
+        stopping: Callable[[], None] = _nothing,
+        aborting: Callable[[], None] = _nothing,
+        exit: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._stopping = stopping
+        self._aborting = aborting
+        self._exit = exit
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: Callable[[], None] = _nothing
+        self._stopped = False
+        self.asked = False
+        """Whether the command is to end."""
+
+    def attach(self, stop: Callable[[], None]) -> None:
+        """From now on `stop` ends the work of the running event loop; at once if asked before.
+
+        It is called in that loop, once.
+        """
+        self._loop, self._stop = asyncio.get_running_loop(), stop
+        if self.asked:
+            self._stop_once()
+
+    def request(self) -> None:
+        """The first time stop, the second time abort."""
+        if self.asked:
+            self.abort()
+            return
+        self.asked = True
+        self._stopping()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: all is done
+                self._loop.call_soon_threadsafe(self._stop_once)
+
+    def abort(self) -> None:
+        """End at once. Child processes notice that this process is gone, and end too."""
+        with contextlib.suppress(Exception):
+            self._aborting()
+        self._exit(ExitCode.INTERRUPTED)
+
+    def _stop_once(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._stop()
+
+
+@contextmanager
+def signals(interrupt: Callable[[], None], terminate: Callable[[], None]) -> Iterator[None]:
+    """Call `interrupt` on each Ctrl-C, on another thread, and `terminate` on SIGTERM, on this one.
+
+    To be entered on the main thread, before there are other threads.
+    """
+    _start_resource_tracker()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    terminated_before = signal.signal(signal.SIGTERM, lambda number, frame: terminate())
+    waiting = _Waiting(interrupt)
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.end()
+        signal.signal(signal.SIGTERM, terminated_before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Waiting(threading.Thread):
+    """Waits for SIGINT, with the signal blocked everywhere else.
+
+    Child processes inherit that. A terminal sends Ctrl-C to all processes in the foreground, and a
+    worker that took it would die in the middle of a batch that is to be finished.
+    """
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        super().__init__(name="interrupts", daemon=True)
+        self._interrupt = interrupt
+        self._ended = False
+
+    def run(self) -> None:
+        """Handle interrupts until `end`."""
+        while True:
+            signal.sigwait({signal.SIGINT})
+            if self._ended:
+                return
+            self._interrupt()
+
+    def end(self) -> None:
+        """Let the thread go."""
+        self._ended = True
+        if self.is_alive():
+            signal.pthread_kill(self.ident or 0, signal.SIGINT)
+            self.join()
+
+
+def _start_resource_tracker() -> None:
+    """Start it now: when multiprocessing does, it unblocks the signal.
+
+    It removes what a program that is stopped at once leaves behind, and need not speak of it.
+    """
+    name = "PYTHONWARNINGS"
+    before = os.environ.get(name)
+    os.environ[name] = "ignore"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before

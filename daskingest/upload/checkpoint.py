@@ -1,0 +1,68 @@
+"""How far an upload is, written down while it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from daskingest.articles import Reject
+from daskingest.errors import DaskingestError
+from daskingest.pipeline.rejects import RejectsFile
+from daskingest.upload.parcels import Parcel
+from daskingest.upload.report import UploadReport
+from daskingest.upload.state import State
+
+
+class Checkpoint:
+    """Saves the state of an upload and its rejects, together.
+
+    A state that is not `lasting` is not saved: what an open loop has missed is not sent again.
+    """
+
+    def __init__(
+        self, report: UploadReport, state: State, rejects: RejectsFile, lasting: bool
+    ) -> None:
+        self.state = state
+        self.unsure = False
+        """Whether the service may have a parcel that is not done with."""
+        self._report = report
+        self._rejects = rejects
+        self._lasting = lasting
+        self._new_rejects: list[Reject] = []
+        self._saving = asyncio.Lock()
+
+    def begin(self) -> None:
+        """Save that it begins. Raises UsageError."""
+        if self._lasting:
+            self.state.save(self._text(ended=False))
+
+    def done(self, parcel: Parcel, rejects: list[Reject]) -> None:
+        """A parcel is done with, and the service rejects these of its articles."""
+        self._new_rejects += parcel.rejects + rejects
+        self.state.done(parcel.number)
+
+    async def save(self, ended: bool = False) -> None:
+        """Write what is done, and what is halved. Raises UsageError; nothing is lost then."""
+
+        def write() -> None:
+            self._rejects.write(self._report.file, rejects)
+            if self._lasting:
+                self.state.save(text)
+
+        async with self._saving:
+            text, rejects = self._text(ended), self._new_rejects
+            self._new_rejects = []
+            try:
+                await asyncio.to_thread(write)
+            except DaskingestError:
+                self._new_rejects = rejects + self._new_rejects
+                raise
+
+    def _text(self, ended: bool) -> str:
+        return self.state.text(self._unsure_at(ended))
+
+    def _unsure_at(self, ended: bool) -> float | None:
+        """When requests were under way that may not be done with."""
+        if self.state.unsure is not None and not self._report.measured.latencies.count:
+            return self.state.unsure  # those of the run before, which are the first to be sent
+        return time.time() if self.unsure or not ended else None

@@ -1,0 +1,120 @@
+"""Asked once, a command stops; asked twice, it aborts; whenever it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+
+from daskingest.cli.exit_codes import ExitCode
+from daskingest.cli.interrupts import Interrupts, signals
+
+
+class Command:
+    """Interrupts, and what came of them, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.interrupts = Interrupts(
+            lambda: self.log.append("stopping"),
+            lambda: self.log.append("aborting"),
+            lambda code: self.log.append(f"exit {int(code)}"),
+        )
+
+    def attach(self) -> None:
+        self.interrupts.attach(lambda: self.log.append("stop"))
+
+
+def test_asked_while_it_works() -> None:
+    command = Command()
+
+    async def work() -> None:
+        command.attach()
+        assert not command.interrupts.asked
+        await asyncio.to_thread(command.interrupts.request)
+        await asyncio.sleep(0)
+        assert command.interrupts.asked
+
+    asyncio.run(work())
+    assert command.log == ["stopping", "stop"]
+
+
+def test_asked_before_there_was_anything_to_stop() -> None:
+    command = Command()
+    command.interrupts.request()
+    assert command.log == ["stopping"]
+
+    async def work() -> None:
+        command.attach()
+        await asyncio.sleep(0)
+
+    asyncio.run(work())
+    assert command.log == ["stopping", "stop"]
+
+
+def test_it_stops_once_though_asked_while_it_attaches() -> None:
+    command = Command()
+
+    async def work() -> None:
+        command.attach()
+        command.interrupts.request()
+        command.attach()
+        await asyncio.sleep(0)
+
+    asyncio.run(work())
+    assert command.log == ["stopping", "stop"]
+
+
+def test_asked_when_all_is_done() -> None:
+    command = Command()
+
+    async def work() -> None:
+        command.attach()
+
+    asyncio.run(work())
+    command.interrupts.request()
+    assert command.log == ["stopping"]
+
+
+def test_asked_twice_it_aborts() -> None:
+    command = Command()
+    command.interrupts.request()
+    command.interrupts.request()
+    assert command.log == ["stopping", "aborting", f"exit {int(ExitCode.INTERRUPTED)}"]
+
+
+def test_an_abort_needs_no_terminal() -> None:
+    codes: list[int] = []
+
+    def fail() -> None:
+        raise OSError("the terminal is gone")
+
+    Interrupts(aborting=fail, exit=codes.append).abort()
+    assert codes == [130]
+
+
+def test_signals_are_handed_on() -> None:
+    """Ctrl-C on a thread that waits for it, each time; SIGTERM on the main thread."""
+    interrupted, terminated = threading.Semaphore(0), threading.Event()
+    before = signal.getsignal(signal.SIGTERM)
+    threads: list[threading.Thread] = []
+
+    def interrupt() -> None:
+        threads.append(threading.current_thread())
+        interrupted.release()
+
+    def terminate() -> None:
+        threads.append(threading.current_thread())
+        terminated.set()
+
+    with signals(interrupt, terminate):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interrupted.acquire(timeout=60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert terminated.wait(60)
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert [each.name for each in threads] == [*["interrupts"] * 3, "MainThread"]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
