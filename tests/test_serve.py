@@ -20,7 +20,8 @@ from program import Server, content, kill, ledger, reference, run, until
 
 from daskingest.articles import Article
 from daskingest.counts import Counts, Tally
-from daskingest.service.spool import Limits, Spool
+from daskingest.service.micro_batches import Limits
+from daskingest.service.spool import Spool
 from daskingest.stores import open_store
 
 Pairs = list[tuple[str, str]]
