@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daskingest.articles import Article, Reject
+from daskingest.articles import Reject
 from daskingest.counts import Tally
 from daskingest.errors import UsageError
+from daskingest.files import JsonLines, JsonLinesError
 from daskingest.sources.csvfile import CsvRange
 
 if TYPE_CHECKING:  # it brings Dask with it, which who uploads has no need of
     from daskingest.pipeline.graph import Batch
-
-_START = b'{"file": '
 
 
 class RejectsFile:
@@ -26,7 +22,7 @@ class RejectsFile:
 
     The file is written when there is a first reject. It needs no ledger of its own: a reject that
     a killed run had no time to write is found again in the CSV file, because the store's ledger
-    tells how many there are in each batch.
+    tells how many there are in each batch. To be used by one thread at a time. Raises UsageError.
     """
 
     def __init__(self, path: str) -> None:
@@ -35,8 +31,12 @@ class RejectsFile:
             raise UsageError(
                 f"cannot write rejects to {path}: expected a file in a folder that is there"
             )
-        self._torn: int | None = None  # where a last line begins that a crash has cut off
-        self._known = self._load()
+        try:
+            self._lines = JsonLines(self.path, key=("file", "offset"))
+        except JsonLinesError as error:
+            raise UsageError(
+                f"{path} is no file of rejects ({error}); name another with --rejects"
+            ) from None
 
     def add(self, name: str, batch: Batch, tally: Tally, rejects: list[Reject] | None) -> None:
         """Write a batch's rejects; found again in the file called `name` if they are not known."""
@@ -51,80 +51,21 @@ class RejectsFile:
         """Write those rejects of the file called `name` that are not known; rows from `first_row`
         on. All may be given again after an error.
         """
-        lines: dict[tuple[str, int | None], str] = {}
-        for each in rejects:
-            place = (name, each.offset)
-            if place in self._known or place in lines:
-                continue
-            entry = {
-                "file": name,
-                "offset": each.offset,
-                "row": first_row + each.row + 1,
-                "reason": each.reason,
-                "detail": each.detail,
-            }
-            lines[place] = json.dumps({k: v for k, v in entry.items() if v != ""}) + "\n"
-        if lines:
-            try:
-                if self._torn is not None:
-                    os.truncate(self.path, self._torn)
-                with self.path.open("a", encoding="utf-8") as file:
-                    self._torn = file.tell()  # until all is there
-                    file.writelines(lines.values())
-                self._torn = None
-                self._known.update(lines)
-            except OSError as error:
-                raise UsageError(f"cannot write rejects to {self.path}: {error}") from None
-
-    def _load(self) -> set[tuple[str, int | None]]:
-        """The (file, offset) of each reject that earlier runs have written."""
-        if not self.path.exists():
-            return set()
-        known: set[tuple[str, int | None]] = set()
-        good = 0
         try:
-            with self.path.open("rb") as file:
-                for line in file:
-                    if not line.endswith(b"\n") and _START.startswith(line[: len(_START)]):
-                        self._torn = good
-                        break
-                    entry = json.loads(line)
-                    known.add((entry["file"], entry["offset"]))
-                    good += len(line)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(
-                f"{self.path} is no file of rejects ({error}); name another with --rejects"
-            ) from None
-        return known
+            self._lines.add(_entry(name, each, first_row) for each in rejects)
+        except JsonLinesError as error:
+            raise UsageError(f"cannot write rejects to {self.path}: {error}") from None
 
 
-class SpoolRejects:
-    """Collects the articles that the service had acknowledged and the model could not take.
-
-    Each is a line with the whole article, so that nothing is lost, and there once: after a crash,
-    what is added again is known by its place.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known: set[str] = set()
-        if path.exists():
-            whole = path.read_bytes()
-            lines, torn = whole[: whole.rfind(b"\n") + 1], whole[whole.rfind(b"\n") + 1 :]
-            if torn:
-                os.truncate(path, len(lines))
-            self._known = {json.loads(line)["place"] for line in lines.splitlines()}
-
-    def add(self, place: str, article: Article, reason: str) -> None:
-        """Write one, which stands at `place`: its batch's id, `#`, and its number in it."""
-        if place in self._known:
-            return
-        entry = {"place": place, "reason": reason, **dataclasses.asdict(article)}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # the spool is about to forget it
-        self._known.add(place)
+def _entry(name: str, reject: Reject, first_row: int) -> dict[str, object]:
+    entry = {
+        "file": name,
+        "offset": reject.offset,
+        "row": first_row + reject.row + 1,
+        "reason": reject.reason,
+        "detail": reject.detail,
+    }
+    return {field: value for field, value in entry.items() if value != ""}
 
 
 def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:

@@ -28,12 +28,12 @@ from daskingest.extraction import entities_in
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import EXTRACT, cluster
 from daskingest.pipeline.graph import Batch, Graph, Timings, open_graph
-from daskingest.pipeline.rejects import SpoolRejects
 from daskingest.pipeline.saver import root_of
 from daskingest.service.answers import Answer, Key
 from daskingest.service.group_commit import SpoolError
 from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import Limits
+from daskingest.service.rejects import SpoolRejects
 from daskingest.service.spool import Spool, SpooledBatch
 from daskingest.settings import ServeSettings
 from daskingest.stores import Note, Store, absolute_url, open_store

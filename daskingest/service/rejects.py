@@ -1,0 +1,41 @@
+"""The file of articles that the service had acknowledged and the model could not take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from daskingest.articles import Article
+from daskingest.errors import DaskingestError, UsageError
+from daskingest.files import JsonLines, JsonLinesError
+
+
+class RejectsError(DaskingestError):
+    """An article could not be written to the rejects; the spool is to keep it."""
+
+
+class SpoolRejects:
+    """Collects such articles, each a line with all of it, so that nothing is lost, and once.
+
+    After a crash, what is added again is known by its place. To be used by one thread at a time.
+    Raises UsageError if the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._lines = JsonLines(path, key=("place",), ensure_ascii=False)
+        except JsonLinesError as error:
+            raise UsageError(
+                f"{path} is no file of rejects ({error}); move it away, or name another --data-dir"
+            ) from None
+
+    def add(self, place: str, article: Article, reason: str) -> None:
+        """Write one, which stands at `place`: its batch's id, `#`, and its number in it.
+
+        It is on disk then, and the spool may forget it. Raises RejectsError if it is not.
+        """
+        try:
+            self._lines.add([{"place": place, "reason": reason, **asdict(article)}])
+        except JsonLinesError as error:
+            raise RejectsError(f"cannot write rejects to {self._path}: {error}") from None
