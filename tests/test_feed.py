@@ -27,18 +27,21 @@ LIMITS = Limits(articles=2, bytes=1 << 20, seconds=3600)
 class Bench:
     """A real spool, and what is around it. The driver is the test itself."""
 
-    def __init__(self, folder: Path, limits: Limits = LIMITS) -> None:
+    def __init__(self, folder: Path) -> None:
         self.spool = Spool(folder)
         self.metrics = Metrics(0)
         self.in_flight = InFlight()
         self.rejects = folder / "rejects.jsonl"
-        self.woken = asyncio.Event()
-        self.feed = Feed(self.spool, limits, self.metrics, self.in_flight, self.woken.set)
+        self.woken = 0
+        self.feed = Feed(self.spool, LIMITS, self.metrics, self.in_flight, self.wake)
         self.forgetter = Forgetter(
             self.spool, SpoolRejects(self.rejects), self.metrics, self.in_flight
         )
         self.forgotten: list[BatchId] = []
         self.at_forgetting: list[tuple[int, bool]] = []
+
+    def wake(self) -> None:
+        self.woken += 1
 
     async def forget(self, batch_ids: Collection[BatchId]) -> None:
         """The ledger's part. Notes what the spool had, and whether there were rejects."""
@@ -59,11 +62,9 @@ class Bench:
         await running
 
 
-def with_bench(
-    folder: Path, work: Callable[[Bench], Awaitable[None]], limits: Limits = LIMITS
-) -> None:
+def with_bench(folder: Path, work: Callable[[Bench], Awaitable[None]]) -> None:
     async def go() -> None:
-        bench = Bench(folder, limits)
+        bench = Bench(folder)
         with closing(bench.spool), closing(bench.feed):
             await work(bench)
 
@@ -156,12 +157,19 @@ def test_draining_ends_when_all_is_taken(tmp_path: Path) -> None:
 def test_articles_that_wait_are_asked_for_again(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.take()
-        assert not bench.feed._timer
+        assert bench.feed._timer is None
         await bench.spool.add(articles(0, 1))
         assert await bench.take(9, idle=0) == []
-        await bench.woken.wait()
+        timer = bench.feed._timer
+        assert timer is not None
+        assert await bench.take(9, idle=0) == []
+        assert bench.feed._timer is timer  # one is enough
+        bench.feed._on_timer()
+        assert bench.woken == 1
+        assert await bench.take(9, idle=0) == []
+        assert bench.feed._timer is not timer
 
-    with_bench(tmp_path, work, Limits(articles=2, bytes=1 << 20, seconds=1e-3))
+    with_bench(tmp_path, work)
 
 
 def test_a_disk_that_is_full_is_tried_again(tmp_path: Path) -> None:
