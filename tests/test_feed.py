@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from daskingest.articles import Article
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted, Ledger
@@ -182,6 +184,32 @@ def test_a_disk_that_is_full_is_tried_again(tmp_path: Path) -> None:
         assert bench.spool.waiting == 2
         db.execute("PRAGMA query_only = off")
         assert [ids(each) for each in await bench.take()] == [["0", "1"]]
+
+    with_bench(tmp_path, work)
+
+
+def test_rejects_are_on_disk_before_the_spool_forgets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("daskingest.service.feed._RETRY_SECONDS", 0)
+
+    async def work(bench: Bench) -> None:
+        await bench.spool.add(articles(0, 2))
+        [batch] = await bench.take()
+        tally = Tally(rows=2, articles=1)
+        tally.reject(1, "extraction failed")
+        bench.rejects.mkdir()  # nothing can be written there
+        running = asyncio.create_task(bench.forgetter.run(bench.forget))
+        await bench.forgetter.done(done(batch, tally))
+        while not caplog.messages:
+            await asyncio.sleep(0)
+        assert "rejects.jsonl" in caplog.messages[0]
+        assert (bench.spool.articles, bench.forgotten) == (2, [])
+        bench.rejects.rmdir()
+        bench.forgetter.end()
+        await running
+        assert bench.at_forgetting == [(0, True)]
+        assert len(bench.rejects.read_text().splitlines()) == 1
 
     with_bench(tmp_path, work)
 
