@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +40,10 @@ class Answers:
         self._db = db
         self._pruned = 0.0
 
-    def give(self, body: dict[str, Any], key: Key | None) -> Answer:
+    def give(self, body: dict[str, Any], key: Key | None, now: float) -> Answer:
         """The answer that was given to this key before; from now on it is this one.
 
-        Raises KeyReused.
+        `now` is in seconds since 1970. Raises KeyReused.
         """
         if key is None:
             return Answer(body)
@@ -53,7 +52,7 @@ class Answers:
             if digest != key.digest:
                 raise KeyReused
             return Answer(json.loads(known), repeated=True)
-        values = (key.key, key.digest, json.dumps(body), time.time())
+        values = (key.key, key.digest, json.dumps(body), now)
         self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", values)
         return Answer(body)
 

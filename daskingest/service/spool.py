@@ -106,7 +106,7 @@ class Spool:
         told = {"accepted": len(articles)} if body is None else body
 
         def work() -> Answer:
-            answer = self._answers.give(told, key)
+            answer = self._answers.give(told, key, time.time())
             if not answer.repeated:
                 self._tables.add(articles)
             return answer
@@ -127,7 +127,7 @@ class Spool:
 
         def work() -> Answer:
             try:
-                answer = self._answers.give(body, key)
+                answer = self._answers.give(body, key, time.time())
             except KeyReused:
                 self._tables.drop_staged(upload)
                 raise
