@@ -13,9 +13,17 @@ from hypothesis import strategies as st
 
 from daskingest.articles import Article
 from daskingest.service.answers import Key
-from daskingest.service.intake import Draining, Intake, KeyTaken, NotWritten, Refused, SpoolFull
+from daskingest.service.intake import (
+    Draining,
+    Intake,
+    KeyTaken,
+    NotWritten,
+    Part,
+    Refused,
+    SpoolFull,
+)
 from daskingest.service.metrics import Metrics
-from daskingest.service.micro_batches import Limits, size_of
+from daskingest.service.micro_batches import Limits
 from daskingest.service.spool import Spool
 
 LIMITS = Limits(articles=1_000, bytes=1 << 20, seconds=1)
@@ -60,15 +68,15 @@ def with_bench(folder: Path, work: Callable[[Bench], Awaitable[None]], **options
     asyncio.run(go())
 
 
-def articles(*texts: str) -> list[Article]:
-    return [Article(text, "P") for text in texts]
+def part(*texts: str) -> Part:
+    return Part.of([Article(text, "P") for text in texts])
 
 
 def test_one_part_is_one_operation(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         operations = bench.operations
         async with bench.intake.submission() as submission:
-            await submission.stage(articles("a", "b"))
+            await submission.stage(part("a", "b"))
             assert operations == []
             answer = await submission.accept({"accepted": 2})
         assert (answer.body, answer.repeated) == ({"accepted": 2}, False)
@@ -83,9 +91,9 @@ def test_parts_are_on_disk_as_they_come_and_taken_together(tmp_path: Path) -> No
     async def work(bench: Bench) -> None:
         async with bench.intake.submission() as submission:
             for text in "abc":
-                await submission.stage(articles(text))
+                await submission.stage(part(text))
             assert (bench.spool.articles, bench.spool.waiting, bench.woken) == (3, 0, 0)
-            await submission.stage([])
+            await submission.stage(part())
             await submission.accept({"accepted": 3}, None, {"no content": 2, "not JSON": 1})
         assert bench.counted == (3, 0, {"no content": 2, "not JSON": 1})
         assert await bench.texts() == ["a", "b", "c"]
@@ -98,7 +106,7 @@ def test_a_repeated_request_counts_once(tmp_path: Path, parts: int) -> None:
     async def submit(bench: Bench, digest: str = "d") -> bool:
         async with bench.intake.submission() as submission:
             for number in range(parts):
-                await submission.stage(articles(f"{number}"))
+                await submission.stage(part(f"{number}"))
             answer = await submission.accept({"n": parts}, Key("k", digest), {"not JSON": 1})
         assert answer.body == {"n": parts}
         return answer.repeated
@@ -126,7 +134,7 @@ def test_who_leaves_early_has_given_nothing(
     async def leave(bench: Bench) -> None:
         async with bench.intake.submission() as submission:
             for number in range(parts):
-                await submission.stage(articles(f"{number}"))
+                await submission.stage(part(f"{number}"))
             if error is not None:
                 raise error
 
@@ -143,16 +151,16 @@ def test_who_leaves_early_has_given_nothing(
 
 
 def test_a_full_spool_takes_nothing_more(tmp_path: Path) -> None:
-    one = size_of(articles("a")[0])
+    one = part("a").size
 
     async def work(bench: Bench) -> None:
         async with bench.intake.submission() as submission:
-            await submission.stage(articles("a"))
+            await submission.stage(part("a"))
             with pytest.raises(SpoolFull, match=r"0 of 500 bytes .*, and these are 606 more") as it:
-                await submission.stage(articles("b", "c"))
+                await submission.stage(part("b", "c"))
         assert (it.value.reason, it.value.articles) == ("spool full", 3)
         async with bench.intake.submission() as submission:
-            await submission.stage(articles("a", "b"))
+            await submission.stage(part("a", "b"))
             await submission.accept({})
         bench.intake.check_room(500 - 2 * one - 1)
         with pytest.raises(SpoolFull):
@@ -174,7 +182,7 @@ def test_who_drains_takes_nothing_more(tmp_path: Path) -> None:
         async with bench.intake.submission() as begun:
             bench.intake.draining = True
             with pytest.raises(Draining, match="shutting down"):
-                await begun.stage(articles("a"))
+                await begun.stage(part("a"))
         with pytest.raises(Draining):
             async with bench.intake.submission():
                 raise AssertionError("it was let in")
@@ -192,7 +200,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, parts: int) -> None:
         with pytest.raises(NotWritten, match="full; nothing was taken") as refused:
             async with bench.intake.submission() as submission:
                 for _ in range(parts):
-                    await submission.stage(articles("x" * 100_000))
+                    await submission.stage(part("x" * 100_000))
                 await submission.accept({})
         assert isinstance(refused.value, Refused)
         assert (refused.value.reason, refused.value.articles) == ("spool failed", parts)
@@ -202,18 +210,18 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, parts: int) -> None:
     with_bench(tmp_path, work)
 
 
-parts = st.lists(st.lists(st.sampled_from("abc"), max_size=3), max_size=4)
+texts_in_parts = st.lists(st.lists(st.sampled_from("abc"), max_size=3), max_size=4)
 
 
 @settings(max_examples=10)
-@given(st.lists(st.tuples(parts, st.booleans()), max_size=4))
+@given(st.lists(st.tuples(texts_in_parts, st.booleans()), max_size=4))
 def test_what_was_accepted_is_there_in_order(
     tmp_path_factory: pytest.TempPathFactory, requests: list[tuple[list[list[str]], bool]]
 ) -> None:
     async def submit(bench: Bench, parts: list[list[str]], accepted: bool) -> None:
         async with bench.intake.submission() as submission:
-            for part in parts:
-                await submission.stage(articles(*part))
+            for texts in parts:
+                await submission.stage(part(*texts))
             if accepted:
                 await submission.accept({})
 
@@ -221,7 +229,7 @@ def test_what_was_accepted_is_there_in_order(
         wanted: list[str] = []
         for parts, accepted in requests:
             await submit(bench, parts, accepted)
-            wanted += [text for part in parts for text in part if accepted]
+            wanted += [text for texts in parts for text in texts if accepted]
         assert (bench.spool.articles, bench.metrics.accepted) == (len(wanted), len(wanted))
         assert await bench.texts() == wanted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from daskingest.articles import Article
 from daskingest.errors import DaskingestError
@@ -49,6 +49,21 @@ class KeyTaken(Refused):
     """The idempotency key came with another body before."""
 
     reason = "idempotency key used before"
+
+
+class Part(NamedTuple):
+    """Articles of a request, and what they take in the spool, in bytes."""
+
+    articles: Sequence[Article]
+    size: int
+
+    @classmethod
+    def of(cls, articles: Sequence[Article]) -> Self:
+        """These articles. Takes its time where there are many, and may do so on any thread."""
+        return cls(articles, sum(map(size_of, articles)))
+
+
+_NOTHING = Part((), 0)
 
 
 class Intake:
@@ -101,8 +116,7 @@ class Submission:
         self._intake = intake
         self._spool = spool
         self._articles = 0
-        self._held: Sequence[Article] = ()  # the first part, until there is a second
-        self._held_bytes = 0
+        self._held = _NOTHING  # the first part, until there is a second
         self._upload: int | None = None
 
     async def __aenter__(self) -> Self:
@@ -114,20 +128,19 @@ class Submission:
             with suppress(SpoolError):
                 await self._spool.discard(self._upload)
 
-    async def stage(self, articles: Sequence[Article]) -> None:
+    async def stage(self, part: Part) -> None:
         """Add a part. Raises Refused, and then nothing of the request may be taken."""
-        size = sum(map(size_of, articles))
-        self._articles += len(articles)
-        self._intake.check_room(self._held_bytes + size, self._articles)
-        if self._upload is None and not self._held:
-            self._held, self._held_bytes = articles, size
+        self._articles += len(part.articles)
+        self._intake.check_room(self._held.size + part.size, self._articles)
+        if self._upload is None and not self._held.articles:
+            self._held = part
             return
         if self._upload is None:
             self._upload = self._spool.begin_upload()
-        part = [*self._held, *articles]
-        self._held, self._held_bytes = (), 0
+        articles = [*self._held.articles, *part.articles]
+        self._held = _NOTHING
         with self._refusing():
-            await self._spool.stage(self._upload, part)
+            await self._spool.stage(self._upload, articles)
 
     async def accept(
         self,
@@ -142,7 +155,7 @@ class Submission:
         """
         with self._refusing():
             if self._upload is None:
-                answer = await self._spool.add(self._held, key, body)
+                answer = await self._spool.add(self._held.articles, key, body)
             else:
                 answer = await self._spool.finish(self._upload, body, key)
         self._upload = None
