@@ -245,13 +245,14 @@ def _spacy_processes(model: str, texts: Texts, workers: int, batches: int) -> fl
 
 
 async def _run_csv(file: Path, model: str, workers: int, folder: Path) -> float:
-    from daskingest.pipeline.run import Run, Watcher
+    from daskingest.pipeline.run import Run
+    from daskingest.progress import Progress
     from daskingest.settings import Settings
 
     store = f"sqlite:///{folder.absolute() / 'bench.db'}"
     rejects = str(folder / "rejects.jsonl")
     settings = Settings(store=store, workers=workers, model=model, rejects=rejects)
-    [summary] = await Run([str(file)], settings, Watcher())()
+    [summary] = await Run([str(file)], settings, Progress())()
     return summary.fresh.words / summary.seconds
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
     import pandas as pd
 
-    from daskingest.pipeline.run import Summary
+    from daskingest.pipeline.summary import Summary
 
 
 T = TypeVar("T")
@@ -65,12 +65,12 @@ def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summar
     from rich.console import Console
 
     from daskingest.pipeline.run import Run
-    from daskingest.progress import ProgressDisplay
+    from daskingest.progress import Display
     from daskingest.settings import Settings
 
     async def go() -> list[Summary]:
-        with ProgressDisplay(Console(), progress) as display:
-            return await Run([str(file) for file in files], Settings(**settings), display.watcher)()
+        with Display(Console(), progress) as display:
+            return await Run([str(file) for file in files], Settings(**settings), display)()
 
     return _run_anywhere(go)
 

@@ -1,37 +1,38 @@
-"""Live progress: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""How work goes on: what those who do it tell, and a display of it for people."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
+from rich.progress import Progress as Bar
 from rich.text import Text
-
-from daskingest.text import size_text, time_text
-
-if TYPE_CHECKING:
-    from daskingest.pipeline.run import Summary
 
 _LINE_SECONDS = 5.0
 
 
-def status_text(summary: Summary, seconds: float) -> str:
-    """How far a file is: bytes, articles, rate, time left (from bytes), rejects."""
-    parts = [size_text(summary.bytes_done)]
-    if summary.size:
-        parts[0] += f" of {size_text(summary.size)}"
-    parts.append(f"{summary.tally.articles:,} articles")
-    if seconds > 0 and summary.fresh_bytes:
-        parts.append(f"{summary.fresh.words / seconds:,.0f} words/s")
-        if summary.size:
-            left = (summary.size - summary.bytes_done) * seconds / summary.fresh_bytes
-            parts.append(f"{time_text(left)} left")
-    parts.append(f"{summary.tally.rejected.total():,} rejects")
-    return ", ".join(parts)
+class Progress:
+    """Is told how work goes on, and keeps silent about it. Whoever wants to know overrides this."""
+
+    def say(self, message: str) -> None:
+        """Something happened that is worth a line."""
+
+    def start(self, total: float | None, message: str, status: str) -> None:
+        """A piece of work begins, of so many units; None: nobody knows how many.
+
+        `message` says what it is, `status` how far it is before anything is done.
+        """
+
+    def show(self, completed: float, status: Callable[[float], str], trouble: str = "") -> None:
+        """So many of the units are done.
+
+        `status` makes the text for people from the seconds since the start; `trouble` is what
+        keeps the work from going on, if anything does.
+        """
 
 
 class _Status(ProgressColumn):
@@ -39,8 +40,11 @@ class _Status(ProgressColumn):
         return Text(task.fields["status"])
 
 
-class Display:
-    """A bar with a status, or lines, on a console: standard error, so that results can be piped."""
+class Display(Progress):
+    """A bar with a status on a terminal, elsewhere a plain line every few seconds.
+
+    Give it standard error, so that results can be piped. One that is not `enabled` shows nothing.
+    """
 
     def __init__(
         self, console: Console, enabled: bool, clock: Callable[[], float] = time.monotonic
@@ -50,7 +54,7 @@ class Display:
         self._clock = clock
         self._started = self._last_line = clock()
         self._trouble = ""
-        self._bar = Progress(
+        self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             _Status(),
@@ -89,7 +93,7 @@ class Display:
         self._bar.update(self._task, total=total, completed=0, visible=True, status=status)
 
     def show(self, completed: float, status: Callable[[float], str], trouble: str = "") -> None:
-        """How far it is; `status` is given the seconds since the start. A new trouble is said."""
+        """Move the bar, or print a line if the last is old. A new trouble is said."""
         now = self._clock()
         if trouble and trouble != self._trouble:
             self.say(f"waiting: {trouble}")
@@ -100,22 +104,3 @@ class Display:
         elif now - self._last_line >= _LINE_SECONDS:
             self._last_line = now
             self.say(text)
-
-
-class ProgressDisplay(Display):
-    """Shows a run that counts files."""
-
-    def __init__(
-        self, console: Console, enabled: bool, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        from daskingest.pipeline.run import Watcher  # brings Dask with it
-
-        super().__init__(console, enabled, clock)
-        self.watcher = Watcher(say=self.say, begin=self._begin, update=self._update)
-
-    def _begin(self, summary: Summary) -> None:
-        size = f", {size_text(summary.size)}" if summary.size else ""
-        self.start(summary.size, f"counting {summary.file}{size}", "waiting for counts")
-
-    def _update(self, summary: Summary, trouble: str) -> None:
-        self.show(summary.bytes_done, lambda seconds: status_text(summary, seconds), trouble)

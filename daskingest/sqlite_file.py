@@ -59,7 +59,9 @@ class SqliteFile:
             if not read_only and self._is_empty():
                 self._lay_out(layout)
             self._check(layout)
-            self.connection.execute("PRAGMA synchronous = FULL")
+            if not read_only:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                self.connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
             self.connection.close()
             raise
@@ -93,7 +95,6 @@ class SqliteFile:
         return not tables
 
     def _lay_out(self, layout: Layout) -> None:
-        self.connection.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as db:
             if not self._is_empty():
                 return  # another process was quicker

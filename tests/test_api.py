@@ -9,6 +9,7 @@ import pytest
 
 import daskingest
 from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
 from daskingest.stores import open_store
 
 
@@ -19,7 +20,7 @@ def store(tmp_path: Path) -> str:
     counts.add_article("The Post", [("paris", "GPE"), ("paris", "GPE"), ("who", "ORG")])
     counts.add_article("Times", [("paris", "PERSON")])
     with open_store(url, create=True) as opened:
-        opened.commit(counts, {"r:1": {}})
+        opened.commit(counts, {BatchId("r", "1"): Counted()})
     return url
 
 

@@ -10,6 +10,7 @@ from program import run
 
 from daskingest import __version__
 from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
 from daskingest.stores import open_store
 from daskingest.text import size_text, time_text
 
@@ -24,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     counts.add_article("The Post", [("paris", "GPE")])
     counts.add_article('Q, "R"', [("a,b", "ORG")])
     with open_store(f"sqlite:///{tmp_path}/daskingest.db", create=True) as store:
-        store.commit(counts, {"r:1": {}})
+        store.commit(counts, {BatchId("r", "1"): Counted()})
     return tmp_path
 
 

@@ -42,5 +42,5 @@ def test_words_are_folded() -> None:
 def test_a_tally_survives_the_ledger() -> None:
     tally = Tally(rows=3, articles=1, words=5, entities=2, rejected=Counter({"no content": 1}))
     tally.reject(2, "killed its worker")
-    assert Tally.from_note(tally.to_note()) == tally
-    assert Tally().to_note() == {}
+    assert Tally.from_json(tally.to_json()) == tally
+    assert Tally().to_json() == {}

@@ -23,11 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import Program, free_port, run, until
 
-from daskingest.cli.downloading import status_text
 from daskingest.download.job import download
-from daskingest.download.transfer import Patience, Watcher
+from daskingest.download.step import status_text
+from daskingest.download.transfer import Patience
 from daskingest.download.unpack import safe_name
 from daskingest.errors import DaskingestError, DownloadError, UsageError
+from daskingest.progress import Progress
 
 CSV = b"publication,article\n" + random.Random(0).randbytes(600_000).hex().encode()
 QUICK = Patience(silence=5, pause=0.001, attempts=4)
@@ -209,7 +210,7 @@ def names(folder: Path) -> set[str]:
 
 
 def fetch(url: str, folder: Path, keep_zip: bool = False) -> tuple[Path, bool]:
-    return download(url, folder, Watcher(), keep_zip, QUICK)
+    return download(url, folder, Progress(), keep_zip, QUICK)
 
 
 def test_three_breaks_on_the_way(site: Site, tmp_path: Path) -> None:
@@ -294,19 +295,19 @@ def test_killed_while_it_unpacks(site: Site, tmp_path: Path) -> None:
 
 
 def test_stopped_while_it_unpacks(site: Site, tmp_path: Path) -> None:
-    what = ""
+    class Stops(Progress):
+        what = ""
 
-    def begin(its_what: str, done: int, total: int | None) -> None:
-        nonlocal what
-        what = its_what
+        def start(self, total: float | None, message: str, status: str) -> None:
+            self.what = message
 
-    def update(done: int) -> None:
-        if what == "unpacking":
-            assert "news.csv" not in names(tmp_path)
-            raise KeyboardInterrupt
+        def show(self, completed: float, status: Callable[[float], str], trouble: str = "") -> None:
+            if self.what.startswith("unpacking"):
+                assert "news.csv" not in names(tmp_path)
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        download(site.put(ZIP), tmp_path, Watcher(begin=begin, update=update))
+        download(site.put(ZIP), tmp_path, Stops())
     assert names(tmp_path) == {PART, RECORD}
     assert fetch(site.put(ZIP), tmp_path) == (tmp_path / "news.csv", True)
     assert site.asked == [None]
@@ -403,8 +404,9 @@ def test_how_a_file_is_known_again(
     def look(request: _Handler) -> None:
         seen.append(request.headers["If-Range"] is not None)
 
-    def stop(message: str) -> None:
-        raise KeyboardInterrupt
+    class Stops(Progress):
+        def say(self, message: str) -> None:
+            raise KeyboardInterrupt
 
     site.headers = headers
     site.faults = [break_after(300_000), look]
@@ -414,7 +416,7 @@ def test_how_a_file_is_known_again(
             fetch(url, tmp_path)
     else:
         with pytest.raises(KeyboardInterrupt):
-            download(url, tmp_path, Watcher(say=stop))
+            download(url, tmp_path, Stops())
     fetch(url, tmp_path)
     assert site.asked == [None, "bytes=300000-" if goes_on else None]
     assert seen == [if_range]
@@ -424,7 +426,7 @@ def test_how_a_file_is_known_again(
 def test_silence_is_a_break_too(site: Site, tmp_path: Path) -> None:
     site.faults = [hang_after(200_000)]
     patience = Patience(silence=0.3, pause=0.001)
-    download(site.put(ZIP), tmp_path, Watcher(), patience=patience)
+    download(site.put(ZIP), tmp_path, Progress(), patience=patience)
     assert site.asked == [None, "bytes=200000-"]
 
 

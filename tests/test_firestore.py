@@ -20,14 +20,15 @@ from emulated import Proxy, RandomFaults, Refused, content, emulator
 from google.cloud import firestore
 from program import PATIENCE, Program, Server, kill, run, until
 
-from daskingest.counts import Counts
+from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
-from daskingest.pipeline.graph import TOO_MANY_WORDS
+from daskingest.ledger import BatchId, Counted, Ledger
+from daskingest.pipeline.dispatch import TOO_MANY_WORDS
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import AlreadyCommitted, open_store
 from daskingest.stores import firestore as module
-from daskingest.stores.firestore import FirestoreStore, document_id, word_id
-from daskingest.stores.pace import FIRST_RATE, Pace
+from daskingest.stores.firestore_commit import CommitBuilder
+from daskingest.stores.firestore_layout import commit_bytes
 
 SYLLABLES = ["ba", "del", "for", "gun", "hol", "kri", "lin", "mar", "nor", "pet", "san", "ton"]
 ALPHABET = ["a", "b", "u.s.", "`", "\\", "[x]", "*", "é", "\N{GRINNING FACE}", "אב"]
@@ -56,7 +57,9 @@ async def save_all(url: str, batches: list[Counts], at_once: int = 4) -> None:
     saver = Saver(url, 0)
     for first in range(0, len(batches), at_once):
         some = enumerate(batches[first : first + at_once], first)
-        await asyncio.gather(*(saver.add(f"r:{i}", counts, {"n": i}) for i, counts in some))
+        await asyncio.gather(
+            *(saver.add(BatchId("r", str(i)), counts, Counted(Tally(rows=i))) for i, counts in some)
+        )
         await saver.drain()
     assert len((await saver.report(0)).committed) == len(batches)
 
@@ -67,7 +70,7 @@ def test_the_layout_is_what_older_readers_expect(firestore_url: str) -> None:
         for i in range(3):
             counts = Counts()
             counts.add_article("The A/B" if i == 0 else "THE A/B", words)
-            store.commit(counts, {f"r:{i}": {}})
+            store.commit(counts, {BatchId("r", str(i)): Counted()})
     client = firestore.Client(project=firestore_url.removeprefix("firestore://"))
     [publication] = client.collection("publications").stream()
     assert publication.id == "the a%2Fb"
@@ -84,19 +87,6 @@ def test_the_layout_is_what_older_readers_expect(firestore_url: str) -> None:
     assert seen[1] == {"word": "u.s.", "count": 3, "labels": {"A.B": 3}}
     assert [each["word"] for each in seen[1:]] == [word for word in expected if word != "w07"]
     client.close()  # type: ignore[no-untyped-call]
-
-
-def test_a_word_s_document_is_for_ever() -> None:
-    assert word_id("u.s.") == "55bec27c7a3efe531cefe53b38c52422"
-
-
-def test_document_ids_are_short_enough_and_differ() -> None:
-    keys = [".", "..", "__x__", "_x_", "a/b", "/" * 1000, "/" * 1001, "é" * 2000, "é" * 2001, "x"]
-    ids = [document_id(key) for key in keys]
-    assert len(set(ids)) == len(keys)
-    assert all(len(each.encode()) <= 1500 and "/" not in each for each in ids)
-    assert not {".", ".."} & set(ids)
-    assert document_id("__x__") == "%5F_x__"
 
 
 def test_faults_at_random_change_no_count(firestore_url: str, proxy: Proxy) -> None:
@@ -138,10 +128,10 @@ def test_what_is_too_large_for_one_commit_is_halved(
     async def go() -> None:
         saver = Saver(firestore_url, 3600)
         for i, counts in enumerate([*batches, large]):
-            await saver.add(f"r:{i}", counts, {})
+            await saver.add(BatchId("r", str(i)), counts, Counted())
         await saver.drain()
         report = await saver.report(0)
-        assert report.refused == ("r:20",)
+        assert report.refused == (BatchId("r", "20"),)
         assert len(report.committed) == 20
 
     asyncio.run(go())
@@ -169,37 +159,13 @@ def test_requests_are_not_larger_than_they_are_taken_for(firestore_url: str) -> 
     for articles in (1, 20, 200):
         counts = random_counts(source, articles)
         counts.add_article("é" * 2_000, [("\N{GRINNING FACE}" * 256, "A.B`c\\d")])
-        entries = {"r:" + "1.0" * 40: {"failed": {"1": "x" * 1000}}, "r:2": {}}
-        store = FirestoreStore(firestore_url.removeprefix("firestore://"), create=True)
-        batch = store._db().batch()
-        store._fill(batch, counts, entries)
+        failed = Counted(Tally(failed={1: "x" * 1000}))
+        entries: Ledger = {BatchId("r", "1", (0,) * 60): failed, BatchId("r", "2"): Counted()}
+        client = firestore.Client(project=firestore_url.removeprefix("firestore://"))
+        batch = CommitBuilder().build(client, counts, entries)
         sizes = [each._pb.ByteSize() + 6 for each in batch._write_pbs]
-        assert sum(sizes) <= module._size(counts, entries) <= 1.6 * sum(sizes)
-        store.close()
-
-
-def test_the_pace_follows_firestore_s_rule() -> None:
-    now, slept = 0.0, 0.0
-
-    def sleep(seconds: float) -> None:
-        nonlocal now, slept
-        now += seconds
-        slept += seconds
-
-    pace = Pace(clock=lambda: now, sleep=sleep)
-    for _ in range(10):
-        pace.wait(1)
-    assert slept == 9  # a publication's document is written once a second
-    begun, writes = now, 0
-    while now < begun + 280:
-        pace.wait(4_000)
-        writes += 4_000
-    assert writes / (now - begun) <= FIRST_RATE * 1.06
-    now = 2_000.0
-    pace.wait(50_000)
-    begun = now
-    pace.wait(1)
-    assert now - begun == pytest.approx(50_000 / (FIRST_RATE * 1.5**6))
+        assert sum(sizes) <= commit_bytes(counts, entries) <= 1.6 * sum(sizes)
+        client.close()  # type: ignore[no-untyped-call]
 
 
 def test_troubles_are_told_in_one_line(
@@ -242,9 +208,9 @@ def test_an_emulator_that_can_do_less(
         batches = [random_counts(random.Random(i)) for i in range(10)]
         with open_store("firestore://bare", create=True) as store:
             for i, counts in enumerate(batches):
-                store.commit(counts, {f"r:{i}": {}})
+                store.commit(counts, {BatchId("r", str(i)): Counted()})
             with pytest.raises(AlreadyCommitted):
-                store.commit(batches[0], {"r:10": {}, "r:3": {}})
+                store.commit(batches[0], {BatchId("r", i): Counted() for i in ("10", "3")})
         assert content("firestore://bare") == merged(batches)
         options = ["run-csv", str(sample), "--workers", "1", "--batch-bytes", "8000"]
         for url in ("firestore://sample", f"sqlite:///{tmp_path}/s.db"):
@@ -378,12 +344,12 @@ def test_a_request_of_a_dead_saver_that_comes_late_is_not_counted(firestore_url:
     counts = _berlin()
 
     async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, "r:1")
-        await saver.add("r:2", counts, {})
+        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
+        await saver.add(BatchId("r", "2"), counts, Counted())
         await saver.drain()
         with open_store(firestore_url) as late, pytest.raises(AlreadyCommitted):
-            late.commit(counts, {"r:1": {}})
-        assert set(await saver.ledger("r")) == {"r:1", "r:2"}
+            late.commit(counts, {BatchId("r", "1"): Counted()})
+        assert set(await saver.ledger("r")) == {BatchId("r", "1"), BatchId("r", "2")}
 
     asyncio.run(go())
     assert content(firestore_url)[0] == {"p": 2}
@@ -395,7 +361,7 @@ def test_the_ledger_forgets_when_no_request_can_come_any_more(
     monkeypatch.setattr(module, "_SETTLED_SECONDS", 0.5)
 
     async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, "r:1")
+        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
         async with asyncio.timeout(PATIENCE):
             while await saver.ledger("r"):
                 await asyncio.sleep(0.02)
@@ -409,10 +375,10 @@ def _berlin() -> Counts:
     return counts
 
 
-async def _saver_that_forgets(url: str, batch_id: str) -> Saver:
+async def _saver_that_forgets(url: str, batch_id: BatchId) -> Saver:
     """One that has committed a batch, and was told to forget it."""
     saver = Saver(url, 0.1)
-    await saver.add(batch_id, _berlin(), {})
+    await saver.add(batch_id, _berlin(), Counted())
     await saver.drain()
     await saver.forget([batch_id])
     return saver

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 from program import Program, Server, free_port, until
 
 from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
 from daskingest.stores import open_store
 from daskingest.web.keyness import typical_words
 
@@ -125,7 +126,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
         counts.add_article(name, [(word, "ORG"), ("=1+1", "ORG"), ("$$x$$", "ORG")])
         counts.publications[name].name = named
     with open_store(url, create=True) as opened:
-        opened.commit(counts, {"test:0": {}})
+        opened.commit(counts, {BatchId("test", "0"): Counted()})
     return url
 
 

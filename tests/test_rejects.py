@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from daskingest.articles import Reject
+from daskingest.counts import Tally
 from daskingest.errors import UsageError
-from daskingest.pipeline.rejects import RejectsFile
+from daskingest.pipeline.rejects import RejectsFile, find_rejects
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.csvfile import CsvRange, open_csv
 
 BEFORE = (
     '{"file": "a.csv", "offset": 120, "row": 3, "reason": "no content"}\n'
@@ -46,3 +54,52 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is no file of rejects .*name another with --rejects"):
         RejectsFile(str(other))
     assert other.read_text() == "date,article\n"
+
+
+@dataclass
+class Rows:
+    """As much of a batch as the file of rejects looks at."""
+
+    source: object
+    first: int = 0
+    last: int | None = None
+
+
+def batch(source: object, first: int = 0, last: int | None = None) -> Any:
+    return cast(Any, Rows(source, first, last))
+
+
+@pytest.fixture
+def source(write_csv: Callable[..., str]) -> CsvRange:
+    texts = ["good", "", "bad", "good", "", "bad"]
+    path = write_csv([("P", text) for text in texts])
+    [found] = ranges(open_csv(path), 1 << 20)
+    return found
+
+
+def test_rejects_of_a_batch_are_found_again_in_its_rows(source: CsvRange) -> None:
+    unread = Tally(6, 4, rejected=Counter({"no content": 2}))
+    found = list(find_rejects(batch(source), unread))
+    assert [(each.row, each.reason) for each in found] == [(1, "no content"), (4, "no content")]
+    failed = Tally(3, 1, rejected=Counter({"no content": 1, "slow": 1}), failed={2: "slow"})
+    found = list(find_rejects(batch(source, 3, 6), failed))
+    assert [(each.row, each.reason) for each in found] == [(4, "no content"), (5, "slow")]
+    assert all(each.offset for each in found)
+    assert list(find_rejects(batch(object()), failed)) == []
+
+
+def test_a_batch_s_rejects_are_added_once(tmp_path: Path, source: CsvRange) -> None:
+    path = tmp_path / "rejects.jsonl"
+    file = RejectsFile(str(path))
+    file.add("a.csv", batch(source), Tally(6, 6), None)
+    assert not path.exists()
+    later = replace(source, first_row=100)
+    tally = Tally(6, 3, rejected=Counter({"no content": 2, "slow": 1}), failed={2: "slow"})
+    for known in (None, list(find_rejects(batch(later), Tally())), None):
+        file.add("a.csv", batch(later), tally, known)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(each["row"], each["reason"]) for each in rows] == [
+        (102, "no content"),
+        (103, "slow"),
+        (105, "no content"),
+    ]

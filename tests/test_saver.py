@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from program import PATIENCE, content
 
-from daskingest.counts import Counts
+from daskingest.counts import Counts, Tally
+from daskingest.ledger import BatchId, Counted, Entry, Ledger
 from daskingest.models import find_model
+from daskingest.pipeline.actors import ActorAddress, SaverLost
 from daskingest.pipeline.cluster import SAVER, cluster
-from daskingest.pipeline.saver import Saver, SaverLost, SaverRef
-from daskingest.stores import Note, open_store
+from daskingest.pipeline.saver import Saver
+from daskingest.stores import open_store
 
 
 def counts_of(*words: str) -> Counts:
@@ -24,19 +26,27 @@ def counts_of(*words: str) -> Counts:
     return counts
 
 
+def named(text: str) -> BatchId:
+    return BatchId.parse(text)
+
+
+def rows(count: int = 0) -> Entry:
+    return Counted(Tally(rows=count))
+
+
 def test_batches_are_committed_together_and_once(tmp_path: Path) -> None:
     async def go() -> None:
         saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
         for _ in range(2):
-            await saver.add("r:1", counts_of("a"), {"n": 1})
-            await saver.add("r:2", counts_of("a", "b"), {"n": 2})
+            await saver.add(named("r:1"), counts_of("a"), rows(1))
+            await saver.add(named("r:2"), counts_of("a", "b"), rows(2))
         await saver.drain()
         report = await saver.report(0)
-        assert report.committed == {"r:1": {"n": 1}, "r:2": {"n": 2}}
+        assert report.committed == {named("r:1"): rows(1), named("r:2"): rows(2)}
         assert (await saver.report(0)).committed == report.committed
-        await saver.add("r:1", counts_of("a"), {"n": 9})
+        await saver.add(named("r:1"), counts_of("a"), rows(9))
         await saver.drain()
-        assert (await saver.report(report.next)).committed == {"r:1": {"n": 1}}
+        assert (await saver.report(report.next)).committed == {named("r:1"): rows(1)}
         assert await saver.ledger("r") == report.committed
 
     asyncio.run(go())
@@ -46,11 +56,15 @@ def test_batches_are_committed_together_and_once(tmp_path: Path) -> None:
 def test_two_savers_of_one_store_count_once(tmp_path: Path) -> None:
     async def go() -> None:
         savers = [Saver(f"sqlite:///{tmp_path}/a.db", 0.01) for _ in range(2)]
-        work = [saver.add(f"r:{i}", counts_of("a"), {}) for i in range(50) for saver in savers]
+        work = [
+            saver.add(named(f"r:{i}"), counts_of("a"), rows())
+            for i in range(50)
+            for saver in savers
+        ]
         await asyncio.gather(*work)
         await asyncio.gather(*(saver.drain() for saver in savers))
         for saver in savers:
-            assert set((await saver.report(0)).committed) == {f"r:{i}" for i in range(50)}
+            assert set((await saver.report(0)).committed) == {named(f"r:{i}") for i in range(50)}
 
     asyncio.run(go())
     assert content(tmp_path / "a.db")[0] == {"p": 50}
@@ -60,13 +74,13 @@ def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:
     async def go() -> None:
         url = f"sqlite:///{tmp_path}/a.db"
         saver = Saver(url, 3600)
-        saver._store = open_store(url, create=True)
-        saver._store.commit_size = 10
-        saver._most_pending = 20
+        store = saver._store.store = open_store(url, create=True)
+        store.commit_size = 10
+        saver._pending.most = 20
         db = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
         db.execute("BEGIN IMMEDIATE")
         adding = [
-            asyncio.create_task(saver.add(f"r:{i}", counts_of("a", "b", "c"), {}))
+            asyncio.create_task(saver.add(named(f"r:{i}"), counts_of("a", "b", "c"), rows()))
             for i in range(20)
         ]
         done, waiting = await asyncio.wait(adding, timeout=1)
@@ -88,18 +102,18 @@ def test_late_copies_of_what_is_forgotten_are_not_counted(tmp_path: Path) -> Non
         saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
         batches = ["r:1", "r:2.0", "r:2.1"]
         for batch in batches:
-            await saver.add(batch, counts_of("a"), {})
+            await saver.add(named(batch), counts_of("a"), rows())
         await saver.drain()
         for batch in batches:
-            await saver.add(batch, counts_of("a"), {})
-        await saver.forget(["r:1", "r:2"])
-        await saver.add("r:3", counts_of("a"), {})
+            await saver.add(named(batch), counts_of("a"), rows())
+        await saver.forget([named("r:1"), named("r:2")])
+        await saver.add(named("r:3"), counts_of("a"), rows())
         await saver.drain()
         for batch in batches:
-            await saver.add(batch, counts_of("a"), {})
+            await saver.add(named(batch), counts_of("a"), rows())
         await saver.drain()
         async with asyncio.timeout(PATIENCE):
-            while set(await saver.ledger("r")) != {"r:3"}:
+            while set(await saver.ledger("r")) != {named("r:3")}:
                 await asyncio.sleep(0.01)
 
     asyncio.run(go())
@@ -109,32 +123,32 @@ def test_late_copies_of_what_is_forgotten_are_not_counted(tmp_path: Path) -> Non
 def test_a_saver_that_was_given_up_commits_nothing_more(tmp_path: Path) -> None:
     """It may still run: its process need not be dead for the driver to lose it."""
 
-    async def go() -> list[dict[str, Note]]:
+    async def go() -> list[Ledger]:
         url = f"sqlite:///{tmp_path}/a.db"
         open_store(url, create=True).close()
         async with cluster(None, 1, find_model()) as client:
             future = client.submit(Saver, url, 3600, actor=True, resources={SAVER: 1}, key="s")
             actor = await future
-            saver = SaverRef(actor._address, actor.key)
-            await saver.call(client, "add", "r:1", counts_of("a"), {})
+            saver = ActorAddress(actor._address, actor.key)
+            await saver.call(client, "add", named("r:1"), counts_of("a"), rows())
 
             def keep(dask_worker: Any) -> None:
                 dask_worker.given_up = dask_worker.state.actors["s"]
 
-            async def use(dask_worker: Any) -> dict[str, Note]:
+            async def use(dask_worker: Any) -> Ledger:
                 kept = dask_worker.given_up
                 with pytest.raises(SaverLost):
                     await kept.drain()
                 with pytest.raises(SaverLost):
-                    await kept.add("r:2", counts_of("a"), {})
-                ledger: dict[str, Note] = open_store(url).ledger("r")
+                    await kept.add(named("r:2"), counts_of("a"), rows())
+                ledger: Ledger = open_store(url).ledger("r")
                 return ledger
 
             await client.run(keep, workers=[actor._address])
             del actor, future
-            while (await client.run(_actors, workers=[saver.address]))[saver.address]:
+            while (await client.run(_actors, workers=[saver.worker]))[saver.worker]:
                 await asyncio.sleep(0.05)
-            return list((await client.run(use, workers=[saver.address])).values())
+            return list((await client.run(use, workers=[saver.worker])).values())
 
     assert asyncio.run(go()) == [{}]
 
@@ -147,7 +161,7 @@ def test_trouble_is_told_and_passes(tmp_path: Path) -> None:
     async def go() -> None:
         folder = tmp_path / "later"
         saver = Saver(f"sqlite:///{folder}/a.db", 0)
-        await saver.add("r:1", counts_of("a"), {})
+        await saver.add(named("r:1"), counts_of("a"), rows())
         report = await saver.report(0)
         assert "unable to open" in report.trouble
         assert not report.committed
@@ -162,14 +176,14 @@ def test_trouble_is_told_and_passes(tmp_path: Path) -> None:
 def test_draining_ends_while_more_comes(tmp_path: Path) -> None:
     async def go() -> None:
         saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
-        await saver.add("r:0", counts_of("a"), {})
+        await saver.add(named("r:0"), counts_of("a"), rows())
         ended = asyncio.Event()
 
         async def feed() -> None:
             for i in itertools.count(1):
                 if ended.is_set():
                     return
-                await saver.add(f"r:{i}", counts_of("a"), {})
+                await saver.add(named(f"r:{i}"), counts_of("a"), rows())
                 await asyncio.sleep(0.005)  # the store's thread must have its turns
 
         feeding = asyncio.create_task(feed())
@@ -177,6 +191,6 @@ def test_draining_ends_while_more_comes(tmp_path: Path) -> None:
             await saver.drain()
         ended.set()
         await feeding
-        assert "r:0" in await saver.ledger("r")
+        assert named("r:0") in await saver.ledger("r")
 
     asyncio.run(go())

@@ -126,3 +126,30 @@ def test_it_goes_from_thread_to_thread(tmp_path: Path) -> None:
         thread.start()
         thread.join()
         assert numbers(file) == [1]
+
+
+def test_many_that_come_at_once_make_one_file(tmp_path: Path) -> None:
+    layout = replace(LAYOUT, script=LAYOUT.script + "INSERT INTO t VALUES (1)")
+    found: list[list[int]] = []
+    start = threading.Barrier(8)
+
+    def look() -> None:
+        start.wait()
+        with SqliteFile(tmp_path / "f.db", layout) as file:
+            found.append(numbers(file))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[1]] * 8
+
+
+def test_a_copy_in_another_journal_mode_is_taken(tmp_path: Path) -> None:
+    path, copy = tmp_path / "f.db", tmp_path / "copy.db"
+    with SqliteFile(path, LAYOUT) as file:
+        file.connection.execute("VACUUM INTO ?", (str(copy),))
+    assert pragma(copy, "journal_mode") == "delete"
+    SqliteFile(copy, LAYOUT).close()
+    assert pragma(copy, "journal_mode") == "wal"

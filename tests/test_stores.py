@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.counts import Counts
+from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError, UsageError
-from daskingest.stores import AlreadyCommitted, Note, Publication, Store, Word, open_store
+from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Split
+from daskingest.stores import AlreadyCommitted, Publication, Store, Word, open_store
+
+ONE, THREE = Counted(Tally(rows=1)), Counted(Tally(rows=3))
 
 
 @pytest.fixture
@@ -37,9 +40,21 @@ def counts_of(*articles: tuple[str, list[tuple[str, str]]]) -> Counts:
     return counts
 
 
+def ledger_of(entries: dict[str, Entry]) -> Ledger:
+    return {BatchId.parse(text): entry for text, entry in entries.items()}
+
+
+def one(text: str, entry: Entry | None = None) -> Ledger:
+    return ledger_of({text: entry or Counted()})
+
+
+def ids(*texts: str) -> list[BatchId]:
+    return [BatchId.parse(text) for text in texts]
+
+
 def test_commits_add_up(store: Store) -> None:
-    store.commit(counts_of(("The Post", [("u.s.", "GPE"), ("u.s.", "ORG")])), {"r:1": {"a": 1}})
-    store.commit(counts_of(("THE POST", [("u.s.", "GPE")]), ("B", [])), {"r:2": {}})
+    store.commit(counts_of(("The Post", [("u.s.", "GPE"), ("u.s.", "ORG")])), one("r:1", ONE))
+    store.commit(counts_of(("THE POST", [("u.s.", "GPE")]), ("B", [])), one("r:2"))
     post, other = Publication("the post", "The Post", 2), Publication("b", "B", 1)
     assert store.publications() == [post, other]
     assert store.words("the post", 10) == [Word("u.s.", 3, {"GPE": 2, "ORG": 1})]
@@ -50,45 +65,40 @@ def test_commits_add_up(store: Store) -> None:
 
 
 def test_a_batch_is_committed_once(store: Store) -> None:
-    store.commit(counts_of(("P", [("a", "ORG")])), {"r:1": {"n": 1}})
+    store.commit(counts_of(("P", [("a", "ORG")])), one("r:1", ONE))
     with pytest.raises(AlreadyCommitted):
-        store.commit(counts_of(("P", [("a", "ORG")])), {"r:0": {}, "r:1": {"n": 2}})
+        store.commit(counts_of(("P", [("a", "ORG")])), one("r:0") | one("r:1", THREE))
     assert store.words("p", 10) == [Word("a", 1, {"ORG": 1})]
-    assert store.ledger("r") == {"r:1": {"n": 1}}
+    assert store.ledger("r") == one("r:1", ONE)
 
 
 def test_words_are_searched_and_looked_up(store: Store) -> None:
     paris = [("paris", "GPE")] * 2 + [("paris hilton", "PERSON"), ("paris", "ORG"), ("rome", "GPE")]
-    store.commit(counts_of(("P", paris), ("Q/R", [("rome", "GPE")])), {"r:1": {}})
+    store.commit(counts_of(("P", paris), ("Q/R", [("rome", "GPE")])), one("r:1"))
     found = [Word("paris", 3, {"GPE": 2, "ORG": 1}), Word("paris hilton", 1, {"PERSON": 1})]
     assert store.search("p", "par", 10) == found
     assert store.search("p", "par", 1) == found[:1]
     assert store.search("p", "par", 10, "ORG") == [Word("paris", 1, {"ORG": 1})]
     assert store.search("p", "%", 10) == store.search("none", "p", 10) == []
     asked = [("p", "paris"), ("q/r", "rome"), ("q/r", "paris"), ("none", "rome")]
-    assert store.look_up(asked) == {
+    assert store.find_words(asked) == {
         ("p", "paris"): found[0],
         ("q/r", "rome"): Word("rome", 1, {"GPE": 1}),
     }
-    assert store.look_up([]) == {}
+    assert store.find_words([]) == {}
 
 
 def test_the_ledger_is_read_by_run(store: Store) -> None:
-    entries: dict[str, Note] = {
-        "r:1": {},
-        "r:10.0.1": {"rows": 3},
-        "r2:1": {},
-        "q:1": {},
-        "r": {"é": 1},
-    }
-    store.commit(Counts(), entries)
-    assert store.ledger("r") == {key: entries[key] for key in ("r", "r:1", "r:10.0.1")}
+    begun = Begun("é.csv", 9, "article", "publication", "m 1.0", 1_000, 1)
+    mine = ledger_of({"r:begin": begun, "r:1": Counted(), "r:10.0.1": THREE})
+    store.commit(Counts(), mine | one("r2:1") | one("q:1"))
+    assert store.ledger("r") == mine
     assert store.ledger("none") == {}
 
 
 def test_words_come_in_pages(store: Store) -> None:
     words = [(f"w{i:02}", "ORG" if i % 2 else "GPE") for i in range(25) for _ in range(i // 3)]
-    store.commit(counts_of(("P", words), ("Q", [("w99", "ORG")])), {"r:1": {}})
+    store.commit(counts_of(("P", words), ("Q", [("w99", "ORG")])), one("r:1"))
     for label in (None, "ORG"):
         every = store.words("p", 1000, label=label)
         assert every == sorted(every, key=lambda each: (-each.count, each.word))
@@ -105,21 +115,23 @@ def test_words_come_in_pages(store: Store) -> None:
 
 
 def test_entries_are_looked_up_and_forgotten_with_their_parts(store: Store) -> None:
-    entries: dict[str, Note] = {"r:1": {"split": 2}, "r:1.0": {}, "r:1.1.0": {}, "r:10": {"n": 1}}
-    store.commit(Counts(), {**entries, "r:done": {"at": 1}, "q:begin": {}})
-    assert store.lookup(["r:10", "r:1", "r:2", "r"]) == {"r:10": {"n": 1}, "r:1": {"split": 2}}
-    assert store.lookup([]) == {}
-    assert store.finished() == {"r": {"at": 1}}
-    store.forget(["r:1", "r:7"])
+    family = ledger_of({"r:1": Split(2), "r:1.0": Counted(), "r:1.1.0": Counted()})
+    done, begun = Done(Tally(), at=1), Begun("f", 9, "a", "p", "m", 1_000, 1)
+    other, ends = one("r:10", ONE), one("r:done", done)
+    store.commit(Counts(), family | other | ends | one("q:begin", begun))
+    assert store.ledger_entries(ids("r:10", "r:1", "r:2", "r:3")) == other | one("r:1", Split(2))
+    assert store.ledger_entries([]) == {}
+    assert store.finished() == {"r": done}
+    store.forget(ids("r:1", "r:7"))
     store.forget([])
-    assert store.ledger("r") == {"r:10": {"n": 1}, "r:done": {"at": 1}}
+    assert store.ledger("r") == other | ends
 
 
 def test_odd_publications_are_kept_apart(store: Store) -> None:
     names = ["..", ".", "__x__", "__", "a/b", "a%2fb", "100%", "العربية اليوم", "\N{GRINNING FACE}"]
     names += ["u.s. [`*`]", "n" * 2_000, "n" * 2_001, "\N{GRINNING FACE}" * 500]
     for i, name in enumerate(names):
-        store.commit(counts_of((name, [(f"w{i}", "ORG")] * (i + 1))), {f"r:{i}": {}})
+        store.commit(counts_of((name, [(f"w{i}", "ORG")] * (i + 1))), one(f"r:{i}"))
     found = store.publications()
     assert {each.key for each in found} == set(names)
     assert {each.name for each in found} == set(names)
@@ -133,7 +145,7 @@ def test_odd_publications_are_kept_apart(store: Store) -> None:
 
 def test_words_of_a_label_come_in_pages(store: Store) -> None:
     words = [(w, label) for w in "abcdef" for label in ("ORG", "A.B`c\\d")] + [("c", "ORG")]
-    store.commit(counts_of(("P", words)), {"r:1": {}})
+    store.commit(counts_of(("P", words)), one("r:1"))
     for label in ("ORG", "A.B`c\\d"):
         seen: list[Word] = []
         while page := store.words("p", 2, (seen[-1].count, seen[-1].word) if seen else None, label):
@@ -144,16 +156,16 @@ def test_words_of_a_label_come_in_pages(store: Store) -> None:
 
 def test_any_text_comes_back(store: Store) -> None:
     texts = ["a/b", "..", "__x__", "😀", "שלום", "nul\0byte", "`*[", "x" * 256, "'; --"]
-    store.commit(counts_of(*((text, [(text, "ORG")]) for text in texts)), {"r:1": {}})
+    store.commit(counts_of(*((text, [(text, "ORG")]) for text in texts)), one("r:1"))
     assert {each.key for each in store.publications()} == set(texts)
     for text in texts:
         assert store.words(text, 2) == [Word(text, 1, {"ORG": 1})]
 
 
 def test_a_closed_store_opens_itself(store: Store) -> None:
-    store.commit(counts_of(("P", [])), {"r:1": {}})
+    store.commit(counts_of(("P", [])), one("r:1"))
     store.close()
-    store.commit(counts_of(("P", [])), {"r:2": {}})
+    store.commit(counts_of(("P", [])), one("r:2"))
     assert store.publications() == [Publication("p", "P", 2)]
 
 
@@ -193,7 +205,7 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
 
 def test_readers_are_not_blocked_by_a_writer(sqlite_url: str) -> None:
     with open_store(sqlite_url, create=True) as store:
-        store.commit(counts_of(("P", [])), {"r:1": {}})
+        store.commit(counts_of(("P", [])), one("r:1"))
     writer = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE publications SET count = 99")
@@ -201,3 +213,25 @@ def test_readers_are_not_blocked_by_a_writer(sqlite_url: str) -> None:
         assert reader.publications() == [Publication("p", "P", 1)]
     writer.execute("ROLLBACK")
     writer.close()
+
+
+def test_a_file_of_another_version_is_refused(sqlite_url: str) -> None:
+    open_store(sqlite_url, create=True).close()
+    db = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    for create in (False, True):
+        with pytest.raises(StoreError, match=r"version 99 of the store's layout, expected 1;"):
+            open_store(sqlite_url, create=create)
+
+
+def test_a_file_of_an_earlier_version_gets_the_index_it_lacks(sqlite_url: str) -> None:
+    open_store(sqlite_url, create=True).close()
+    db = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    db.execute("DROP INDEX labels_by_count")
+    open_store(sqlite_url).close()
+    indexes = "SELECT count(*) FROM sqlite_master WHERE name = 'labels_by_count'"
+    assert db.execute(indexes).fetchone() == (0,)
+    open_store(sqlite_url, create=True).close()
+    assert db.execute(indexes).fetchone() == (1,)
+    db.close()

@@ -29,13 +29,14 @@ from daskingest.articles import Reject
 from daskingest.cli.uploading import warnings
 from daskingest.errors import UsageError
 from daskingest.pipeline.rejects import RejectsFile
+from daskingest.progress import Progress
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
 from daskingest.upload.answers import Later, Taken, Unfit, UploadError, judge, retry_after
 from daskingest.upload.latency import SHARES, Latencies
 from daskingest.upload.pace import Pace, backoff
 from daskingest.upload.parcels import Parcel, length_of, parcels
-from daskingest.upload.report import Report, Watcher
+from daskingest.upload.report import Report
 from daskingest.upload.run import Upload
 from daskingest.upload.state import State
 
@@ -482,7 +483,7 @@ def test_rejects_that_could_not_be_written_are_written_later(
     file = write_csv([("", "x"), *pairs("p", 3)])
     with Stub(answer) as stub:
         settings = UploadSettings(url=stub.url, batch=1, concurrency=1)
-        upload = Upload(file, settings, Watcher())
+        upload = Upload(file, settings, Progress())
         asyncio.run(upload())
     assert "cannot write rejects" in str(upload.failure)
     assert upload.report.tally.rows == 3

@@ -18,7 +18,8 @@ from daskingest.logs import LogSettings, set_up
 from daskingest.settings import DEFAULT_STORE, Settings
 
 if TYPE_CHECKING:
-    from daskingest.pipeline.run import Run, Summary
+    from daskingest.pipeline.run import Run
+    from daskingest.pipeline.summary import Summary
 
 INTERRUPTED = 130
 
@@ -64,15 +65,16 @@ def count_files(
     interruption = _Interruption(messages)
     # Who sends SIGTERM waits for the end, and an aborted run can be resumed.
     with interrupts(interruption.stop, interruption.abort, interruption.abort):
-        from daskingest.pipeline.run import Outcome, Run
-        from daskingest.progress import ProgressDisplay
+        from daskingest.pipeline.run import Run
+        from daskingest.pipeline.summary import Outcome
+        from daskingest.progress import Display
 
-        with ProgressDisplay(messages, progress) as display:
+        with Display(messages, progress) as display:
             interruption.close_display = display.close
             set_up(log, display.say)
 
             async def go() -> list[Summary]:
-                run = Run(files, settings, display.watcher)
+                run = Run(files, settings, display)
                 interruption.attach(run)
                 return await run()
 
@@ -90,7 +92,7 @@ def count_files(
 
 def print_summary(console: Console, summary: Summary, settings: Settings) -> None:
     """What became of a file, in a few lines."""
-    from daskingest.pipeline.run import Outcome
+    from daskingest.pipeline.summary import Outcome
     from daskingest.text import time_text
 
     tally, fresh = summary.tally, summary.fresh

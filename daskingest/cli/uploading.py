@@ -18,7 +18,7 @@ from daskingest.errors import UsageError
 from daskingest.progress import Display
 from daskingest.settings import UploadSettings
 from daskingest.text import size_text, time_text
-from daskingest.upload.report import Report, Watcher
+from daskingest.upload.report import Report
 
 if TYPE_CHECKING:
     from daskingest.upload.run import Upload
@@ -62,7 +62,7 @@ def upload_file(
     """Send the file, and print how it went. Returns the exit code; raises DaskingestError."""
     check(settings)
     messages, results = Console(stderr=True), Console()
-    display = _UploadDisplay(messages, progress)
+    display = Display(messages, progress)
     interruption = _Interruption(messages, display.close)
     with interrupts(interruption.stop, interruption.abort, interruption.stop), display:
         import uvloop
@@ -73,7 +73,7 @@ def upload_file(
             messages.print(f"warning: {warning}", highlight=False, markup=False, soft_wrap=True)
 
         async def go() -> Upload:
-            upload = Upload(path, settings, display.watcher)
+            upload = Upload(path, settings, display)
             interruption.attach(upload)
             await upload()
             return upload
@@ -137,37 +137,6 @@ def _is_open(url: str) -> bool:
         return not ipaddress.ip_address(address.host).is_loopback
     except ValueError:
         return True
-
-
-class _UploadDisplay(Display):
-    """Shows an upload."""
-
-    def __init__(self, console: Console, enabled: bool) -> None:
-        super().__init__(console, enabled)
-        self.watcher = Watcher(say=self.say, begin=self._begin, update=self._update)
-
-    def _begin(self, report: Report) -> None:
-        message = f"sending {report.file} to {report.url}"
-        if report.tally.rows:
-            message += f", going on after {report.tally.rows:,} rows"
-        self.start(report.total, message, "waiting for answers")
-
-    def _update(self, report: Report, trouble: str) -> None:
-        self.show(report.position, lambda seconds: status_text(report, seconds), trouble)
-
-
-def status_text(report: Report, seconds: float) -> str:
-    """How far an upload is: articles, rates, what was not taken."""
-    tally = report.tally
-    parts = [f"{tally.accepted:,} articles"]
-    if seconds > 0 and report.fresh:
-        parts += [f"{report.fresh / seconds:,.0f}/s", f"{size_text(report.size / seconds)}/s"]
-    if report.total:
-        parts.append(f"{100 * report.position / report.total:.0f} %")
-    if tally.missed:
-        parts.append(f"{tally.missed:,} missed")
-    parts.append(f"{tally.rejected.total():,} rejects")
-    return ", ".join(parts)
 
 
 def report_text(report: Report, settings: UploadSettings) -> str:

@@ -10,10 +10,11 @@ from typing import IO
 import httpx
 
 from daskingest.download.record import check_room
-from daskingest.download.transfer import LOOK, Patience, Transfer, Watcher
+from daskingest.download.transfer import LOOK, Patience, Transfer
 from daskingest.download.unpack import ContentsError, csv_in, safe_name, unpack
 from daskingest.errors import DownloadError, UsageError
 from daskingest.files import durable_rename, lock_file
+from daskingest.progress import Progress
 
 _PAGES = (b"<!doctype html", b"<html")
 
@@ -21,7 +22,7 @@ _PAGES = (b"<!doctype html", b"<html")
 def download(
     url: str,
     folder: Path,
-    watcher: Watcher,
+    progress: Progress,
     keep_zip: bool = False,
     patience: Patience | None = None,
 ) -> tuple[Path, bool]:
@@ -36,8 +37,8 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
-            transfer = Transfer(address, folder / name, watcher, patience or Patience())
-            job = _Job(transfer, folder, name, watcher)
+            transfer = Transfer(address, folder / name, progress, patience or Patience())
+            job = _Job(transfer, folder, name, progress)
             found = job.find()
             path = found or job.make()
             job.tidy(keep_zip)
@@ -50,12 +51,12 @@ def download(
 class _Job:
     """What was fetched, and what is made of it."""
 
-    def __init__(self, transfer: Transfer, folder: Path, name: str, watcher: Watcher) -> None:
+    def __init__(self, transfer: Transfer, folder: Path, name: str, progress: Progress) -> None:
         self._transfer = transfer
         self._folder = folder
         self._plain = folder / name
         self._zip = folder / (name if name.lower().endswith(".zip") else f"{name}.zip")
-        self._watcher = watcher
+        self._progress = progress
         self._kept = False
 
     def find(self) -> Path | None:
@@ -108,7 +109,7 @@ class _Job:
             check_room(self._folder, member.file_size, path.name)
             self._claim(path, member.file_size)
             try:
-                unpack(part, member, new, self._watcher)
+                unpack(part, member, new, self._progress)
                 durable_rename(new, path)
             finally:
                 new.unlink(missing_ok=True)

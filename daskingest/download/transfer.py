@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,9 @@ import httpx
 
 from daskingest import __version__
 from daskingest.download.record import Record, check_room
+from daskingest.download.step import Step
 from daskingest.errors import DownloadError
+from daskingest.progress import Progress
 
 LOOK = "look at the page that offers the file, and name its address with --url"
 
@@ -29,16 +30,6 @@ _UNREACHABLE = (
 _AGAIN = {408, 429, 500, 502, 503, 504}
 _MOST_SECONDS = 30.0  # between two attempts
 _ZIP = b"PK"  # how every zip begins, even an empty one
-
-
-@dataclass(frozen=True, slots=True)
-class Watcher:
-    """What a download tells while it goes on. The defaults keep silent."""
-
-    say: Callable[[str], None] = lambda message: None
-    begin: Callable[[str, int, int | None], None] = lambda what, done, total: None
-    """What is done, how many bytes of it are done already, and how many there are."""
-    update: Callable[[int], None] = lambda done: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +54,14 @@ class Transfer:
     Part and record agree whenever the process is killed.
     """
 
-    def __init__(self, url: httpx.URL, path: Path, watcher: Watcher, patience: Patience) -> None:
+    def __init__(self, url: httpx.URL, path: Path, progress: Progress, patience: Patience) -> None:
         self.part = path.with_name(f"{path.name}.part")
         self.record_path = path.with_name(f"{path.name}.download.json")
         self.record = Record.load(self.record_path)
         self.shown = str(url.copy_with(userinfo=b"", query=None, fragment=None))
         self.url = str(url.copy_with(userinfo=b"", fragment=None))
         self._address = url
-        self._watcher = watcher
+        self._progress = progress
         self._patience = patience
         self._reached = False
 
@@ -186,12 +177,12 @@ class Transfer:
             if self.shown.lower().endswith(".zip"):
                 unpacked, what = int(size * UNPACKED), "the zip and what is in it (estimated)"
             check_room(self.part.parent, size - done + unpacked, what)
-        self._watcher.begin("downloading", done, size)
+        step = Step(self._progress, "downloading", done, size)
         with self.part.open("ab") as file:
             for piece in answer.iter_raw():
                 file.write(piece)
                 done += len(piece)
-                self._watcher.update(done)
+                step.show(done)
         if size is None:
             self.keep(replace(self.record, size=done))
         elif done != size:
@@ -215,5 +206,5 @@ class Transfer:
                 "goes on where it was"
             ) from None
         seconds = min(self._patience.pause * 2 ** (failures - 1), _MOST_SECONDS)
-        self._watcher.say(f"broken off: {reason}; trying again in {seconds:g} s")
+        self._progress.say(f"broken off: {reason}; trying again in {seconds:g} s")
         time.sleep(seconds)

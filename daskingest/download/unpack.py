@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daskingest.download.transfer import Watcher
+from daskingest.download.step import Step
+from daskingest.progress import Progress
 
 _PIECE = 1 << 20
 _LONGEST_NAME = 200  # bytes; file systems take 255, and endings are added
@@ -48,20 +49,20 @@ def csv_in(path: Path) -> zipfile.ZipInfo:
     return found[0]
 
 
-def unpack(path: Path, member: zipfile.ZipInfo, out: Path, watcher: Watcher) -> None:
+def unpack(path: Path, member: zipfile.ZipInfo, out: Path, progress: Progress) -> None:
     """Write a member of a zip to `out`: as many bytes as it declares, their checksum compared.
 
     Raises ContentsError, zipfile.BadZipFile, and OSError if the disk fails.
     """
     done = 0
-    watcher.begin("unpacking", 0, member.file_size)
+    step = Step(progress, "unpacking", 0, member.file_size)
     with out.open("wb") as file:
         for piece in _pieces(path, member):
             done += len(piece)
             if done > member.file_size:
                 break
             file.write(piece)
-            watcher.update(done)
+            step.show(done)
     if done != member.file_size:
         raise zipfile.BadZipFile(f"it declares {member.file_size:,} bytes and has others")
 

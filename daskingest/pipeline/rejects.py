@@ -14,7 +14,7 @@ from daskingest.files import JsonLines, JsonLinesError
 from daskingest.sources.csvfile import CsvRange
 
 if TYPE_CHECKING:  # it brings Dask with it, which who uploads has no need of
-    from daskingest.pipeline.graph import Batch
+    from daskingest.pipeline.batch import Batch
 
 
 class RejectsFile:

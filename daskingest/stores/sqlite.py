@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from daskingest.counts import Counts
+from daskingest.counts import Counts, PublicationCounts
 from daskingest.errors import StoreError
 from daskingest.ledger import (
     BatchId,
@@ -19,13 +20,10 @@ from daskingest.ledger import (
     entry_to_json,
     read_ledger,
 )
+from daskingest.sqlite_file import Layout, OtherApplication, OtherVersion, SqliteFile
 from daskingest.stores import AlreadyCommitted, Publication, Word
 
-_SCHEMA_VERSION = 1
-_APPLICATION_ID = 0x6461736B  # "dask", in the file's header: tells our files from others
-_BUSY_SECONDS = 30
-
-_SCHEMA = """
+_SCRIPT = """
 CREATE TABLE publications (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -52,9 +50,11 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 """
 
+_LAYOUT = Layout(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
 _INDEX = (
     "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)"
 )
+_CACHE_KIB = 262_144  # the tables outgrow SQLite's default of 2 MiB
 
 
 class SqliteStore:
@@ -67,7 +67,7 @@ class SqliteStore:
     def __init__(self, path: str, create: bool = False) -> None:
         self._path = Path(path)
         self._create = create
-        self._connection: sqlite3.Connection | None = None
+        self._file: SqliteFile | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -94,25 +94,7 @@ class SqliteStore:
             except sqlite3.IntegrityError:
                 raise AlreadyCommitted from None
             for key, each in sorted(counts.publications.items()):
-                [(publication,)] = db.execute(
-                    "INSERT INTO publications (key, name, count) VALUES (?, ?, ?) "
-                    "ON CONFLICT (key) DO UPDATE SET count = count + excluded.count RETURNING id",
-                    (key, each.name, each.articles),
-                ).fetchall()
-                labels = sorted(each.words.items())
-                totals: dict[str, int] = {}
-                for (word, _), count in labels:
-                    totals[word] = totals.get(word, 0) + count
-                db.executemany(
-                    "INSERT INTO words VALUES (?, ?, ?) ON CONFLICT (publication, word) "
-                    "DO UPDATE SET count = count + excluded.count",
-                    ((publication, word, count) for word, count in totals.items()),
-                )
-                db.executemany(
-                    "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT (publication, word, label) "
-                    "DO UPDATE SET count = count + excluded.count",
-                    ((publication, word, label, count) for (word, label), count in labels),
-                )
+                _add_publication(db, key, each)
             return db.total_changes - before
 
     def ledger(self, run: str) -> Ledger:
@@ -120,8 +102,8 @@ class SqliteStore:
         with self._reading() as db:
             rows = db.execute(
                 "SELECT batch_id, note FROM ledger "
-                "WHERE batch_id = ? OR (batch_id >= ? || ':' AND batch_id < ? || ';')",
-                (run, run, run),
+                "WHERE batch_id >= ? || ':' AND batch_id < ? || ';'",
+                (run, run),
             )
             return read_ledger(dict(rows))
 
@@ -251,9 +233,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """See `Store.close`."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _why(self, error: sqlite3.Error) -> str:
         folder = self._path.absolute().parent
@@ -262,73 +244,70 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            yield self._db()
+            yield self._opened().connection
         except sqlite3.Error as error:
             raise StoreError(f"cannot read the store {self._path}: {self._why(error)}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            db = self._db()
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._opened().transaction() as db:
                 yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise StoreError(
                 f"cannot write to the store {self._path}: {self._why(error)}"
             ) from error
 
-    def _db(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
+    def _opened(self) -> SqliteFile:
+        if self._file is None:
+            file = self._open()
+            try:
+                if self._create:  # stores of earlier versions lack it
+                    file.connection.execute(_INDEX)
+                file.connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+            except BaseException:
+                file.close()
+                raise
+            self._file = file
+        return self._file
 
-    def _connect(self) -> sqlite3.Connection:
+    def _open(self) -> SqliteFile:
         if not self._create and not self._path.is_file():
             raise StoreError(
                 f"no store at {self._path}: nothing has been counted there yet; "
                 "start with `daskingest run-csv FILE`, or name another with --store"
             )
-        mode = "rwc" if self._create else "ro"
-        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        db = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
-            self._prepare(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        [(tables,)] = db.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        if not tables and self._create:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("BEGIN IMMEDIATE")  # another process may be doing the same
-            [(tables,)] = db.execute("SELECT count(*) FROM sqlite_master").fetchall()
-            if not tables:
-                for statement in _SCHEMA.strip().rstrip(";").split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            db.execute("COMMIT")
-        [(application,)] = db.execute("PRAGMA application_id").fetchall()
-        [(version,)] = db.execute("PRAGMA user_version").fetchall()
-        if application != _APPLICATION_ID:
+            return SqliteFile(self._path, _LAYOUT, read_only=not self._create)
+        except OtherApplication:
             raise StoreError(
                 f"{self._path} is not a daskingest store, but another SQLite file; "
                 "name another with --store"
-            )
-        if version != _SCHEMA_VERSION:
+            ) from None
+        except OtherVersion as error:
             raise StoreError(
-                f"{self._path} has version {version} of the store's layout, expected "
-                f"{_SCHEMA_VERSION}; use the daskingest that wrote it"
-            )
-        if self._create:  # stores of earlier versions lack it
-            db.execute(_INDEX)
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA cache_size = -262144")  # KiB; the tables outgrow SQLite's default 2 MiB
+                f"{self._path} has version {error.found} of the store's layout, expected "
+                f"{_LAYOUT.version}; use the daskingest that wrote it"
+            ) from None
+
+
+def _add_publication(db: sqlite3.Connection, key: str, counts: PublicationCounts) -> None:
+    [(publication,)] = db.execute(
+        "INSERT INTO publications (key, name, count) VALUES (?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET count = count + excluded.count RETURNING id",
+        (key, counts.name, counts.articles),
+    ).fetchall()
+    labels = sorted(counts.words.items())
+    totals: Counter[str] = Counter()
+    for (word, _), count in labels:
+        totals[word] += count
+    db.executemany(
+        "INSERT INTO words VALUES (?, ?, ?) ON CONFLICT (publication, word) "
+        "DO UPDATE SET count = count + excluded.count",
+        ((publication, word, count) for word, count in totals.items()),
+    )
+    db.executemany(
+        "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT (publication, word, label) "
+        "DO UPDATE SET count = count + excluded.count",
+        ((publication, word, label, count) for (word, label), count in labels),
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from daskingest.text import size_text
 from daskingest.upload.latency import Latencies
 
 if TYPE_CHECKING:
@@ -111,10 +111,15 @@ class Report:
         }
 
 
-@dataclass(slots=True)
-class Watcher:
-    """What an upload tells while it goes on. The defaults keep silent."""
-
-    say: Callable[[str], None] = lambda message: None
-    begin: Callable[[Report], None] = lambda report: None
-    update: Callable[[Report, str], None] = lambda report, trouble: None
+def status_text(report: Report, seconds: float) -> str:
+    """How far an upload is after so many seconds: articles, rates, what was not taken."""
+    tally = report.tally
+    parts = [f"{tally.accepted:,} articles"]
+    if seconds > 0 and report.fresh:
+        parts += [f"{report.fresh / seconds:,.0f}/s", f"{size_text(report.size / seconds)}/s"]
+    if report.total:
+        parts.append(f"{100 * report.position / report.total:.0f} %")
+    if tally.missed:
+        parts.append(f"{tally.missed:,} missed")
+    parts.append(f"{tally.rejected.total():,} rejects")
+    return ", ".join(parts)

@@ -12,12 +12,13 @@ from daskingest.articles import Reject
 from daskingest.errors import DaskingestError
 from daskingest.grouping import grouped
 from daskingest.pipeline.rejects import RejectsFile
+from daskingest.progress import Progress
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
 from daskingest.upload.answers import UploadError
 from daskingest.upload.pace import Pace
 from daskingest.upload.parcels import Parcel, length_of, parcels
-from daskingest.upload.report import Report, Watcher
+from daskingest.upload.report import Report, status_text
 from daskingest.upload.sender import Delivery, Sender, Stopped, open_client
 from daskingest.upload.state import REMEMBERED, State
 
@@ -32,9 +33,9 @@ _LATE_SECONDS = 0.05  # that a request is not called late for
 class Upload:
     """An upload of a file. `await upload()` it once; `report` and `failure` say how it went."""
 
-    def __init__(self, path: str, settings: UploadSettings, watcher: Watcher) -> None:
+    def __init__(self, path: str, settings: UploadSettings, progress: Progress) -> None:
         self._settings = settings
-        self._watcher = watcher
+        self._progress = progress
         self._file = open_csv(path, settings.content_column, settings.publication_column)
         self._state = State.open(self._file, path, settings)
         self._rejects = RejectsFile(settings.rejects)
@@ -61,17 +62,17 @@ class Upload:
             return
         client = open_client(settings, self._places)
         if state.unsure is not None and time.time() - state.unsure > REMEMBERED:
-            self._watcher.say(
+            self._progress.say(
                 "the upload broke off more than a day ago: what was under way then may count twice"
             )
         if state.aside is not None and not settings.open_loop:
-            self._watcher.say(
+            self._progress.say(
                 "an earlier upload is unfinished, and this one begins anew; to go on with that one "
                 f"instead: --resume --state {state.aside}"
             )
         if not settings.open_loop:
             state.save(state.text(self._unsure_at(ended=False)))
-        self._watcher.begin(self.report)
+        self._start()
         async with client:
             sender = Sender(client, settings, state, self._save, self.report, self._stopping)
             ended = asyncio.Event()
@@ -83,6 +84,13 @@ class Upload:
                 ended.set()
                 await ticker
         await self._end()
+
+    def _start(self) -> None:
+        report = self.report
+        message = f"sending {report.file} to {report.url}"
+        if report.tally.rows:
+            message += f", going on after {report.tally.rows:,} rows"
+        self._progress.start(report.total, message, "waiting for answers")
 
     async def _end(self) -> None:
         """All that was sent is answered: note how it ended."""
@@ -154,13 +162,17 @@ class Upload:
             ahead.cancel()
 
     async def _tick(self, sender: Sender, ended: asyncio.Event) -> None:
-        """Until the end, save how far it is, and tell the watcher."""
+        """Until the end, save how far it is, and tell."""
         started = time.monotonic()
         while not ended.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), _TICK_SECONDS)
             self.report.seconds = time.monotonic() - started
-            self._watcher.update(self.report, sender.trouble)
+            self._progress.show(
+                self.report.position,
+                lambda seconds: status_text(self.report, seconds),
+                sender.trouble,
+            )
             try:
                 await self._save()
             except DaskingestError as error:

@@ -16,6 +16,7 @@ from program import free_port
 
 from daskingest.counts import Counts
 from daskingest.extraction import extract
+from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model, load_model
 from daskingest.pipeline.saver import Saver
 from daskingest.settings import BATCH_BYTES
@@ -64,7 +65,7 @@ def test_writes_against_distinct_words(many_real_articles: Path, sink: Sink) -> 
     async def go() -> None:
         saver = Saver("firestore://sink", 60.0)
         for i, batch in enumerate(batches):
-            await saver.add(f"r:{i}", batch.counts, batch.tally.to_note())
+            await saver.add(BatchId("r", str(i)), batch.counts, Counted(batch.tally))
         await saver.drain()
 
     asyncio.run(go())

@@ -16,6 +16,7 @@ import pytest
 from program import Program, free_port, run, until
 
 from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
 from daskingest.stores import open_store
 
 PUBLICATIONS, WORDS = 500, 2_000
@@ -37,7 +38,7 @@ def large_store(path: Path) -> str:
                 for _ in range(max(1, 500 // rank))
             ]
             counts.add_article(f"Publication {number}", found)
-            store.commit(counts, {f"made:{number}": {}})
+            store.commit(counts, {BatchId("made", str(number)): Counted()})
     return url
 
 

@@ -16,7 +16,7 @@ _STEP_SECONDS, _STEP = 300.0, 1.5
 _PAUSE_SECONDS = 1.0  # between two writes to the same document: here, a publication's
 
 
-class Pace:
+class WriteRate:
     """Keeps commits apart, so that the writes of each stay within the rate that is allowed."""
 
     def __init__(

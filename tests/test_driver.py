@@ -1,4 +1,4 @@
-"""The graph on real workers, with batches that kill them."""
+"""The driver on real workers, with batches that kill them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pathlib import Path
 
 from models import make_deadly_model
 from program import Program, content, kill, ledger, run, until
-
-from daskingest.pipeline.graph import Batch
-from daskingest.sources.csvfile import CsvRange
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 
@@ -67,18 +64,3 @@ def test_the_store_goes_away_and_comes_back(write_csv: Callable[..., str], tmp_p
     (tmp_path / "away").rename(home)
     assert program.wait() == 0, program.output
     assert content(store)[0] == {"p": 300}
-
-
-def test_parts_of_a_batch() -> None:
-    source = CsvRange("x", None, 0, 100, 0, 10)  # type: ignore[arg-type]
-    batch = Batch("r:0", source)
-    first, second = batch.parts(4)
-    assert (first.id, first.first, first.last) == ("r:0.0", 0, 4)
-    assert (second.id, second.first, second.last) == ("r:0.1", 4, None)
-    third, fourth = first.parts(1)
-    assert (third.id, third.first, third.last) == ("r:0.0.0", 0, 1)
-    assert (fourth.id, fourth.first, fourth.last) == ("r:0.0.1", 1, 4)
-    limited = Batch("r:0", source, only=4)
-    assert [(part.id, part.only) for part in limited.parts(4)] == [("r:0.0", None)]
-    assert [(part.id, part.only) for part in limited.parts(6)] == [("r:0.0", 4)]
-    assert [(part.id, part.only) for part in limited.parts(1)] == [("r:0.0", None), ("r:0.1", 3)]

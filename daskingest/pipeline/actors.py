@@ -1,0 +1,81 @@
+"""Calling a Dask actor past Dask's own proxy: all that depends on Dask's internals.
+
+Given to a task as an argument, Dask's proxy makes the task depend on the actor, and gathers the
+tasks on the actor's worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client, get_worker
+from distributed.core import send_recv
+from distributed.protocol.serialize import Serialize
+from distributed.utils import sync
+
+_CONNECT_SECONDS = 3.0  # Dask's own limit is longer, and a worker whose saver is gone waits for it
+
+
+class SaverLost(Exception):
+    """The saver did not answer: its process is gone, or cannot be reached; or it was replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActorAddress:
+    """Where an actor is. Its calls raise SaverLost when it is gone, else what the method raises."""
+
+    worker: str
+    key: str
+
+    def call_from_task(self, method: str, *args: object) -> Any:
+        """Call a method from a task on a worker: straight from this worker to the actor's."""
+        worker = get_worker()
+        message = self._message(method, args)
+
+        async def call() -> Any:
+            comm = await worker.rpc.connect(self.worker, timeout=_CONNECT_SECONDS)
+            try:
+                return await send_recv(comm, **message)
+            finally:
+                worker.rpc.reuse(self.worker, comm)
+
+        try:
+            reply = sync(worker.loop, call)
+        except Exception as error:
+            raise SaverLost(f"{type(error).__name__}: {error}") from error
+        return _answer(reply)
+
+    async def call(self, client: Client, method: str, *args: object) -> Any:
+        """Call a method from the driver, through the scheduler."""
+        try:
+            scheduler: Any = client.scheduler
+            reply = await scheduler.proxy(worker=self.worker, msg=self._message(method, args))
+        except Exception as error:
+            raise SaverLost(f"{type(error).__name__}: {error}") from error
+        return _answer(reply)
+
+    def _message(self, method: str, args: tuple[object, ...]) -> dict[str, Any]:
+        wrapped = [Serialize(arg) for arg in args]
+        call = {"actor": self.key, "function": method, "args": wrapped, "kwargs": {}}
+        return {"op": "actor_execute", **call}
+
+
+def _answer(reply: Any) -> Any:
+    if reply["status"] == "OK":
+        return reply["result"]
+    raise reply["exception"]
+
+
+def still_kept(actor: object) -> Callable[[], bool]:
+    """Tells whether Dask still has this actor, which is being made on this process' worker.
+
+    It lets go of one that the driver took for dead, though that may still run. Outside of a worker
+    an object is no actor, and kept.
+    """
+    try:
+        worker = get_worker()
+    except ValueError:
+        return lambda: True
+    return lambda: any(each is actor for each in worker.state.actors.values())

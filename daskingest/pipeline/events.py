@@ -1,0 +1,210 @@
+"""What the dispatcher is told, and what it tells: events in, instructions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daskingest.articles import Reject
+from daskingest.counts import Tally
+from daskingest.errors import DaskingestError
+from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.pipeline.batch import Batch
+
+# Events: what has happened.
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The source gave these batches; none: it has none yet. None: there will be no more."""
+
+    batches: list[Batch] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The source may have batches now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A task ended: the saver that it was submitted with has the counts."""
+
+    batch_id: BatchId
+    rejects: list[Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class SaverUnreached:
+    """A task ended, and its counts did not get to the saver."""
+
+    batch_id: BatchId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """A task raised an error."""
+
+    batch_id: BatchId
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """The worker that had a task died."""
+
+    batch_id: BatchId
+
+
+@dataclass(frozen=True, slots=True)
+class RowsCounted:
+    """A batch has so many rows."""
+
+    batch_id: BatchId
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotHandedOver:
+    """A ledger entry did not get to the saver with this number."""
+
+    batch_id: BatchId
+    saver: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The store has these entries; batches that are too large for one commit were refused."""
+
+    committed: Ledger
+    refused: tuple[BatchId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SaverGone:
+    """The saver with this number is lost, and with it what it had not committed."""
+
+    saver: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaverStarted:
+    """There is another saver, and this is what the store has of the runs that were asked for."""
+
+    saver: int
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersSeen:
+    """There are so many workers."""
+
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Nothing more is to be submitted."""
+
+
+Event = (
+    Taken
+    | Woken
+    | Extracted
+    | SaverUnreached
+    | TaskFailed
+    | WorkerDied
+    | RowsCounted
+    | NotHandedOver
+    | Reported
+    | SaverGone
+    | SaverStarted
+    | WorkersSeen
+    | StopAsked
+)
+
+
+# Instructions: what is to be done.
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Ask the source for batches, see `BatchSource.take`. Answered by Taken."""
+
+    most: int
+    idle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Have a worker extract a batch. Answered by the task's end: see the events."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class CountRows:
+    """Answered by RowsCounted."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Give the saver a ledger entry without counts, to be committed at once.
+
+    NotHandedOver tells when that failed; Reported when the store has it.
+    """
+
+    batch_id: BatchId
+    entry: Entry
+    saver: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Have the saver commit what it has now. A report follows, or the saver is gone."""
+
+    saver: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartSaver:
+    """Start a saver, and read what the store has of these runs. Answered by SaverStarted."""
+
+    runs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Tell whom it concerns: the store has a batch, or a part of one.
+
+    `rejects` is None where this process has not seen them. `fresh` says that it was committed only
+    now, `last` that the store has all of the whole batch.
+    """
+
+    batch: Batch
+    tally: Tally
+    rejects: list[Reject] | None
+    fresh: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Give up: going on makes no sense. No instruction comes after it."""
+
+    error: DaskingestError
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """There is nothing more to do: all is in the store, or what was in flight when stopped.
+
+    No instruction comes after it.
+    """
+
+    complete: bool
+
+
+Instruction = Take | Submit | CountRows | HandOver | Drain | StartSaver | Finished | Fail | End

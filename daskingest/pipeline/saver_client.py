@@ -1,0 +1,109 @@
+"""A saver as the driver and the tasks see it, wherever in the cluster it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, Future, KilledWorker
+
+from daskingest.counts import Counts
+from daskingest.errors import DaskingestError
+from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.pipeline.actors import ActorAddress
+from daskingest.pipeline.cluster import SAVER
+from daskingest.pipeline.pending import Report
+from daskingest.pipeline.saver import Saver
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SaverRef:
+    """What a task hands its counts over with."""
+
+    address: ActorAddress
+
+    def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
+        """See `Saver.add`. To be called from a task on a worker. Raises SaverLost."""
+        self.address.call_from_task("add", batch_id, counts, entry)
+
+
+class SaverClient:
+    """The driver's side of one saver. All methods raise SaverLost when it is gone.
+
+    `number` tells it from the driver's other savers, before and after it.
+    """
+
+    def __init__(self, client: Client, number: int, future: Future[Any], ref: SaverRef) -> None:
+        self.number = number
+        self.ref = ref
+        self._client = client
+        self._future = future  # Dask keeps the actor for as long as somebody has this
+        self._cursor = 0
+
+    @classmethod
+    async def start(
+        cls, client: Client, number: int, store_url: str, flush_interval: float
+    ) -> SaverClient:
+        """Start a saver on a worker for it. Waits for one, as long as it takes.
+
+        Raises DaskingestError when there is no scheduler any more.
+        """
+        while True:
+            if client.status != "running":
+                raise scheduler_lost()
+            future = client.submit(
+                Saver,
+                store_url,
+                flush_interval,
+                key=f"saver-{uuid4().hex}",
+                actor=True,
+                resources={SAVER: 1},
+                pure=False,
+            )
+            try:
+                actor = await future
+            except KilledWorker:
+                log.warning("the saver's worker died; trying again")
+                continue
+            except CancelledError:
+                raise scheduler_lost() from None
+            return cls(client, number, future, SaverRef(ActorAddress(actor._address, actor.key)))
+
+    async def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
+        """See `Saver.add`."""
+        await self._call("add", batch_id, counts, entry)
+
+    async def drain(self) -> None:
+        """See `Saver.drain`."""
+        await self._call("drain")
+
+    async def report(self) -> Report:
+        """What is new since the report before; see `Saver.report`."""
+        report: Report = await self._call("report", self._cursor)
+        self._cursor = report.next
+        return report
+
+    async def forget(self, batch_ids: Collection[BatchId]) -> None:
+        """See `Saver.forget`."""
+        await self._call("forget", list(batch_ids))
+
+    async def ledger(self, run: str) -> Ledger:
+        """See `Saver.ledger`."""
+        return dict(await self._call("ledger", run))
+
+    async def _call(self, method: str, *args: object) -> Any:
+        return await self.ref.address.call(self._client, method, *args)
+
+
+def scheduler_lost() -> DaskingestError:
+    """What to raise when the connection to the scheduler is gone."""
+    return DaskingestError(
+        "the connection to the Dask scheduler was lost; what was committed is kept: "
+        "run the same command again to go on"
+    )

@@ -1,0 +1,57 @@
+"""What becomes of a file that is counted, and how it reads while that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from daskingest.counts import Tally
+from daskingest.text import size_text, time_text
+
+
+class Outcome(Enum):
+    """How a file's run ended."""
+
+    COUNTED = "counted"
+    ALREADY = "was counted already"
+    LIMITED = "counted up to the limit"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of a file. `tally` is of all its rows in the store, earlier runs' included.
+
+    `fresh` is of those that this run counted, in `seconds` (start-up is left out). `rows` is how
+    many rows the file has, counted apart from the tally. Sizes are in bytes; `size` is None where
+    it can't be known, as with a compressed file. `commits` and `writes` (rows or documents) are
+    what this run cost the store, which is money where it is `billed`.
+    """
+
+    file: str
+    size: int | None
+    outcome: Outcome = Outcome.INTERRUPTED
+    tally: Tally = field(default_factory=Tally)
+    rows: int = 0
+    bytes_done: int = 0
+    fresh: Tally = field(default_factory=Tally)
+    fresh_bytes: int = 0
+    seconds: float = 0.0
+    commits: int = 0
+    writes: int = 0
+    billed: bool = False
+
+
+def status_text(summary: Summary, seconds: float) -> str:
+    """How far a file is after so many seconds: bytes, articles, rate, time left (from bytes)."""
+    parts = [size_text(summary.bytes_done)]
+    if summary.size:
+        parts[0] += f" of {size_text(summary.size)}"
+    parts.append(f"{summary.tally.articles:,} articles")
+    if seconds > 0 and summary.fresh_bytes:
+        parts.append(f"{summary.fresh.words / seconds:,.0f} words/s")
+        if summary.size:
+            left = (summary.size - summary.bytes_done) * seconds / summary.fresh_bytes
+            parts.append(f"{time_text(left)} left")
+    parts.append(f"{summary.tally.rejected.total():,} rejects")
+    return ", ".join(parts)

@@ -1,0 +1,113 @@
+"""What a commit writes to Firestore.
+
+Counts are added by increments that the server applies, without reading, in the commit that creates
+the ledger's documents. So a commit that was applied although its answer got lost is refused the
+next time, whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud import firestore
+
+from daskingest.counts import Counts, PublicationCounts
+from daskingest.ledger import BatchId, Entry
+from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY
+from daskingest.stores.firestore_layout import (
+    LEDGER,
+    PUBLICATIONS,
+    WORDS,
+    document_id,
+    entry_fields,
+    entry_id,
+    key_fields,
+    word_id,
+)
+
+
+class CommitBuilder:
+    """Makes the writes of commits. Remembers which publications have a name, written only once."""
+
+    def __init__(self) -> None:
+        self.whole_maps = False
+        """Whether maps are read and set: there are emulators that can't increment inside one."""
+        self._named: set[str] = set()  # documents' ids
+
+    def build(
+        self, db: firestore.Client, counts: Counts, entries: Mapping[BatchId, Entry]
+    ) -> firestore.WriteBatch:
+        """A commit's writes, the ledger's first."""
+        batch = db.batch()
+        for batch_id, entry in sorted(entries.items(), key=lambda item: item[0]):
+            document = db.collection(LEDGER).document(entry_id(batch_id))
+            batch.create(document, entry_fields(batch_id, entry))
+        publications = db.collection(PUBLICATIONS)
+        nameless = self._nameless(db, [document_id(key) for key in counts.publications])
+        for key, each in sorted(counts.publications.items()):
+            document = publications.document(document_id(key))
+            fields: dict[str, Any] = {"count": firestore.Increment(each.articles)}
+            if document.id in nameless:
+                fields |= {"name": each.name, **key_fields(key)}
+            batch.set(document, fields, merge=True)
+            self._add_words(db, batch, document.collection(WORDS), each)
+        return batch
+
+    def committed(self, counts: Counts) -> None:
+        """The writes made of these counts are in the store: its publications have names."""
+        self._named.update(map(document_id, counts.publications))
+
+    def _add_words(
+        self,
+        db: firestore.Client,
+        batch: firestore.WriteBatch,
+        collection: firestore.CollectionReference,
+        counts: PublicationCounts,
+    ) -> None:
+        words: dict[str, dict[str, int]] = {}
+        for (word, label), count in counts.words.items():
+            words.setdefault(word, {})[label] = count
+        documents = {word: collection.document(word_id(word)) for word in words}
+        before = _labels(db, documents.values()) if self.whole_maps else None
+        for word, labels in words.items():
+            document = documents[word]
+            fields: dict[str, Any] = {
+                "word": word,
+                "count": firestore.Increment(sum(labels.values())),
+                "labels": {label: firestore.Increment(n) for label, n in labels.items()},
+            }
+            if before is None:
+                batch.set(document, fields, merge=True)
+            else:
+                fields["labels"] = dict(Counter(labels) + Counter(before.get(document.id, {})))
+                batch.set(document, fields, merge=list(fields))
+
+    def _nameless(self, db: firestore.Client, ids: Collection[str]) -> set[str]:
+        """Those of the publications' documents that have no name yet."""
+        unknown = sorted(set(ids) - self._named)
+        documents = [db.collection(PUBLICATIONS).document(each) for each in unknown]
+        found = db.get_all(documents, field_paths=["name"], retry=RETRY)
+        named = {each.id for each in found if each.exists and each.get("name")}
+        self._named |= named
+        return set(unknown) - named
+
+
+def increments_in_maps(scratch: firestore.DocumentReference) -> bool:
+    """Whether the emulator does, as Firestore and Google's own do; the document is written."""
+    try:
+        probe = {"labels": {"none": firestore.Increment(0)}}
+        scratch.set(probe, merge=True, retry=CHECK_RETRY, timeout=10.0)
+    except exceptions.Unknown:
+        return False
+    return True
+
+
+def _labels(
+    db: firestore.Client, documents: Collection[firestore.DocumentReference]
+) -> dict[str, dict[str, int]]:
+    """The counts by label that words' documents have, by id."""
+    found = db.get_all(list(documents), retry=RETRY)
+    return {each.id: each.get("labels") for each in found if each.exists}

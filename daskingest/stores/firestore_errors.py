@@ -1,0 +1,67 @@
+"""Firestore's errors: which ones pass, and what a user can do about the others."""
+
+from __future__ import annotations
+
+from google.api_core import exceptions
+from google.api_core.retry import Retry
+from google.auth.exceptions import GoogleAuthError
+
+_INDEXES = "cluster/firestore.indexes.json"
+
+_TRANSIENT = (
+    exceptions.Aborted,
+    exceptions.DeadlineExceeded,
+    exceptions.InternalServerError,
+    exceptions.ResourceExhausted,
+    exceptions.ServiceUnavailable,
+    exceptions.TooManyRequests,
+)
+
+_TOO_LARGE = ("too big", "too large", "larger than max", "exceeds")
+
+
+def says_too_large(error: Exception) -> bool:
+    """Whether a request was refused for its size."""
+    text = str(error).lower()
+    return any(words in text for words in _TOO_LARGE)
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, _TRANSIENT) and not says_too_large(error)
+
+
+RETRY = Retry(predicate=_passes, initial=0.5, maximum=8.0, multiplier=2.0, timeout=20.0)
+"""With jitter. What lasts longer the saver tells of, and tries again."""
+
+CHECK_RETRY = Retry(predicate=_passes, initial=0.5, maximum=2.0, multiplier=2.0, timeout=10.0)
+"""For a look whether the database is there, which somebody waits for."""
+
+
+def advice(error: Exception, project: str) -> str:
+    """What to do about an error of the client, with what it says, in one line."""
+    cause: BaseException = error
+    if isinstance(error, exceptions.RetryError) and error.cause is not None:
+        cause = error.cause
+    text = str(getattr(cause, "message", "") or cause).strip().partition("\n")[0]
+    match cause:
+        case GoogleAuthError():
+            return (
+                "no credentials; run `gcloud auth application-default login`, or name a service "
+                f"account's key file in GOOGLE_APPLICATION_CREDENTIALS ({text})"
+            )
+        case exceptions.PermissionDenied() | exceptions.Unauthenticated():
+            return (
+                "not allowed; give the account the role roles/datastore.user in the project "
+                f"{project}, if that is the right one ({text})"
+            )
+        case exceptions.NotFound():
+            return (
+                "no such database; check the project's name, or create the database with "
+                f"`gcloud firestore databases create --project {project}` ({text})"
+            )
+        case exceptions.FailedPrecondition():
+            return (
+                f"an index is missing; create those of {_INDEXES} with `firebase deploy --only "
+                f"firestore:indexes` or as its README says ({text})"
+            )
+    return text

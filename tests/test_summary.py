@@ -1,0 +1,24 @@
+"""How a file's counting reads while it goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from daskingest.counts import Tally
+from daskingest.pipeline.summary import Summary, status_text
+
+
+def test_how_far_a_file_is() -> None:
+    summary = Summary("a.csv", 10_000)
+    assert status_text(summary, 0) == "0 B of 10.0 kB, 0 articles, 0 rejects"
+    summary.bytes_done, summary.fresh_bytes = 6_000, 2_000
+    summary.tally.articles, summary.tally.rejected = 1_200, Counter({"no content": 3})
+    summary.fresh = Tally(words=500)
+    assert status_text(summary, 5.0) == (
+        "6.0 kB of 10.0 kB, 1,200 articles, 100 words/s, 10 s left, 3 rejects"
+    )
+
+
+def test_how_far_a_file_of_unknown_size_is() -> None:
+    summary = Summary("a.csv.gz", None, bytes_done=6_000, fresh_bytes=6_000)
+    assert status_text(summary, 5.0) == "6.0 kB, 0 articles, 0 words/s, 0 rejects"
