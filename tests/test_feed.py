@@ -15,8 +15,8 @@ from daskingest.articles import Article
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted, Ledger
 from daskingest.pipeline.batch import Batch
-from daskingest.pipeline.dispatch import Finished
-from daskingest.pipeline.driver import Commit
+from daskingest.pipeline.events import Finished
+from daskingest.pipeline.pending import Commit
 from daskingest.service.feed import Feed, Forgetter, InFlight, stale
 from daskingest.service.metrics import Levels, Metrics
 from daskingest.service.micro_batches import Limits
@@ -59,7 +59,7 @@ class Bench:
         """Tell it of these, in order, and let it end."""
         running = asyncio.create_task(self.forgetter.run(self.forget))
         for each in finished:
-            await self.forgetter.done(each)
+            await self.forgetter.finished(each)
         self.forgetter.end()
         await running
 
@@ -127,7 +127,7 @@ def test_a_batch_in_parts_is_forgotten_after_its_last(tmp_path: Path) -> None:
         one, two = batch.parts(1)
         bad = Tally(rows=1)
         bad.reject(0, "killed its worker")
-        await bench.forgetter.done(done(one, Tally(rows=1, articles=1), last=False))
+        await bench.forgetter.finished(done(one, Tally(rows=1, articles=1), last=False))
         assert bench.spool.articles == 2
         await bench.see_through(done(two, bad))
         assert bench.forgotten == [batch.id]
@@ -200,7 +200,7 @@ def test_rejects_are_on_disk_before_the_spool_forgets(
         tally.reject(1, "extraction failed")
         bench.rejects.mkdir()  # nothing can be written there
         running = asyncio.create_task(bench.forgetter.run(bench.forget))
-        await bench.forgetter.done(done(batch, tally))
+        await bench.forgetter.finished(done(batch, tally))
         while not caplog.messages:
             await asyncio.sleep(0)
         assert "rejects.jsonl" in caplog.messages[0]

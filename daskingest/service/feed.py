@@ -15,8 +15,9 @@ from daskingest.articles import Article
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Ledger
 from daskingest.pipeline.batch import Batch
-from daskingest.pipeline.dispatch import Finished
-from daskingest.pipeline.driver import Commit, Observer
+from daskingest.pipeline.driver import Observer
+from daskingest.pipeline.events import Finished
+from daskingest.pipeline.pending import Commit
 from daskingest.service.group_commit import SpoolError
 from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import Limits
@@ -140,21 +141,21 @@ class Forgetter(Observer):
         self._rejects = rejects
         self._metrics = metrics
         self._in_flight = in_flight
-        self._finished: asyncio.Queue[BatchId | None] = asyncio.Queue()
+        self._whole: asyncio.Queue[BatchId | None] = asyncio.Queue()
 
-    async def done(self, finished: Finished) -> None:
-        """See `Observer.done`."""
-        whole, tally = finished.batch.id.whole, finished.tally
+    async def finished(self, batch: Finished) -> None:
+        """See `Observer.finished`."""
+        whole, tally = batch.batch.id.whole, batch.tally
         released = self._in_flight[whole]
         released.tally.merge(tally)
         for row, reason in sorted(tally.failed.items()):
-            place = finished.batch.first + row
+            place = batch.batch.first + row
             rejected = (f"{whole}#{place}", released.batch.articles[place], reason)
             released.rejects.append(rejected)
             self._metrics.rejected(reason, 1)
         self._metrics.saved(tally.articles, tally.words, tally.entities)
-        if finished.last:
-            self._finished.put_nowait(whole)
+        if batch.last:
+            self._whole.put_nowait(whole)
 
     def extracted(self, seconds: float) -> None:
         """See `Observer.extracted`."""
@@ -166,15 +167,15 @@ class Forgetter(Observer):
 
     def end(self) -> None:
         """There will be no more: let `run` return when it has done what there is."""
-        self._finished.put_nowait(None)
+        self._whole.put_nowait(None)
 
     async def run(self, forget: Callable[[Collection[BatchId]], Awaitable[None]]) -> None:
         """Let the spool forget what the store has, and then `forget`, which is the ledger's."""
         ended = False
         while not ended:
-            found = [await self._finished.get()]
-            while not self._finished.empty():
-                found.append(self._finished.get_nowait())
+            found = [await self._whole.get()]
+            while not self._whole.empty():
+                found.append(self._whole.get_nowait())
             ended = None in found
             if finished := [each for each in found if each is not None]:
                 await self._forget_in_spool(finished)

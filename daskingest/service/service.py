@@ -18,7 +18,7 @@ from daskingest import __version__
 from daskingest.errors import DaskingestError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
-from daskingest.pipeline.driver import Destination, open_driver
+from daskingest.pipeline.driver import Work, open_driver
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
@@ -155,10 +155,8 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         client = await stack.enter_async_context(
             cluster(settings.scheduler, settings.workers, model, _NICENESS)
         )
-        destination = Destination(
-            model=model, store_url=store_url, flush_interval=settings.flush_interval
-        )
-        driver = await stack.enter_async_context(open_driver(client, destination, forgetter))
+        work = Work(model, store_url, settings.flush_interval)
+        driver = await stack.enter_async_context(open_driver(client, work, forgetter))
         feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
         service = Service(
             settings=settings,

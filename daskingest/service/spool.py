@@ -32,7 +32,7 @@ class SpooledBatch:
     waited: float
 
     def rows(self) -> Iterator[Article]:
-        """The articles. With `size`, in bytes, this makes it a batch's Source."""
+        """The articles. With `size`, in bytes, this makes it a batch's RowSource."""
         return iter(self.articles)
 
 
