@@ -77,7 +77,7 @@ class Service:
         self._graph: Graph | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._readers = Readers(store_url)
-        self.paid = store_url.startswith("firestore://")
+        self.billed = store_url.startswith("firestore://")
         self._tried = itertools.count()
 
     # For the routes.

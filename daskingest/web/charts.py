@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from daskingest.web.text import short
+from daskingest.web.wording import short
 
 _ROW, _MARGIN = 22, 60  # pixels
 _THEMES = {"light": ("#c8643f", "#1f2328", "#dcd8d1"), "dark": ("#d9795a", "#e8e6e3", "#373b41")}
@@ -22,6 +23,12 @@ def bokeh_js() -> Path:
     spec = importlib.util.find_spec("bokeh")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "server" / "static" / "js" / "bokeh.min.js"
+
+
+@functools.cache
+def bokeh_version() -> str:
+    """The version of BokehJS, without importing Bokeh, which takes a while."""
+    return importlib.metadata.version("bokeh")
 
 
 def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, Any]:
