@@ -32,6 +32,7 @@ def serve(settings: ServeSettings, logging_to: LogSettings) -> int:
         import uvicorn
         import uvloop
 
+        from daskingest.service.service import open_service
         from daskingest.web.app import create_app
 
         set_up(logging_to)
@@ -45,7 +46,7 @@ def serve(settings: ServeSettings, logging_to: LogSettings) -> int:
                 yield
 
         async def go() -> None:
-            app = create_app(settings, ending.serving(settings))
+            app = create_app(settings, ending.serving(open_service(settings)))
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -122,11 +123,11 @@ class _Ending:
             raise self._service.failure
 
     @contextlib.asynccontextmanager
-    async def serving(self, settings: ServeSettings) -> AsyncIterator[Service]:
-        """The service, which learns of signals from its start to its end."""
-        from daskingest.service.service import open_service
-
-        async with open_service(settings) as service:
+    async def serving(
+        self, opening: contextlib.AbstractAsyncContextManager[Service]
+    ) -> AsyncIterator[Service]:
+        """The service, which is told of signals as soon as it is there."""
+        async with opening as service:
             self.started(service)
             yield service
 

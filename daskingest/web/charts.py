@@ -8,7 +8,6 @@ import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from daskingest.web.wording import short
 
@@ -31,7 +30,7 @@ def bokeh_version() -> str:
     return importlib.metadata.version("bokeh")
 
 
-def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, Any]:
+def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, object]:
     """A chart of words and their counts, as JSON for BokehJS; `theme` is light or dark."""
     from bokeh.embed import json_item
     from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d
@@ -56,10 +55,9 @@ def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, Any]:
     )
     plot.hbar(y="place", right="count", height=0.75, color=part, source=source)
     plot.yaxis.ticker = places
-    labels: dict[Any, Any] = {
+    plot.yaxis.major_label_overrides = {
         place: _plain(word, 24) for place, (word, _) in zip(places, words, strict=True)
     }
-    plot.yaxis.major_label_overrides = labels
     plot.ygrid.visible = False
     plot.xgrid.grid_line_color = line
     plot.xaxis.formatter = BasicTickFormatter(use_scientific=False)

@@ -55,8 +55,8 @@ class Endpoint:
     route: str
     """Its name in the metrics."""
     handler: Handler
-    methods: tuple[str, ...] | None = None
-    """Those that it answers; None: all."""
+    methods: tuple[str, ...] = ()
+    """Those that it answers; none: all."""
     keys: tuple[str, ...] = ()
     """One of them is needed; none: no key is."""
     audience: Audience = PROGRAMS
@@ -69,10 +69,10 @@ class Endpoint:
         started = time.perf_counter()
         call = Call(scope, receive)
         request_id = call.request_id()
-        known = self.methods is None or call.method in self.methods
+        listed = call.method in self.methods
         try:
-            if not known:
-                raise _wrong_method(call.method, self.methods or ())
+            if self.methods and not listed:
+                raise _wrong_method(call.method, self.methods)
             require_key(call.headers, self.keys)
             response = await self.handler(call)
         except Exception as error:
@@ -82,8 +82,8 @@ class Endpoint:
         response.raw_headers.append((b"x-request-id", request_id.encode()))
         await response(scope, receive, send)
         if self.recorder is not None:
-            # Anything can be sent as a method: only known ones may become series.
-            method = call.method if known and self.methods else "other"
+            # Anything can be sent as a method, and each would be one more series.
+            method = call.method if listed else "other"
             seconds = time.perf_counter() - started
             self.recorder.answered(self.route, method, response.status_code, seconds)
 

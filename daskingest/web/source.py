@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from daskingest.stores import Store
 
@@ -20,11 +20,15 @@ class Source(Protocol):
     def billed(self) -> bool:
         """Whether reading the store is billed."""
 
+    @property
+    def dashboard(self) -> str:
+        """The address of the Dask dashboard; empty if there is none."""
+
     async def read(self, work: Callable[[Store], T]) -> T:
         """Ask the store, on a thread that reads. Raises StoreError."""
 
     async def entities(self, text: str) -> list[Found]:
         """The entities in a text. Raises DaskingestError if they can't be found now."""
 
-    def status(self) -> dict[str, Any] | None:
-        """What `/status` says; None where there is no service."""
+    def status(self) -> object:
+        """What `/status` says, for a template; None where there is no service."""

@@ -21,6 +21,7 @@ class StoreAlone:
 
     def __init__(self, url: str, model: str) -> None:
         self.billed = url.startswith("firestore://")
+        self.dashboard = ""
         self._model = model
         self._readers = Readers(url)
         self._finder = ThreadPoolExecutor(1, "finder")

@@ -37,8 +37,7 @@ class Renderer:
 
     def page(self, template: str, /, **values: object) -> Response:
         """A page, with a link to the Dask dashboard if there is one."""
-        known = self._source.status()
-        return self._render(template, 200, dashboard=known["dashboard"] if known else "", **values)
+        return self._render(template, 200, dashboard=self._source.dashboard, **values)
 
     def problem(self, problem: Problem) -> Response:
         """A page that says what is wrong, and nothing else: whoever sees it may have no key."""
