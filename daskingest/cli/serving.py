@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from daskingest.cli.signals import interrupts
@@ -32,6 +32,7 @@ def serve(settings: ServeSettings, logging_to: LogSettings) -> int:
         import uvicorn
         import uvloop
 
+        from daskingest.service.service import open_service
         from daskingest.web.app import create_app
 
         set_up(logging_to)
@@ -45,7 +46,7 @@ def serve(settings: ServeSettings, logging_to: LogSettings) -> int:
                 yield
 
         async def go() -> None:
-            app = create_app(settings, ending.started)
+            app = create_app(settings, ending.serving(open_service(settings)))
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -70,14 +71,16 @@ def explore(settings: ServeSettings, logging_to: LogSettings) -> None:
 
     from daskingest.models import find_model
     from daskingest.stores import absolute_url, open_store
-    from daskingest.web.explorer import create_explorer
+    from daskingest.web.app import create_app
+    from daskingest.web.store_alone import open_store_alone
 
     set_up(logging_to)
     open_store(settings.store).close()
     listener = listen(settings.host, settings.port, settings.keys)
     if hasattr(os, "nice"):
         os.nice(19)  # whoever counts into the store goes first
-    app = create_explorer(absolute_url(settings.store), find_model(settings.model), settings.keys)
+    store = open_store_alone(absolute_url(settings.store), find_model(settings.model))
+    app = create_app(settings, store)
     address = f"http://{settings.host}:{listener.getsockname()[1]}"
     print(f"{settings.store} is at {address}; Ctrl-C ends it", flush=True)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
@@ -118,6 +121,15 @@ class _Ending:
             raise error[0]
         if self._service is not None and self._service.failure is not None:
             raise self._service.failure
+
+    @contextlib.asynccontextmanager
+    async def serving(
+        self, opening: contextlib.AbstractAsyncContextManager[Service]
+    ) -> AsyncIterator[Service]:
+        """The service, which is told of signals as soon as it is there."""
+        async with opening as service:
+            self.started(service)
+            yield service
 
     async def run(self, listener: socket.socket) -> None:
         """Serve to the end."""
