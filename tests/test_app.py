@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
 from daskingest.settings import ServeSettings
 from daskingest.stores import open_store
 from daskingest.web.app import create_app
@@ -27,7 +28,7 @@ def store(tmp_path: Path) -> str:
     counts.add_article("The <i>Post</i>", found)
     counts.add_article("The Herald", [("paris", "GPE"), ("paris", "PERSON"), ("=1", "ORG")])
     with open_store(url, create=True) as opened:
-        opened.commit(counts, {"r:1": {}})
+        opened.commit(counts, {BatchId("r", "1"): Counted()})
     return url
 
 

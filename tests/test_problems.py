@@ -7,6 +7,7 @@ import json
 import pytest
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
+from daskingest.service.intake import Draining, KeyTaken, NotWritten, Refused, SpoolFull
 from daskingest.web.problems import Problem, problem_of, unavailable
 
 
@@ -22,6 +23,22 @@ def test_errors_that_are_known(error: Exception, status: int, text: str) -> None
     found = problem_of(error)
     assert found is not None
     assert (found.status, found.body, found.articles) == (status, {"error": text}, 0)
+
+
+@pytest.mark.parametrize(
+    ("refused", "status", "headers"),
+    [
+        (SpoolFull("full; try again later", 3), 503, {"Retry-After": "5"}),
+        (NotWritten("no disk; nothing was taken", 3), 503, {"Retry-After": "5"}),
+        (Draining("shutting down", 3), 503, {"Retry-After": "10"}),
+        (KeyTaken("another body", 3), 409, {}),
+    ],
+)
+def test_refused_articles(refused: Refused, status: int, headers: dict[str, str]) -> None:
+    found = problem_of(refused)
+    assert found is not None
+    assert (found.status, found.headers, found.body) == (status, headers, {"error": str(refused)})
+    assert (found.reason, found.articles) == (refused.reason, 3)
 
 
 def test_other_errors_are_nobody_s_business() -> None:

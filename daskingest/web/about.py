@@ -23,7 +23,7 @@ class About:
 
     async def status(self, call: Call) -> Response:
         """What comes in, what is counted, and how the workers are."""
-        return Json(self._service.status())
+        return Json(self._service.status().to_json())
 
     async def healthz(self, call: Call) -> Response:
         """Whether it lives."""
@@ -41,9 +41,8 @@ class About:
 
     async def metrics(self, call: Call) -> Response:
         """What Prometheus asks for."""
-        metrics = self._service.metrics
-        metrics.in_flight.set(self._service.in_flight[1])
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+        text = self._service.exposition()
+        return Response(text, media_type="text/plain; version=0.0.4")
 
     async def openapi(self, call: Call) -> Response:
         """The OpenAPI document."""

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
+from daskingest.service.intake import Draining, KeyTaken, Refused
 from daskingest.web.responses import Json
 
 RETRY_SECONDS = 5
 """When to try again what failed because the store or the spool could not be used."""
+
+_DRAINING_RETRY_SECONDS = 10
 
 
 class Problem(Exception):
@@ -53,6 +56,8 @@ def problem_of(error: Exception) -> Problem | None:
     match error:
         case Problem():
             return error
+        case Refused():
+            return _refusal(error)
         case StoreError():
             return unavailable(f"{error}; try again later", "store", RETRY_SECONDS, articles=0)
         case UsageError():
@@ -60,3 +65,12 @@ def problem_of(error: Exception) -> Problem | None:
         case DaskingestError():
             return Problem(503, str(error), "failed", articles=0)
     return None
+
+
+def _refusal(refused: Refused) -> Problem:
+    """What a client is told whose articles were not taken."""
+    text, reason, articles = str(refused), refused.reason, refused.articles
+    if isinstance(refused, KeyTaken):
+        return Problem(409, text, reason, articles=articles)
+    retry = _DRAINING_RETRY_SECONDS if isinstance(refused, Draining) else RETRY_SECONDS
+    return unavailable(text, reason, retry, articles=articles)

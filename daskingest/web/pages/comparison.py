@@ -79,6 +79,6 @@ def _counts_of(frequent: Mapping[str, list[Word]], store: Store) -> dict[str, di
     counts = {key: {each.word: each.count for each in words} for key, words in frequent.items()}
     every = sorted(set().union(*counts.values()))
     missing = [(key, word) for key, known in counts.items() for word in every if word not in known]
-    for (key, word), found in store.look_up(missing).items():
+    for (key, word), found in store.find_words(missing).items():
         counts[key][word] = found.count
     return counts

@@ -56,7 +56,7 @@ def _word_in(call: Call) -> str:
 
 def _rows_of(word: str, publications: list[Publication], store: Store) -> list[_Row]:
     by_key = {each.key: each for each in publications}
-    found = store.look_up([(key, word) for key in by_key])
+    found = store.find_words([(key, word) for key in by_key])
     rows = [
         _Row(by_key[key], its, 1000 * its.count / max(1, by_key[key].count))
         for (key, _), its in found.items()
