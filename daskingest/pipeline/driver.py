@@ -52,6 +52,7 @@ from daskingest.pipeline.events import (
 )
 from daskingest.pipeline.pending import Commit, Report
 from daskingest.pipeline.saver_client import SaverClient, scheduler_lost
+from daskingest.pipeline.savers import Savers
 from daskingest.pipeline.task import TaskResult, count_batch
 
 log = logging.getLogger(__name__)
@@ -88,11 +89,9 @@ class Driver:
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
         self.workers = 1
         self._client = client
-        self._work = work
+        self._model = work.model
         self._observer = observer
-        self._saver: SaverClient | None = None
-        self._savers = 0  # that were started
-        self._starting = asyncio.Lock()
+        self._savers = Savers(client, work.store_url, work.flush_interval, self._saver_started)
         self._submitted = 0
         self._trouble = ""
         self._stopping = False
@@ -103,7 +102,7 @@ class Driver:
     @property
     def trouble(self) -> str:
         """What keeps counts from getting into the store, if anything does."""
-        if self._saver is None and self._savers:
+        if self._savers.awaited:
             return f"waiting for a worker with the resource {SAVER!r}"
         if not self.workers:
             return f"no worker with the resource {EXTRACT!r}; waiting for one"
@@ -125,22 +124,11 @@ class Driver:
 
     async def ledger(self, run: str) -> Ledger:
         """The store's ledger of a run."""
-        while True:
-            saver = await self._ready_saver()
-            try:
-                return await saver.ledger(run)
-            except SaverLost:
-                self._drop(saver)
+        return await self._savers.ledger(run)
 
     async def enter(self, batch_id: BatchId, entry: Entry) -> None:
         """Put an entry of the run's own into the ledger, if it isn't there. Returns when it is."""
-        while True:
-            saver = await self._ready_saver()
-            try:
-                await saver.add(batch_id, Counts(), entry)
-                return await saver.drain()
-            except SaverLost:
-                self._drop(saver)
+        await self._savers.enter(batch_id, entry)
 
     async def forget(self, batch_ids: Collection[BatchId]) -> None:
         """Remove entries from the ledger, some time: of batches that will not be taken again.
@@ -148,8 +136,8 @@ class Driver:
         Those that are lost with the saver stay.
         """
         with suppress(SaverLost):
-            if self._saver is not None:
-                await self._saver.forget(batch_ids)
+            if self._savers.current is not None:
+                await self._savers.current.forget(batch_ids)
 
     async def run(self, source: BatchSource, ledger: Ledger) -> bool:
         """Count the batches that `ledger`, of the same run, does not have.
@@ -157,7 +145,7 @@ class Driver:
         Returns when there will be no more and the store has all of them (True), or when stopped
         (False). Raises DaskingestError when a batch cannot be read.
         """
-        saver = await self._ready_saver()
+        saver = await self._savers.ready()
         self._dispatcher = Dispatcher(ledger, saver.number, self.workers)
         begin = self._dispatcher.begin
         instructions = self._dispatcher.handle(StopAsked()) if self._stopping else begin()
@@ -201,7 +189,7 @@ class Driver:
 
     async def _hand_over(self, batch_id: BatchId, entry: Entry, number: int) -> None:
         try:
-            saver = self._numbered(number)
+            saver = self._savers.with_number(number)
             await saver.add(batch_id, Counts(), entry)
             await saver.drain()
         except SaverLost:
@@ -209,17 +197,12 @@ class Driver:
 
     async def _drain(self, number: int) -> None:
         with suppress(SaverLost):  # the listener finds out as well
-            await self._numbered(number).drain()
-
-    def _numbered(self, number: int) -> SaverClient:
-        if self._saver is None or self._saver.number != number:
-            raise SaverLost
-        return self._saver
+            await self._savers.with_number(number).drain()
 
     # Tasks.
 
     def _submit(self, batch: Batch) -> None:
-        saver = self._saver
+        saver = self._savers.current
         if saver is None:
             self._events.put_nowait(SaverUnreached(batch.id, "it is being replaced"))
             return
@@ -227,7 +210,7 @@ class Driver:
         future = self._client.submit(
             count_batch,
             batch,
-            self._work.model,
+            self._model,
             saver.ref,
             key=f"extract-{batch.id}-{self._submitted}",
             resources={EXTRACT: 1},
@@ -254,26 +237,15 @@ class Driver:
 
     # Savers.
 
-    async def _ready_saver(self) -> SaverClient:
-        """The saver, or a new one if there is none."""
-        async with self._starting:
-            if self._saver is None:
-                self._savers += 1
-                url, interval = self._work.store_url, self._work.flush_interval
-                saver = await SaverClient.start(self._client, self._savers, url, interval)
-                self._saver, self._trouble = saver, ""
-                self._spawn(self._listen(saver))
-            return self._saver
-
-    def _drop(self, saver: SaverClient) -> None:
-        if self._saver is saver:
-            self._saver = None
+    def _saver_started(self, saver: SaverClient) -> None:
+        self._trouble = ""
+        self._spawn(self._listen(saver))
 
     async def _replace_saver(self, runs: Collection[str]) -> None:
         entries: Ledger = {}
         for run in runs:
-            entries |= await self.ledger(run)
-        saver = await self._ready_saver()
+            entries |= await self._savers.ledger(run)
+        saver = await self._savers.ready()
         self._events.put_nowait(SaverStarted(saver.number, entries))
 
     async def _listen(self, saver: SaverClient) -> None:
@@ -285,7 +257,7 @@ class Driver:
                 self._reported(await saver.report())
         except (SaverLost, OSError) as error:
             log.warning("the saver was lost (%s); starting another", error)
-            self._drop(saver)
+            self._savers.drop(saver)
             self._events.put_nowait(SaverGone(saver.number))
 
     def _reported(self, report: Report) -> None:

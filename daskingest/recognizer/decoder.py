@@ -64,6 +64,36 @@ class _Scorer:
         return best
 
 
+@dataclass(slots=True)
+class _Moves:
+    """What the moves mean, by their place among the classes, or by their label's."""
+
+    label_of: Ints
+    """The place of a move's label; -1: it has none."""
+    outside: int
+    """The move that leaves a token outside of entities."""
+    begins: Flags
+    """Moves that begin an entity of several tokens."""
+    within: Indices
+    """For each label, the move that goes on with an entity,"""
+    ends: Indices
+    """and the one that ends it."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], labels: Sequence[str]) -> _Moves:
+        place = {label: i for i, label in enumerate(labels)}
+        within, ends = (
+            np.array([names.index(kind + label) for label in labels]) for kind in ("I-", "L-")
+        )
+        return cls(
+            label_of=np.array([place.get(name[2:], -1) for name in names], np.int32),
+            outside=names.index("O"),
+            begins=np.array([name.startswith("B-") for name in names]),
+            within=within,
+            ends=ends,
+        )
+
+
 class Decoder:
     """The moves of one trained `ner`, which this class takes its weights from once.
 
@@ -73,8 +103,9 @@ class Decoder:
 
     def __init__(self, ner: EntityRecognizer) -> None:
         linear, lower, upper = _parts(ner)
-        moves = [ner.moves.get_class_name(i) for i in range(ner.moves.n_moves)]
-        self.labels = [move[2:] for move in moves if move.startswith("B-")]
+        names = [ner.moves.get_class_name(i) for i in range(ner.moves.n_moves)]
+        self.labels = [name[2:] for name in names if name.startswith("B-")]
+        self._moves = _Moves.of(names, self.labels)
         self._features, self._bias, self._closed_bias = _fold(linear, lower)
         self._upper = upper.get_param("W")  # (moves, hidden)
         self._upper_bias = upper.get_param("b")
@@ -82,25 +113,18 @@ class Decoder:
         self._closed = Maxout(closed, self._closed_bias)
 
         # What may come while no entity is open. There is also a hidden move "U-", without a label.
-        place = {label: i for i, label in enumerate(self.labels)}
-        kinds = {"O": "O", **{kind + label: kind for kind in ("B-", "U-") for label in place}}
-        free = [i for i, move in enumerate(moves) if move in kinds]
+        kinds = {"O": "O", **{kind + label: kind for kind in ("B-", "U-") for label in self.labels}}
+        free = [i for i, name in enumerate(names) if name in kinds]
         self._free = self._scorer(free)
-        self._within = self._scorer([i for i in free if kinds[moves[i]] != "B-"])
-        self._label_of = np.array([place.get(move[2:], -1) for move in moves], np.int32)
-        self._outside = moves.index("O")
-        self._begins = np.array([move.startswith("B-") for move in moves])
-        self._in, self._end = (
-            np.array([moves.index(kind + label) for label in self.labels]) for kind in ("I-", "L-")
-        )
+        self._within = self._scorer([i for i in free if kinds[names[i]] != "B-"])
 
     def decode(self, tokens: Tokens) -> list[Entity]:
         """The entities, in order; they don't overlap."""
-        move = self._moves(tokens)
-        starts = np.flatnonzero(self._label_of[move] >= 0)
-        labels = self._label_of[move[starts]]
+        move = self._best_moves(tokens)
+        starts = np.flatnonzero(self._moves.label_of[move] >= 0)
+        labels = self._moves.label_of[move[starts]]
         ends = starts + 1
-        longer = np.flatnonzero(self._begins[move[starts]])
+        longer = np.flatnonzero(self._moves.begins[move[starts]])
         ends[longer] = self._extend(tokens, starts[longer], labels[longer])
 
         entities: list[Entity] = []
@@ -115,12 +139,12 @@ class Decoder:
         upper = Maxout(self._upper[None, moves], self._upper_bias[moves])
         return _Scorer(self._closed, upper, np.array(moves, np.int32))
 
-    def _moves(self, tokens: Tokens) -> Ints:
+    def _best_moves(self, tokens: Tokens) -> Ints:
         """For each token, the best valid move if no entity is open there."""
         best = self._free.best(tokens, tokens.rows)
         last = np.flatnonzero(tokens.last)
         best[last] = self._within.best(tokens, tokens.rows[last])
-        best[tokens.barred] = self._outside
+        best[tokens.barred] = self._moves.outside
         return best
 
     def _hidden(self, sums: Floats) -> Floats:
@@ -171,11 +195,12 @@ class Decoder:
         sums = tokens.vectors[rows] @ self._features[0] + first
         sums += tokens.vectors[rows - 1] @ self._features[2]
         hidden = self._hidden(sums)
+        within, ends = self._moves.within, self._moves.ends
         go, end = (
             np.vecdot(hidden, self._upper[moves[labels]]) + self._upper_bias[moves[labels]]
-            for moves in (self._in, self._end)
+            for moves in (within, ends)
         )
-        better = (go > end) | ((go == end) & (self._in[labels] < self._end[labels]))
+        better = (go > end) | ((go == end) & (within[labels] < ends[labels]))
         result: Flags = better & ~tokens.last[current]
         return result
 
