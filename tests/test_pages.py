@@ -21,7 +21,6 @@ from program import Program, Server, free_port, until
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
 from daskingest.stores import open_store
-from daskingest.web.keyness import typical_words
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -291,16 +290,3 @@ def test_an_address_that_others_reach_needs_a_key(store: str, tmp_path: Path) ->
     program = Program(tmp_path, "explore", "--store", f"sqlite:///{tmp_path}/none.db")
     assert program.wait() == 1
     assert "nothing has been counted there yet" in program.output
-
-
-def test_typical_words() -> None:
-    counts = {
-        "a": {"common": 1000, "mine": 100, "rare": 1},
-        "b": {"common": 1000, "yours": 100},
-    }
-    found = typical_words(counts, 2)
-    assert [each.word for each in found["a"]] == ["mine", "rare"]
-    assert found["b"][0].word == "yours"
-    assert found["a"][0].z > 1.96 > found["a"][1].z
-    assert found["a"][0].elsewhere == 0
-    assert typical_words({"a": {"x": 1}, "b": {"x": 2}}, 5) == {"a": [], "b": []}

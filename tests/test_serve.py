@@ -20,7 +20,9 @@ from program import Server, content, kill, ledger, reference, run, until
 
 from daskingest.articles import Article
 from daskingest.counts import Counts, Tally
-from daskingest.service.spool import Limits, Spool
+from daskingest.ledger import BatchId, Counted, Split
+from daskingest.service.micro_batches import Limits
+from daskingest.service.spool import Spool
 from daskingest.stores import open_store
 
 Pairs = list[tuple[str, str]]
@@ -236,19 +238,19 @@ def test_what_was_counted_in_parts_is_forgotten_after_a_restart(
 ) -> None:
     """As it is when the service was killed after its store had the parts of a halved batch."""
 
-    async def prepare() -> str:
+    async def prepare() -> BatchId:
         spool = Spool(tmp_path / "daskingest-data")
         await spool.add([Article(TEXT.format(i), "P") for i in range(2)])
         [batch] = await spool.release(1, 1, Limits(10, 10**6, 1.0), False)
         spool.close()
-        return f"{spool.id}:{batch.number}"
+        return BatchId(spool.id, str(batch.number))
 
-    batch, part = asyncio.run(prepare()), Tally(rows=1, articles=1).to_note()
+    batch, part = asyncio.run(prepare()), Counted(Tally(rows=1, articles=1))
     counts = Counts()
     for _ in range(2):
         counts.add_article("P", [])
     with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
-        store.commit(counts, {batch: {"split": 1}, f"{batch}.0": part, f"{batch}.1": part})
+        store.commit(counts, {batch: Split(1), batch.part(0): part, batch.part(1): part})
     server = serve("--flush-interval", "0.2")
     article = {"content": TEXT, "publication": "P"}
     assert httpx.post(server.url + "/articles", json=article).status_code == 202

@@ -9,13 +9,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskingest.articles import Article
 from daskingest.errors import UsageError
-from daskingest.service.spool import Key, KeyReused, Limits, Spool, SpooledBatch, SpoolError
+from daskingest.service.answers import Key, KeyReused
+from daskingest.service.group_commit import SpoolError
+from daskingest.service.micro_batches import Limits
+from daskingest.service.spool import Spool, SpooledBatch
 
 T = TypeVar("T")
 LIMITS = Limits(articles=10, bytes=5_000, seconds=3600)
@@ -177,12 +181,13 @@ def test_a_key_counts_once_also_after_a_restart(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_takes_nothing_and_gets_well(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         await spool.add(articles(0, 1))
-        [(pages,)] = spool._db.execute("PRAGMA page_count").fetchall()
-        spool._db.execute(f"PRAGMA max_page_count = {pages}")
+        db = spool._tables._db
+        [(pages,)] = db.execute("PRAGMA page_count").fetchall()
+        db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(SpoolError, match="full"):
             await spool.add(articles(1, 1, size=100_000))
         assert (spool.articles, spool.waiting) == (1, 1)
-        spool._db.execute("PRAGMA max_page_count = 1000000")
+        db.execute("PRAGMA max_page_count = 1000000")
         await spool.add(articles(1, 1, size=100_000))
         assert ids(await spool.release(9, 9, LIMITS, drain=True)) == ["0", "1"]
 
@@ -196,3 +201,40 @@ def test_one_process_at_a_time_uses_it(tmp_path: Path) -> None:
     (tmp_path / "other" / "spool.db").write_text("something else entirely, of some length")
     with pytest.raises(UsageError, match="cannot use the spool"):
         Spool(tmp_path / "other")
+
+
+def test_a_spool_of_the_version_before_is_taken_up(tmp_path: Path) -> None:
+    """As a killed service leaves it: articles in a batch, waiting, and of an upload's half."""
+    schema = """
+    CREATE TABLE spool (id TEXT NOT NULL);
+    CREATE TABLE articles (first INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+    CREATE TABLE chunks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, taken INTEGER NOT NULL,
+        unsaved INTEGER NOT NULL, received REAL NOT NULL, upload INTEGER);
+    CREATE TABLE batches (number INTEGER PRIMARY KEY AUTOINCREMENT, ranges TEXT NOT NULL,
+        articles INTEGER NOT NULL, bytes INTEGER NOT NULL, received REAL NOT NULL);
+    CREATE TABLE answers (key TEXT PRIMARY KEY, digest TEXT NOT NULL, answer TEXT NOT NULL,
+        given REAL NOT NULL) WITHOUT ROWID;
+    INSERT INTO spool VALUES ('spool-12');
+    INSERT INTO chunks VALUES (1, 3, 2, 3, 5.0, NULL), (4, 4, 3, 1, 6.0, NULL),
+        (5, 6, 4, 2, 7.0, 1);
+    INSERT INTO batches VALUES (9, '[[1, 2]]', 2, 406, 5.0);
+    INSERT INTO answers VALUES ('k', 'd', '{"accepted": 4}', 1e12);
+    PRAGMA application_id = 1684624208;
+    PRAGMA user_version = 1;
+    """
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as db:
+        db.executescript(schema)
+        for first, last in ((1, 3), (4, 4), (5, 6)):
+            packed = msgpack.packb([(f"{i}", "P", f"{i}") for i in range(first, last + 1)])
+            db.execute("INSERT INTO articles VALUES (?, ?)", (first, packed))
+        db.commit()
+
+    async def work(spool: Spool) -> None:
+        assert (spool.id, spool.articles, spool.waiting) == ("spool-12", 4, 2)
+        assert (spool.unfinished(), spool.oldest) == ([9], 5.0)
+        assert ids([await spool.load(9)]) == ["1", "2"]
+        assert (await spool.add([], Key("k", "d"))).body == {"accepted": 4}
+        [batch] = await spool.release(9, 1, LIMITS, drain=False)
+        assert (batch.number, ids([batch])) == (10, ["3", "4"])
+
+    with_spool(tmp_path, work)

@@ -67,7 +67,7 @@ def _check_file(found: str, path: Path) -> Finding:
 
 def check_port(host: str, port: int, keys_text: str | None) -> Finding:
     """Whether `serve` can listen there, with these keys."""
-    from daskingest.web.listening import keys_from, listen
+    from daskingest.service.listening import keys_from, listen
 
     keys = keys_from(keys_text)
     with listen(host, port, keys) as listener:
@@ -79,7 +79,7 @@ def check_port(host: str, port: int, keys_text: str | None) -> Finding:
 def check_dashboard(port: int | None = None) -> Finding:
     """Whether Dask's dashboard gets a port, its usual one if none is given; another will do."""
     from daskingest.pipeline.cluster import DASHBOARD_PORT
-    from daskingest.web.listening import listen
+    from daskingest.service.listening import listen
 
     port = DASHBOARD_PORT if port is None else port
     try:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as Total
 
-from daskingest.service.spool import Spool
+from daskingest.service.rates import Rates, Sample
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-_RATE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What there is at a moment: articles that the store does not have, their bytes, how long the
+    oldest of them has waited (in seconds), and how many are in batches.
+    """
+
+    spool_articles: int
+    spool_bytes: int
+    oldest_seconds: float
+    in_flight: int
 
 
 class Metrics:
-    """A registry of its own for each service."""
+    """A registry of its own for each service, which starts `now`."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, now: float) -> None:
         registry = self.registry = CollectorRegistry()
 
         def total(name: str, text: str, *labels: str) -> Total:
@@ -43,27 +53,21 @@ class Metrics:
         self._batch_wait = histogram(
             "batch_wait_seconds", "How long a batch's oldest article had waited.", _SECONDS
         )
-        self.extraction_seconds = histogram(
-            "extraction_seconds", "Extraction of a batch.", _SECONDS
-        )
-        self.commit_seconds = histogram("commit_seconds", "A commit to the store.", _SECONDS)
-        self.writes = total("store_writes", "Rows or documents written to the store.")
+        self._extraction = histogram("extraction_seconds", "Extraction of a batch.", _SECONDS)
+        self._commit = histogram("commit_seconds", "A commit to the store.", _SECONDS)
+        self._writes = total("store_writes", "Rows or documents written to the store.")
         self._requests = total("http_requests", "Requests answered.", "route", "method", "status")
         self._request_seconds = histogram("http_request_seconds", "Requests.", _SECONDS, "route")
         self._memory = gauge("worker_memory_bytes", "A worker's memory.", "worker")
         self._restarts = gauge("worker_restarts", "How often a worker was replaced.", "worker")
-        self.in_flight = gauge("articles_in_flight", "Articles in batches that are not saved.")
-        gauge("spool_articles", "Articles that the store does not have yet.").set_function(
-            lambda: spool.articles
-        )
-        gauge("spool_bytes", "Their bytes.").set_function(lambda: spool.bytes)
-        gauge("oldest_article_age_seconds", "How long the oldest of them waits.").set_function(
-            lambda: max(0.0, time.time() - (spool.oldest or time.time()))
-        )
+        self._in_flight = gauge("articles_in_flight", "Articles in batches that are not saved.")
+        self._spool_articles = gauge("spool_articles", "Articles that the store does not have yet.")
+        self._spool_bytes = gauge("spool_bytes", "Their bytes.")
+        self._oldest = gauge("oldest_article_age_seconds", "How long the oldest of them waits.")
         self.accepted = self.duplicates = self.saved_articles = 0
         self.rejects: Counter[str] = Counter()
         self._series: dict[tuple[str, str, int], tuple[Total, Histogram]] = {}
-        self._recent: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)])
+        self._rates = Rates(now)
 
     def taken(self, articles: int, repeated: bool) -> None:
         """Articles of a request were acknowledged, or had been before."""
@@ -104,22 +108,32 @@ class Metrics:
         series[0].inc()
         series[1].observe(seconds)
 
-    def workers(self, workers: dict[str, dict[str, Any]]) -> None:
-        """How the workers are, every now and then."""
-        for name, each in workers.items():
-            self._memory.labels(name).set(each["memory"])
-            self._restarts.labels(name).set(each["restarts"])
-        now = time.monotonic()
-        self._recent.append((now, self.accepted, self.saved_articles))
-        while now - self._recent[0][0] > _RATE_SECONDS:
-            self._recent.popleft()
+    def extracted(self, seconds: float) -> None:
+        """A batch was extracted."""
+        self._extraction.observe(seconds)
 
-    def rates(self) -> tuple[float, float]:
+    def committed(self, seconds: float, writes: int) -> None:
+        """A commit is in the store, of so many rows or documents."""
+        self._commit.observe(seconds)
+        self._writes.inc(writes)
+
+    def worker(self, name: str, memory: int, restarts: int) -> None:
+        """How a worker is, in bytes, and how often it was replaced."""
+        self._memory.labels(name).set(memory)
+        self._restarts.labels(name).set(restarts)
+
+    def sample(self, now: float) -> None:
+        """Note how far it is, for the rates; every now and then. `now` is in seconds."""
+        self._rates.add(Sample(now, self.accepted, self.saved_articles))
+
+    def rates(self, now: float) -> tuple[float, float]:
         """Articles accepted and saved per second, over the last minute."""
-        then, accepted, saved = self._recent[0]
-        seconds = max(time.monotonic() - then, 1e-3)
-        return (self.accepted - accepted) / seconds, (self.saved_articles - saved) / seconds
+        return self._rates.until(Sample(now, self.accepted, self.saved_articles))
 
-    def text(self) -> bytes:
+    def text(self, levels: Levels) -> bytes:
         """All of it, in Prometheus' format."""
+        self._spool_articles.set(levels.spool_articles)
+        self._spool_bytes.set(levels.spool_bytes)
+        self._oldest.set(levels.oldest_seconds)
+        self._in_flight.set(levels.in_flight)
         return generate_latest(self.registry)

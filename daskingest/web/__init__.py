@@ -1,1 +1,1 @@
-"""The HTTP service: what it takes, what it tells, and the application around it."""
+"""Over HTTP: what the service takes and tells, and the pages for people."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from daskingest.web.text import short
+from daskingest.web.wording import short
 
 _ROW, _MARGIN = 22, 60  # pixels
 _THEMES = {"light": ("#c8643f", "#1f2328", "#dcd8d1"), "dark": ("#d9795a", "#e8e6e3", "#373b41")}
@@ -24,7 +24,13 @@ def bokeh_js() -> Path:
     return Path(spec.origin).parent / "server" / "static" / "js" / "bokeh.min.js"
 
 
-def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, Any]:
+@functools.cache
+def bokeh_version() -> str:
+    """The version of BokehJS, without importing Bokeh, which takes a while."""
+    return importlib.metadata.version("bokeh")
+
+
+def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, object]:
     """A chart of words and their counts, as JSON for BokehJS; `theme` is light or dark."""
     from bokeh.embed import json_item
     from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d
@@ -49,10 +55,9 @@ def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, Any]:
     )
     plot.hbar(y="place", right="count", height=0.75, color=part, source=source)
     plot.yaxis.ticker = places
-    labels: dict[Any, Any] = {
+    plot.yaxis.major_label_overrides = {
         place: _plain(word, 24) for place, (word, _) in zip(places, words, strict=True)
     }
-    plot.yaxis.major_label_overrides = labels
     plot.ygrid.visible = False
     plot.xgrid.grid_line_color = line
     plot.xaxis.formatter = BasicTickFormatter(use_scientific=False)

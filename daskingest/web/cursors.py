@@ -6,8 +6,10 @@ import base64
 import binascii
 import json
 
-from daskingest.web.openapi import MAX_COUNT
 from daskingest.web.problems import Problem
+
+MAX_COUNT = 10**15
+"""Largest count that a request may ask for."""
 
 
 def to_cursor(count: int, word: str) -> str:

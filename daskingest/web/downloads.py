@@ -2,37 +2,75 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from daskingest.web.call import Call
+from daskingest.web.problems import Problem
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+
+Cell = str | int | float
 
 
-def table_file(kind: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    """The rows as a `csv` or `parquet` file.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a cell for each name in the header."""
+
+    header: tuple[str, ...]
+    rows: list[tuple[Cell, ...]]
+
+
+class Downloads:
+    """Answers `/download/{view}.{kind}` with the table of that view."""
+
+    def __init__(self, views: Mapping[str, Callable[[Call], Awaitable[Table]]]) -> None:
+        self._views = views
+
+    async def file(self, call: Call) -> Response:
+        """All of what a page shows, as a file."""
+        view, kind = call.place("view"), call.place("kind")
+        if view not in self._views or kind not in _TYPES:
+            raise Problem(404, "there is no such download", "unknown")
+        table = await self._views[view](call)
+        body = await asyncio.to_thread(table_file, kind, table)
+        headers = {
+            "Content-Type": _TYPES[kind],
+            "Content-Disposition": f'attachment; filename="{view}.{kind}"',
+        }
+        return Response(body, headers=headers)
+
+
+def table_file(kind: str, table: Table) -> bytes:
+    """The table as a `csv` or `parquet` file.
 
     In CSV, a text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     if kind == "parquet":
-        return _parquet(header, rows)
+        return _parquet(table)
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(header)
-    writer.writerows([[_defused(cell) for cell in row] for row in rows])
+    writer.writerow(table.header)
+    writer.writerows([[_defused(cell) for cell in row] for row in table.rows])
     return out.getvalue().encode()
 
 
-def _defused(cell: Any) -> Any:
+def _defused(cell: Cell) -> Cell:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
-def _parquet(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+def _parquet(table: Table) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
+    columns = [list(column) for column in zip(*table.rows, strict=True)]
+    columns = columns or [[] for _ in table.header]
     out = io.BytesIO()
-    pq.write_table(pa.table(columns, names=list(header)), out)
+    pq.write_table(pa.table(columns, names=list(table.header)), out)
     return out.getvalue()

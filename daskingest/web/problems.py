@@ -1,84 +1,76 @@
-"""What a client is told when a request cannot be met, and who may ask what."""
+"""What a client is told when a request cannot be met."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from starlette.responses import Response
 
+from daskingest.errors import DaskingestError, StoreError, UsageError
+from daskingest.service.intake import Draining, KeyTaken, Refused
+from daskingest.web.responses import Json
 
-class Json(Response):
-    """A JSON body, in UTF-8."""
+RETRY_SECONDS = 5
+"""When to try again what failed because the store or the spool could not be used."""
 
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """The body."""
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+_DRAINING_RETRY_SECONDS = 10
 
 
 class Problem(Exception):
     """A request cannot be met. `error` says what was expected, what was seen, and what to do."""
 
-    def __init__(self, status: int, error: str, reason: str, **more: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        reason: str,
+        *,
+        articles: int = 1,
+        rejected: Sequence[Mapping[str, object]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(error)
         self.status = status
         self.reason = reason
         """A fixed phrase, for counting."""
-        self.body = {"error": error, **more}
-        self.headers: dict[str, str] = {}
-        rejected = more.get("rejected")
-        self.articles = max(1, len(rejected) if isinstance(rejected, list) else 1)
-        """How many were refused, as far as is known."""
+        self.articles = articles
+        """How many articles a submission loses by it, as far as is known."""
+        self.body: dict[str, object] = {"error": error}
+        if rejected is not None:
+            self.body["rejected"] = rejected
+        self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The answer."""
+        """The answer to a program."""
         return Json(self.body, self.status, headers=self.headers)
 
 
-def unavailable(error: str, reason: str, retry_after: int) -> Problem:
+def unavailable(error: str, reason: str, retry_after: int, *, articles: int = 1) -> Problem:
     """503, and when to try again, in seconds."""
-    problem = Problem(503, error, reason)
-    problem.headers["Retry-After"] = str(retry_after)
-    return problem
+    headers = {"Retry-After": str(retry_after)}
+    return Problem(503, error, reason, articles=articles, headers=headers)
 
 
-def require_key(headers: Mapping[str, str], keys: Sequence[str]) -> None:
-    """Raise a Problem unless the headers carry one of the keys; no key: all may.
-
-    It comes as `Authorization: Bearer KEY`, as `access_token: KEY`, or as the password of HTTP
-    Basic. The comparison takes the same time whatever was sent.
-    """
-    if not keys:
-        return
-    sent = _sent_key(headers).encode("utf-8", "surrogateescape")
-    matches = [hmac.compare_digest(sent, key.encode()) for key in keys]
-    if not any(matches):
-        seen = "another" if sent else "none"
-        problem = Problem(
-            401,
-            f"expected a key, found {seen}: send it as `Authorization: Bearer KEY`",
-            "no valid key",
-        )
-        # One challenge: browsers don't ask for a password when there are two in a header.
-        problem.headers["WWW-Authenticate"] = 'Basic realm="daskingest", charset="UTF-8"'
-        raise problem
+def problem_of(error: Exception) -> Problem | None:
+    """What a client is told about an error; None if the error is one that nobody expected."""
+    match error:
+        case Problem():
+            return error
+        case Refused():
+            return _refusal(error)
+        case StoreError():
+            return unavailable(f"{error}; try again later", "store", RETRY_SECONDS, articles=0)
+        case UsageError():
+            return Problem(404, str(error), "unknown", articles=0)
+        case DaskingestError():
+            return Problem(503, str(error), "failed", articles=0)
+    return None
 
 
-def _sent_key(headers: Mapping[str, str]) -> str:
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    credentials = credentials.strip()
-    if scheme.lower() == "bearer":
-        return credentials
-    if scheme.lower() == "basic":
-        try:
-            decoded = base64.b64decode(credentials, validate=True)
-        except (binascii.Error, ValueError):
-            return ""
-        return decoded.partition(b":")[2].decode("utf-8", "surrogateescape")
-    return headers.get("access_token", "")
+def _refusal(refused: Refused) -> Problem:
+    """What a client is told whose articles were not taken."""
+    text, reason, articles = str(refused), refused.reason, refused.articles
+    if isinstance(refused, KeyTaken):
+        return Problem(409, text, reason, articles=articles)
+    retry = _DRAINING_RETRY_SECONDS if isinstance(refused, Draining) else RETRY_SECONDS
+    return unavailable(text, reason, retry, articles=articles)

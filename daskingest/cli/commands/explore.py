@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from daskingest.logs import LogSettings, set_up
-from daskingest.settings import ExploreSettings
+from daskingest.settings import ExploreSettings, ServeSettings
 
 _LOG = LogSettings()
 
@@ -20,17 +20,20 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     import uvicorn
 
     from daskingest.models import find_model
+    from daskingest.service.listening import keys_from, listen
     from daskingest.stores import absolute_url, open_store
-    from daskingest.web.explorer import create_explorer
-    from daskingest.web.listening import keys_from, listen
+    from daskingest.web.app import create_app
+    from daskingest.web.store_alone import open_store_alone
 
     keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
     set_up(log)
-    open_store(settings.store).close()
+    with open_store(settings.store) as store:
+        billed = store.billed
     listener = listen(settings.host, settings.port, keys)
     if hasattr(os, "nice"):
         os.nice(19)  # whoever counts into the store goes first
-    app = create_explorer(absolute_url(settings.store), find_model(settings.model), keys)
+    url, model = absolute_url(settings.store), find_model(settings.model)
+    app = create_app(ServeSettings(keys=keys), open_store_alone(url, model, billed))
     address = f"http://{settings.host}:{listener.getsockname()[1]}"
     print(f"{settings.store} is at {address}; Ctrl-C ends it", flush=True)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)

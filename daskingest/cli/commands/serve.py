@@ -8,8 +8,9 @@ import dataclasses
 import gc
 import logging
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 from daskingest.cli.interrupts import Interrupts, signals
 from daskingest.logs import Format, Level, LogSettings, set_up
@@ -17,6 +18,7 @@ from daskingest.settings import ServeSettings
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.applications import Starlette
 
     from daskingest.service.service import Service
 
@@ -34,7 +36,7 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
     KEY`. The first Ctrl-C or SIGTERM refuses new articles and finishes the spool, the second one
     stops at once. /openapi.json describes the requests.
     """
-    from daskingest.web.listening import keys_from, listen
+    from daskingest.service.listening import keys_from, listen
 
     keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
     settings = dataclasses.replace(settings, keys=keys)
@@ -51,17 +53,15 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
 
         async def go() -> None:
             serving = _Serving(interrupts)
-            app = create_app(settings, serving.started)
-            serving.server = _server_of(app)
-            with serving.failing(app):
-                if not interrupts.asked:
-                    await serving.server.serve(sockets=[listener])
+            serving.server = _server_of(create_app(settings, serving.opened(settings)))
+            if not interrupts.asked:
+                await serving.run(listener)
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(go())
 
 
-def _server_of(app: Any) -> uvicorn.Server:
+def _server_of(app: Starlette) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -87,38 +87,38 @@ class _Serving:
 
     def __init__(self, interrupts: Interrupts) -> None:
         self.server: uvicorn.Server | None = None
-        self.service: Service | None = None
         self._interrupts = interrupts
+        self._service: Service | None = None
+        self._error: BaseException | None = None
         self._draining: asyncio.Task[None] | None = None
 
-    @contextlib.contextmanager
-    def failing(self, app: Any) -> Iterator[None]:
-        """Raise what kept the service from starting, or from going on."""
-        error: list[BaseException] = []
-        inner = app.router.lifespan_context
-
-        @contextlib.asynccontextmanager
-        async def lifespan(its_app: Any) -> Any:
-            try:
-                async with inner(its_app) as state:
-                    yield state
-            except BaseException as its_error:
-                error.append(its_error)
-                raise
-
-        app.router.lifespan_context = lifespan
+    async def run(self, listener: socket.socket) -> None:
+        """Serve to the end. Raises what kept the service from starting, or from going on."""
+        assert self.server is not None
         with contextlib.suppress(SystemExit):  # what uvicorn makes of a failed start
-            yield
-        if error:
-            raise error[0]
-        if self.service is not None and self.service.failure is not None:
-            raise self.service.failure
+            await self.server.serve(sockets=[listener])
+        if self._error is not None:
+            raise self._error
+        if self._service is not None and self._service.failure is not None:
+            raise self._service.failure
 
-    def started(self, service: Service) -> None:
-        """The service is there; whoever asked it to end before, did."""
+    @contextlib.asynccontextmanager
+    async def opened(self, settings: ServeSettings) -> AsyncIterator[Service]:
+        """The service, for the application. Whoever asked for its end before it was there, did."""
+        from daskingest.service.service import open_service
+
+        try:
+            async with open_service(settings) as service:
+                self._started(service)
+                yield service
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def _started(self, service: Service) -> None:
         gc.collect()
         gc.freeze()  # all that was imported need not be looked through again, for 100 ms each time
-        self.service = service
+        self._service = service
         service.on_failure = self._exit
         host, port = service.settings.host, service.settings.port
         logger.info(

@@ -45,7 +45,7 @@ def upload(
     Exit codes: 0 all sent, 1 failed, 2 wrong usage, 3 sent but with rejects and --strict, 130
     interrupted.
     """
-    from daskingest.web.listening import keys_from
+    from daskingest.service.listening import keys_from
 
     key = next(iter(keys_from(settings.key)), None)
     settings = dataclasses.replace(settings, url=settings.url.rstrip("/"), key=key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -56,7 +56,7 @@ def meaning(label: str) -> str:
     return _MEANINGS.get(label, "")
 
 
-def query(**values: Any) -> Markup:
+def query(**values: str | int | Sequence[str]) -> Markup:
     """A URL's query, without what is empty; a list gives its name several times."""
     kept = {name: value for name, value in values.items() if value}
     return Markup.escape("?" + urlencode(kept, doseq=True)) if kept else Markup()

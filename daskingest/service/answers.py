@@ -1,0 +1,63 @@
+"""What requests were told, by their idempotency keys: a repeated request is told it again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from daskingest.service.group_commit import Declined
+
+_KEEP_SECONDS = 24 * 3600.0
+_PRUNE_SECONDS = 60.0
+
+
+class KeyReused(Declined):
+    """An idempotency key came with another body than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A request's idempotency key, and a digest of its body."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request is told, a JSON object, and whether it was told the same before."""
+
+    body: dict[str, Any]
+    repeated: bool = False
+
+
+class Answers:
+    """The answers in the spool's file, for a day. To be used inside of transactions."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._pruned = 0.0
+
+    def give(self, body: dict[str, Any], key: Key | None, now: float) -> Answer:
+        """The answer that was given to this key before; from now on it is this one.
+
+        `now` is in seconds since 1970. Raises KeyReused.
+        """
+        if key is None:
+            return Answer(body)
+        found = self._db.execute("SELECT digest, answer FROM answers WHERE key = ?", (key.key,))
+        for digest, known in found.fetchall():
+            if digest != key.digest:
+                raise KeyReused
+            return Answer(json.loads(known), repeated=True)
+        values = (key.key, key.digest, json.dumps(body), now)
+        self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", values)
+        return Answer(body)
+
+    def prune(self, now: float) -> None:
+        """Forget the answers that are older than a day, now and then."""
+        if now - self._pruned > _PRUNE_SECONDS:
+            self._pruned = now
+            self._db.execute("DELETE FROM answers WHERE given < ?", (now - _KEEP_SECONDS,))

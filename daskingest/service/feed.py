@@ -1,0 +1,217 @@
+"""The spool's batches for the driver, and what becomes of each of them.
+
+A batch leaves the spool when the store has it, and then the store's ledger forgets it too. Whatever
+dies in between, a restart submits the same batches again, under the same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from daskingest.articles import Article
+from daskingest.counts import Tally
+from daskingest.ledger import BatchId, Ledger
+from daskingest.pipeline.batch import Batch
+from daskingest.pipeline.driver import Observer
+from daskingest.pipeline.events import Finished
+from daskingest.pipeline.pending import Commit
+from daskingest.service.group_commit import SpoolError
+from daskingest.service.metrics import Metrics
+from daskingest.service.micro_batches import Limits
+from daskingest.service.rejects import RejectsError, SpoolRejects
+from daskingest.service.spool import Spool, SpooledBatch
+
+_RETRY_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Released:
+    """A batch on its way since a time of the loop's clock, and what became of it so far.
+
+    `rejects` are the articles that the model could not take: the place, the article, the reason.
+    """
+
+    batch: SpooledBatch
+    since: float
+    tally: Tally = field(default_factory=Tally)
+    rejects: list[tuple[str, Article, str]] = field(default_factory=list)
+
+
+class InFlight(dict[BatchId, Released]):
+    """The batches that were released and that the spool has not forgotten."""
+
+    @property
+    def articles(self) -> int:
+        """How many articles they have."""
+        return sum(len(each.batch.articles) for each in self.values())
+
+
+def batch_id(spool_id: str, number: int) -> BatchId:
+    """What the ledger calls a batch of a spool."""
+    return BatchId(spool_id, str(number))
+
+
+def stale(ledger: Ledger, spool_id: str, unfinished: Collection[int]) -> set[BatchId]:
+    """The batches of a spool's ledger that the spool has forgotten: the ledger may, too."""
+    return {each.whole for each in ledger} - {batch_id(spool_id, each) for each in unfinished}
+
+
+class Feed:
+    """A BatchSource: first what an earlier process has left, then what comes.
+
+    `wake` is called when there may be a batch without a new article. When `draining` is set there
+    will be no more articles; whoever sets it wakes the driver.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        limits: Limits,
+        metrics: Metrics,
+        in_flight: InFlight,
+        wake: Callable[[], None],
+    ) -> None:
+        self.draining = False
+        self._spool = spool
+        self._limits = limits
+        self._metrics = metrics
+        self._in_flight = in_flight
+        self._wake = wake
+        self._left = spool.unfinished()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, most: int, idle: int) -> list[Batch] | None:
+        """See `BatchSource.take`."""
+        try:
+            if self._left:
+                return await self._take_up(most)
+            batches = await self._spool.release(most, idle, self._limits, self.draining)
+        except SpoolError as error:
+            log.warning("%s; trying again", error)
+            self._wake_after(_RETRY_SECONDS)
+            return []
+        if not batches:
+            if self.draining:
+                return None
+            if self._spool.waiting:
+                self._wake_after(self._limits.seconds)
+        for each in batches:
+            self._metrics.released(len(each.articles), each.size, each.reason, each.waited)
+        return [self._release(each) for each in batches]
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _take_up(self, most: int) -> list[Batch]:
+        batches = [await self._spool.load(number) for number in self._left[:most]]
+        self._left = self._left[most:]
+        return [self._release(each) for each in batches]
+
+    def _release(self, batch: SpooledBatch) -> Batch:
+        its_id = batch_id(self._spool.id, batch.number)
+        self._in_flight[its_id] = Released(batch, asyncio.get_running_loop().time())
+        return Batch(its_id, batch)
+
+    def _wake_after(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._wake()
+
+
+class Forgetter(Observer):
+    """Hears which batches the store has, writes down their rejects, and lets the spool forget them.
+
+    `run` does that until `end`. A disk that cannot be written is tried again until it can be.
+    """
+
+    def __init__(
+        self, spool: Spool, rejects: SpoolRejects, metrics: Metrics, in_flight: InFlight
+    ) -> None:
+        self._spool = spool
+        self._rejects = rejects
+        self._metrics = metrics
+        self._in_flight = in_flight
+        self._whole: asyncio.Queue[BatchId | None] = asyncio.Queue()
+
+    async def finished(self, batch: Finished) -> None:
+        """See `Observer.finished`."""
+        whole, tally = batch.batch.id.whole, batch.tally
+        released = self._in_flight[whole]
+        released.tally.merge(tally)
+        for row, reason in sorted(tally.failed.items()):
+            place = batch.batch.first + row
+            rejected = (f"{whole}#{place}", released.batch.articles[place], reason)
+            released.rejects.append(rejected)
+            self._metrics.rejected(reason, 1)
+        self._metrics.saved(tally.articles, tally.words, tally.entities)
+        if batch.last:
+            self._whole.put_nowait(whole)
+
+    def extracted(self, seconds: float) -> None:
+        """See `Observer.extracted`."""
+        self._metrics.extracted(seconds)
+
+    def committed(self, commit: Commit) -> None:
+        """See `Observer.committed`."""
+        self._metrics.committed(commit.seconds, commit.writes)
+
+    def end(self) -> None:
+        """There will be no more: let `run` return when it has done what there is."""
+        self._whole.put_nowait(None)
+
+    async def run(self, forget: Callable[[Collection[BatchId]], Awaitable[None]]) -> None:
+        """Let the spool forget what the store has, and then `forget`, which is the ledger's."""
+        ended = False
+        while not ended:
+            found = [await self._whole.get()]
+            while not self._whole.empty():
+                found.append(self._whole.get_nowait())
+            ended = None in found
+            if finished := [each for each in found if each is not None]:
+                await self._forget_in_spool(finished)
+                for each in finished:
+                    _log(each, self._in_flight.pop(each))
+                await forget(finished)
+
+    async def _forget_in_spool(self, finished: Sequence[BatchId]) -> None:
+        rejects = [reject for each in finished for reject in self._in_flight[each].rejects]
+        while True:
+            try:
+                if rejects:
+                    await asyncio.to_thread(self._write, rejects)
+                await self._spool.forget([int(each.entry) for each in finished])
+                return
+            except (RejectsError, SpoolError) as error:
+                log.warning("%s; trying again", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _write(self, rejects: Sequence[tuple[str, Article, str]]) -> None:
+        for place, article, reason in rejects:
+            self._rejects.add(place, article, reason)
+
+
+def _log(its_id: BatchId, released: Released) -> None:
+    batch, tally = released.batch, released.tally
+    log.info(
+        "batch saved",
+        extra={
+            "batch": str(its_id),
+            "articles": tally.articles,
+            "rejected": tally.rejected.total(),
+            "entities": tally.entities,
+            "bytes": batch.size,
+            "reason": batch.reason,
+            "waited_seconds": round(batch.waited, 3),
+            "saved_after_seconds": round(asyncio.get_running_loop().time() - released.since, 3),
+        },
+    )

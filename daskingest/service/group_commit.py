@@ -1,0 +1,127 @@
+"""A thread that writes to an SQLite file, all that is waiting for it in one transaction.
+
+Many requests share one fsync, and what each is told is true on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from daskingest.errors import DaskingestError
+from daskingest.sqlite_file import SqliteFile
+
+_MOST = 1_000  # operations in one transaction
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class SpoolError(DaskingestError):
+    """The spool could not be written; what was to be written is not there."""
+
+
+class Declined(Exception):
+    """An operation's answer is no. It does not undo the operations beside it, nor its own."""
+
+
+class Kept(Protocol):
+    """What is kept in memory of the file. Called on the writing thread."""
+
+    def before_commit(self) -> None:
+        """Write what the transaction's operations have put together."""
+
+    def reload(self) -> None:
+        """Take all from the file again: a transaction was undone."""
+
+
+_Operation = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+
+
+class GroupCommit:
+    """Does operations on the file in the order in which they are given, on a thread of its own.
+
+    From here on the file is for that thread, until `close`.
+    """
+
+    def __init__(self, file: SqliteFile, kept: Kept) -> None:
+        self._file = file
+        self._kept = kept
+        self._stale = False
+        self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="spool", daemon=True)
+        self._thread.start()
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """What `work` returns, once what it did is on disk.
+
+        Raises the Declined that it raised, and SpoolError when it could not be done.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((work, future))
+        return await future
+
+    def close(self) -> None:
+        """Do what was given, and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _write(self) -> None:
+        """Do operations until told to end."""
+        ended = False
+        while not ended:
+            group: list[_Operation] = []
+            operation = self._queue.get()
+            while operation is not None:
+                group.append(operation)
+                if len(group) == _MOST:
+                    break
+                try:
+                    operation = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            ended = operation is None
+            if group:
+                self._commit(group)
+
+    def _commit(self, group: Sequence[_Operation]) -> None:
+        outcomes: list[Any] = []
+        try:
+            if self._stale:
+                self._reload()
+            with self._file.transaction():
+                for work, _ in group:
+                    try:
+                        outcomes.append(work())
+                    except Declined as declined:
+                        outcomes.append(declined)
+                self._kept.before_commit()
+        except Exception as error:
+            log.exception("the spool cannot be written")
+            self._stale = True
+            with suppress(sqlite3.Error):
+                self._reload()
+            text = f"the spool cannot be written: {error}"
+            outcomes = [SpoolError(text) for _ in group]
+        futures = [future for _, future in group]
+        with suppress(RuntimeError):  # the loop is closed: nobody is waiting any more
+            futures[0].get_loop().call_soon_threadsafe(_resolve, futures, outcomes)
+
+    def _reload(self) -> None:
+        self._kept.reload()
+        self._stale = False
+
+
+def _resolve(futures: Sequence[asyncio.Future[Any]], outcomes: Sequence[Any]) -> None:
+    for future, outcome in zip(futures, outcomes, strict=True):
+        if not future.done():  # whoever waited may be gone
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)

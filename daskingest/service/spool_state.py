@@ -1,0 +1,58 @@
+"""What of the spool's file is kept in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from daskingest.service.micro_batches import Waiting
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Articles [first, last] that arrived together; those behind `taken` are in no batch yet."""
+
+    first: int
+    last: int
+    taken: int
+    received: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch's number of articles, their bytes, and when the oldest came (since 1970)."""
+
+    articles: int
+    bytes: int
+    received: float
+
+
+@dataclass(slots=True)
+class State:
+    """What is in the file; read once, and again whenever a transaction was undone."""
+
+    next: int = 1  # article's number
+    chunks: deque[Chunk] = field(default_factory=deque)  # with articles in no batch
+    articles: int = 0  # all
+    bytes: int = 0
+    waiting_articles: int = 0  # those in no batch
+    waiting_bytes: int = 0
+    batches: dict[int, StoredBatch] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> Waiting:
+        """The articles in no batch."""
+        oldest = self.chunks[0].received if self.chunks else 0.0
+        return Waiting(self.waiting_articles, self.waiting_bytes, oldest)
+
+    def show(self, chunk: Chunk, size: int) -> None:
+        """From now on a chunk's articles, of so many bytes, may be put into batches."""
+        self.chunks.append(chunk)
+        self.waiting_articles += chunk.last - chunk.taken
+        self.waiting_bytes += size
+
+    def add_batch(self, number: int, batch: StoredBatch) -> None:
+        """Articles that were waiting are in a batch."""
+        self.batches[number] = batch
+        self.waiting_articles -= batch.articles
+        self.waiting_bytes -= batch.bytes

@@ -1,0 +1,60 @@
+"""Articles that people try: their entities, found on the cluster and not counted."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from concurrent.futures import CancelledError
+
+from distributed import Client, KilledWorker
+
+from daskingest.errors import DaskingestError
+from daskingest.extraction import entities_in
+from daskingest.pipeline.cluster import EXTRACT
+
+_FIRST = 1_000_000  # a priority before that of all batches
+_SECONDS = 20.0
+
+
+class Trials:
+    """Has a worker try a text before it takes its next batch."""
+
+    def __init__(self, client: Client, model: str) -> None:
+        self._client = client
+        self._model = model
+        self._numbers = itertools.count()
+
+    async def entities(self, text: str) -> list[tuple[int, int, str]]:
+        """The entities in a text: start, end (characters) and label.
+
+        Raises DaskingestError, which says why, if none can be found.
+        """
+        future = self._client.submit(
+            entities_in,
+            text,
+            self._model,
+            key=f"try-article-{next(self._numbers)}",
+            resources={EXTRACT: 1},
+            priority=_FIRST,
+            retries=0,
+        )
+        try:
+            async with asyncio.timeout(_SECONDS):
+                return list(await future)
+        except DaskingestError:
+            raise
+        except Exception as error:
+            raise DaskingestError(_explained(error)) from error
+
+
+def _explained(error: Exception) -> str:
+    """What a person who tried a text is told of an error."""
+    match error:
+        case TimeoutError():
+            return "no worker had time for it; try again later"
+        case KilledWorker():
+            return "the worker that tried it died; try again, or try a shorter text"
+        case CancelledError():
+            return "the connection to the workers was lost; try again later"
+        case _:
+            return f"spaCy can't read this text: {error}"

@@ -1,0 +1,98 @@
+"""How the workers are: their memory, and how often each was replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from distributed import Client
+
+from daskingest.service.metrics import Metrics
+from daskingest.service.status import WorkerStatus
+
+_WATCH_SECONDS = 2.0
+_ANSWER_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A worker as the scheduler knows it: who takes its place has its name at another address."""
+
+    name: str
+    address: str
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker by its name; one that is gone has no memory."""
+
+    address: str
+    memory: int
+    restarts: int = 0
+
+
+def update(known: dict[str, Worker], seen: Iterable[Seen]) -> dict[str, Worker]:
+    """The workers by name, when these are there now."""
+    workers: dict[str, Worker] = {}
+    for each in seen:
+        before = known.get(each.name)
+        restarts = before.restarts + (before.address != each.address) if before else 0
+        workers[each.name] = Worker(each.address, each.memory, restarts)
+    gone = {name: replace(each, memory=0) for name, each in known.items() if name not in workers}
+    return workers | gone
+
+
+class Watch:
+    """Asks the scheduler after its workers, every few seconds, and tells the metrics."""
+
+    def __init__(self, client: Client, metrics: Metrics) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._workers: dict[str, Worker] = {}
+        self._unanswered = False
+
+    def status(self) -> dict[str, WorkerStatus]:
+        """The workers by name, in order."""
+        return {
+            name: WorkerStatus(each.memory, each.restarts)
+            for name, each in sorted(self._workers.items())
+        }
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await self.look(asyncio.get_running_loop().time())
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def look(self, now: float) -> None:
+        """Look once. A scheduler that does not answer is asked again next time."""
+        if (seen := await self._ask()) is not None:
+            self._workers = update(self._workers, seen)
+            for name, each in self._workers.items():
+                self._metrics.worker(name, each.memory, each.restarts)
+        self._metrics.sample(now)
+
+    async def _ask(self) -> list[Seen] | None:
+        """The workers that the scheduler has; None if it does not answer."""
+        scheduler: Any = self._client.scheduler
+        try:
+            if scheduler is None or self._client.status != "running":
+                raise ConnectionError("the connection is lost")
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                identity = await scheduler.identity(n_workers=-1)
+        except OSError as error:  # also when there is no answer in time
+            if not self._unanswered:
+                log.warning("the scheduler does not answer: %s; asking again", error or "too slow")
+            self._unanswered = True
+            return None
+        self._unanswered = False
+        return [
+            Seen(str(each["name"]), address, each.get("metrics", {}).get("memory", 0))
+            for address, each in identity["workers"].items()
+        ]

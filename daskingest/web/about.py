@@ -1,0 +1,49 @@
+"""What the service tells about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from daskingest.errors import StoreError
+from daskingest.web.call import Call
+from daskingest.web.openapi import document
+from daskingest.web.responses import Json
+
+if TYPE_CHECKING:
+    from daskingest.service.service import Service
+
+
+class About:
+    """Answers about a service: how it is, and how it is to be used."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def status(self, call: Call) -> Response:
+        """What comes in, what is counted, and how the workers are."""
+        return Json(self._service.status().to_json())
+
+    async def healthz(self, call: Call) -> Response:
+        """Whether it lives."""
+        return Json({"status": "ok"})
+
+    async def readyz(self, call: Call) -> Response:
+        """Whether articles that come now are counted soon: 200, or 503 with the reason."""
+        trouble = self._service.ready
+        if not trouble:
+            try:
+                await self._service.read(lambda store: store.publication("-"))
+            except StoreError as error:
+                trouble = str(error)
+        return Json({"status": trouble or "ready"}, 503 if trouble else 200)
+
+    async def metrics(self, call: Call) -> Response:
+        """What Prometheus asks for."""
+        text = self._service.exposition()
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    async def openapi(self, call: Call) -> Response:
+        """The OpenAPI document."""
+        return Json(document(self._service.settings))

@@ -1,0 +1,107 @@
+"""A request, as handlers see it."""
+
+from __future__ import annotations
+
+import random
+import re
+from functools import cached_property
+
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope
+
+from daskingest.articles import publication_key
+from daskingest.web.body import Body
+from daskingest.web.problems import Problem
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+_MOST_TEXT = 2_000  # characters
+
+
+class Call:
+    """A request. What it reads of it raises Problem where that is not as it must be."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.headers: dict[str, str] = {
+            k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]
+        }
+
+    @property
+    def method(self) -> str:
+        """As it was sent."""
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def path(self) -> str:
+        """Unquoted, without the query."""
+        path: str = self.scope["path"]
+        return path
+
+    @cached_property
+    def query(self) -> QueryParams:
+        """The query's parameters."""
+        return QueryParams(self.scope["query_string"])
+
+    def place(self, name: str) -> str:
+        """What stands in the path for a parameter of the route."""
+        value: str = self.scope["path_params"][name]
+        return value
+
+    @property
+    def publication(self) -> str:
+        """The key of the publication in the path."""
+        return publication_key(self.place("publication"))
+
+    def request_id(self) -> str:
+        """The one that was sent, or else a new one each time."""
+        sent = self.headers.get("x-request-id")
+        if sent is not None and _REQUEST_ID.fullmatch(sent):
+            return sent
+        return f"{random.getrandbits(64):016x}"  # tells requests apart, no more
+
+    def idempotency_key(self) -> str | None:
+        """The key under which the request counts once, if it has one."""
+        key = self.headers.get("idempotency-key")
+        if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+            raise Problem(
+                400,
+                "expected an Idempotency-Key of 1 to 255 visible ASCII characters, "
+                f"found {len(key)} characters",
+                "wrong idempotency key",
+            )
+        return key
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number in the query, within these limits."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= most:
+            raise Problem(
+                422,
+                f"expected {name} to be a whole number from {least} to {most}, found {text[:50]!r}",
+                "wrong parameter",
+            )
+        return int(text)
+
+    def text(self, name: str, most: int = _MOST_TEXT) -> str:
+        """A text in the query, cut to so many characters; empty if it isn't there."""
+        return _clean(self.query.get(name, ""), most)
+
+    def texts(self, name: str) -> list[str]:
+        """All texts of that name in the query."""
+        return [_clean(value, _MOST_TEXT) for value in self.query.getlist(name)]
+
+    async def body(self, most: int) -> bytes:
+        """The body, unpacked, of at most so many bytes."""
+        body, parts = Body(self.headers, self.receive, most), bytearray()
+        while part := await body.read():
+            parts += part
+        return bytes(parts)
+
+
+def _clean(text: str, most: int) -> str:
+    """Cut, and without what no store takes: NUL characters and lone surrogates."""
+    return text.replace("\0", "")[:most].encode(errors="ignore").decode()

@@ -1,0 +1,109 @@
+"""What stands between the server and a handler: keys, errors, request ids and metrics."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from daskingest.web.call import Call
+from daskingest.web.keys import require_key
+from daskingest.web.problems import Problem, problem_of
+from daskingest.web.responses import secured
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+class Recorder(Protocol):
+    """Counts what was answered; `service.metrics.Metrics` is one."""
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+
+    def rejected(self, reason: str, articles: int) -> None:
+        """Articles were not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who reads what a route answers."""
+
+    problem: Callable[[Problem], Response]
+    """What they are told of a problem."""
+    in_browsers: bool = False
+    """Answers carry the headers that say what a page may load and run."""
+
+
+PROGRAMS = Audience(Problem.response)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A route's ASGI application: checks method and key, answers, and counts what was answered.
+
+    The one place where errors become answers. Starlette's own wrapping of handlers would cost as
+    much again as taking an article does.
+    """
+
+    route: str
+    """Its name in the metrics."""
+    handler: Handler
+    methods: tuple[str, ...] = ()
+    """Those that it answers; none: all."""
+    keys: tuple[str, ...] = ()
+    """One of them is needed; none: no key is."""
+    audience: Audience = PROGRAMS
+    submits: bool = False
+    """What is refused here is articles."""
+    recorder: Recorder | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        started = time.perf_counter()
+        call = Call(scope, receive)
+        request_id = call.request_id()
+        listed = call.method in self.methods
+        try:
+            if self.methods and not listed:
+                raise _wrong_method(call.method, self.methods)
+            require_key(call.headers, self.keys)
+            response = await self.handler(call)
+        except Exception as error:
+            response = self._failed(error, call, request_id)
+        if self.audience.in_browsers:
+            secured(response)
+        response.raw_headers.append((b"x-request-id", request_id.encode()))
+        await response(scope, receive, send)
+        if self.recorder is not None:
+            # Anything can be sent as a method, and each would be one more series.
+            method = call.method if listed else "other"
+            seconds = time.perf_counter() - started
+            self.recorder.answered(self.route, method, response.status_code, seconds)
+
+    def _failed(self, error: Exception, call: Call, request_id: str) -> Response:
+        problem = problem_of(error)
+        if problem is None:
+            log.exception("request failed", extra={"request": request_id, "path": call.path})
+            text = f"the service failed at this request; its log has it under {request_id}"
+            problem = Problem(500, text, "failed", articles=0)
+        if self.submits and self.recorder is not None and problem.articles:
+            self.recorder.rejected(problem.reason, problem.articles)
+        return self.audience.problem(problem)
+
+
+def _wrong_method(found: str, methods: tuple[str, ...]) -> Problem:
+    allowed = ", ".join(methods)
+    return Problem(
+        405,
+        f"expected the method {allowed}, found {found}",
+        "wrong method",
+        articles=0,
+        headers={"Allow": allowed},
+    )

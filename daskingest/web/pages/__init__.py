@@ -1,0 +1,55 @@
+"""The pages for people: what is coming in, and who writes about whom.
+
+They are made from a `Source`, and are the same over the service and over a store alone. Whatever
+comes from articles is escaped by the templates, and the Content-Security-Policy lets no script run
+but ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from daskingest.web.downloads import Downloads
+from daskingest.web.endpoint import Audience, Handler
+from daskingest.web.pages.comparison import Comparison
+from daskingest.web.pages.overview import Overview
+from daskingest.web.pages.publication import PublicationPage
+from daskingest.web.pages.reader import Reader
+from daskingest.web.pages.renderer import Renderer
+from daskingest.web.pages.trial import Trial
+from daskingest.web.pages.word import WordPage
+from daskingest.web.source import Source
+
+
+class Pages:
+    """The pages over a source."""
+
+    def __init__(self, source: Source) -> None:
+        reader, renderer = Reader(source), Renderer(source)
+        overview = Overview(source, reader, renderer)
+        publication = PublicationPage(reader, renderer)
+        comparison = Comparison(reader, renderer)
+        word = WordPage(reader, renderer)
+        downloads = Downloads(
+            {
+                "publications": overview.table,
+                "publication": publication.table,
+                "compare": comparison.table,
+                "word": word.table,
+            }
+        )
+        self.audience = Audience(renderer.problem, in_browsers=True)
+        """Who reads them: problems are pages too."""
+        self.shown: Mapping[str, Handler] = {
+            "/": overview.page,
+            "/live": overview.live,
+            "/publication": publication.page,
+            "/chart": publication.chart,
+            "/cloud.png": publication.cloud,
+            "/compare": comparison.page,
+            "/word": word.page,
+            "/download/{view}.{kind}": downloads.file,
+        }
+        """Handlers by path; for GET."""
+        self.asked: Mapping[str, Handler] = {"/try": Trial(source, renderer).page}
+        """Handlers by path; for GET and for POST with a form."""

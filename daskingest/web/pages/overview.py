@@ -1,0 +1,51 @@
+"""The overview: what is coming in, and the publications."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from daskingest.articles import publication_key
+from daskingest.stores import Publication
+from daskingest.web.call import Call
+from daskingest.web.downloads import Table
+from daskingest.web.pages.reader import Reader
+from daskingest.web.pages.renderer import Renderer
+from daskingest.web.source import Source
+
+LISTED = 200
+"""Publications that a page lists."""
+
+
+class Overview:
+    """The first page."""
+
+    def __init__(self, source: Source, reader: Reader, renderer: Renderer) -> None:
+        self._source, self._reader, self._renderer = source, reader, renderer
+
+    async def page(self, call: Call) -> Response:
+        """All of it."""
+        return await self._shown("overview.html", call)
+
+    async def live(self, call: Call) -> Response:
+        """The part of it that changes, for the page's script."""
+        return await self._shown("live.html", call)
+
+    async def table(self, call: Call) -> Table:
+        """The publications."""
+        chosen = await self._chosen(call)
+        return Table(("publication", "articles"), [(each.name, each.count) for each in chosen])
+
+    async def _shown(self, template: str, call: Call) -> Response:
+        publications = await self._chosen(call)
+        return self._renderer.page(
+            template,
+            status=self._source.status(),
+            publications=publications[:LISTED],
+            found=len(publications),
+            articles=sum(each.count for each in publications),
+            q=call.text("q"),
+        )
+
+    async def _chosen(self, call: Call) -> list[Publication]:
+        wanted = publication_key(call.text("q"))
+        return [each for each in await self._reader.publications() if wanted in each.key]

@@ -1,0 +1,145 @@
+"""A publication's page: its words, their chart, and the shares of the labels."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from daskingest.counts import MAX_WORD, word_of
+from daskingest.errors import UsageError
+from daskingest.stores import Publication, Store, Word
+from daskingest.web import charts
+from daskingest.web.call import Call
+from daskingest.web.cursors import from_cursor, to_cursor
+from daskingest.web.downloads import Table
+from daskingest.web.pages.reader import SAMPLED, Reader
+from daskingest.web.pages.renderer import Renderer
+from daskingest.web.responses import JSON_TYPE, json_bytes, secured
+
+_PAGE = 50  # words
+_BARS, _CLOUD = 25, 60  # words
+_BLOCK = 10_000  # words that are read at once where all are wanted
+_MOST_LABEL = 100  # characters
+
+
+class _Wanted(NamedTuple):
+    """What of a publication's words is wanted: those with a text in them, or those of a label."""
+
+    key: str
+    text: str
+    label: str | None
+
+
+class PublicationPage:
+    """The page of one publication, and the pictures in it."""
+
+    def __init__(self, reader: Reader, renderer: Renderer) -> None:
+        self._reader, self._renderer = reader, renderer
+        # One of each at a time: they take a core for a while.
+        self._drawing_chart, self._drawing_cloud = asyncio.Lock(), asyncio.Lock()
+
+    async def page(self, call: Call) -> Response:
+        """A page of its words: those found by a text, or those behind a cursor."""
+        publication = await self._reader.named(call.text("name"))
+        wanted = _wanted(publication, call)
+        words, following = await self._words(wanted, call.text("after"))
+        first = call.text("first", 9) if call.text("after") else ""
+        nonce = secrets.token_urlsafe(16)
+        page = self._renderer.page(
+            "publication.html",
+            nonce=nonce,
+            publication=publication,
+            words=words,
+            label=wanted.label or "",
+            q=wanted.text,
+            prefix=self._reader.billed,
+            most=SAMPLED,
+            page=_PAGE,
+            first=int(first) if first.isdecimal() else 0,
+            following=following,
+            bokeh=charts.bokeh_version(),
+            **_shares(await self._reader.most_frequent(publication), wanted.label),
+        )
+        return secured(page, f"'nonce-{nonce}'")  # for the style sheets that BokehJS makes
+
+    async def chart(self, call: Call) -> Response:
+        """Its most frequent words as bars, for BokehJS."""
+        words = await self._most_frequent(call)
+        theme = "dark" if call.text("theme") == "dark" else "light"
+        async with self._drawing_chart:
+            chart = await asyncio.to_thread(lambda: json_bytes(charts.bars(words[:_BARS], theme)))
+        return Response(chart, media_type=JSON_TYPE)
+
+    async def cloud(self, call: Call) -> Response:
+        """Its most frequent words as a picture."""
+        words = await self._most_frequent(call)
+        if not words:
+            raise UsageError("there are no words to show")
+        async with self._drawing_cloud:
+            picture = await asyncio.to_thread(charts.cloud, tuple(words[:_CLOUD]))
+        return Response(picture, media_type="image/png")
+
+    async def table(self, call: Call) -> Table:
+        """All of its words that the page would show, one after the other."""
+        publication = await self._reader.named(call.text("name"))
+        wanted = _wanted(publication, call)
+        rows = await self._reader.read(
+            lambda store: [
+                (publication.name, each.word, label, count)
+                for each in _all_words(store, wanted)
+                for label, count in sorted(each.labels.items())
+            ]
+        )
+        return Table(("publication", "word", "label", "count"), [*rows])
+
+    async def _words(self, wanted: _Wanted, cursor: str) -> tuple[list[Word], str]:
+        """A page of words, and the cursor of the next; empty: there is none."""
+        key, text, label = wanted
+        if text:
+            found = await self._reader.read(lambda store: store.search(key, text, SAMPLED, label))
+            return found, ""
+        after = from_cursor(cursor) if cursor else None
+        words = await self._reader.read(lambda store: store.words(key, _PAGE + 1, after, label))
+        if len(words) <= _PAGE:
+            return words, ""
+        words.pop()
+        return words, to_cursor(words[-1].count, words[-1].word)
+
+    async def _most_frequent(self, call: Call) -> list[tuple[str, int]]:
+        publication = await self._reader.named(call.text("name"))
+        label = call.text("label", _MOST_LABEL)
+        words = await self._reader.most_frequent(publication, label)
+        return [(each.word, each.count) for each in words]
+
+
+def _wanted(publication: Publication, call: Call) -> _Wanted:
+    label = call.text("label", _MOST_LABEL)
+    return _Wanted(publication.key, word_of(call.text("q", MAX_WORD)), label or None)
+
+
+def _all_words(store: Store, wanted: _Wanted) -> Iterator[Word]:
+    if wanted.text:
+        yield from store.search(wanted.key, wanted.text, SAMPLED, wanted.label)
+        return
+    after = None
+    while page := store.words(wanted.key, _BLOCK, after, wanted.label):
+        yield from page
+        after = page[-1].count, page[-1].word
+
+
+def _shares(words: list[Word], label: str | None) -> dict[str, object]:
+    """What the page says of the labels of the most frequent words; `label` is listed anyway."""
+    labels: Counter[str] = Counter()
+    for each in words:
+        labels.update(each.labels)
+    mentions = labels.total()
+    return {
+        "sampled": len(words),
+        "labels": sorted({*labels, label or ""} - {""}),
+        "shares": [(name, count, count / mentions) for name, count in labels.most_common()],
+    }

@@ -1,0 +1,83 @@
+"""What pages ask of the store; of the same questions again, only the first for a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from daskingest.errors import UsageError
+from daskingest.stores import Publication, Store, Word
+from daskingest.stores.reading import find_publication
+from daskingest.web.source import Source
+
+SAMPLED = 1_000
+"""Most frequent words that shares and comparisons look at."""
+
+_CACHED = 50  # lists of words, of up to half a MB each
+_FRESH_SECONDS = 5.0  # how old a list of publications or of words may be
+_FRESH_BILLED_SECONDS = 60.0  # where reading is billed
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """Values by key, remembered for some seconds; of very many, the newest `most`."""
+
+    def __init__(
+        self, seconds: float, most: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds, self._most, self._clock = seconds, most, clock
+        self._kept: dict[K, tuple[float, V]] = {}
+
+    async def get(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
+        """The value that is remembered, or else made now."""
+        now = self._clock()
+        if (kept := self._kept.get(key)) is not None and now - kept[0] < self._seconds:
+            return kept[1]
+        value = await make()
+        self._kept.pop(key, None)
+        self._kept[key] = now, value
+        while len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
+        return value
+
+
+class Reader:
+    """Reads a source's store for pages. Everything raises StoreError."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.billed = source.billed
+        fresh = _FRESH_BILLED_SECONDS if source.billed else _FRESH_SECONDS
+        self._publications: Recent[None, list[Publication]] = Recent(fresh, 1)
+        self._words: Recent[tuple[str, str], list[Word]] = Recent(fresh, _CACHED)
+
+    async def read(self, work: Callable[[Store], T]) -> T:
+        """Ask the store, on a thread that reads."""
+        return await self._source.read(work)
+
+    async def publications(self) -> list[Publication]:
+        """All of them, by count descending; as they are now, unless reading is billed."""
+        if self.billed:
+            return await self._publications.get(None, self._all_publications)
+        return await self._all_publications()
+
+    async def named(self, name: str) -> Publication:
+        """The publication of that name. Raises UsageError, with names like it, if there is none."""
+        if not name.strip():
+            raise UsageError("no publication was named")
+        return await self.read(lambda store: find_publication(store, name))
+
+    async def most_frequent(self, publication: Publication, label: str = "") -> list[Word]:
+        """Its first SAMPLED words, of all labels or of one, by count descending."""
+        key = publication.key
+        return await self._words.get(
+            (key, label),
+            lambda: self.read(lambda store: store.words(key, SAMPLED, None, label or None)),
+        )
+
+    async def _all_publications(self) -> list[Publication]:
+        return await self.read(lambda store: store.publications())

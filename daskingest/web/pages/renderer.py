@@ -1,0 +1,58 @@
+"""From templates to answers."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import Response
+
+from daskingest.web import wording
+from daskingest.web.problems import Problem
+from daskingest.web.source import Source
+
+_TITLES = {
+    401: "A key is needed",
+    404: "Not found",
+    405: "Not possible here",
+    500: "Something failed",
+    503: "Not now",
+}
+
+
+class Renderer:
+    """Renders the templates. Whatever it is given is escaped."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._templates = Environment(
+            loader=PackageLoader("daskingest.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(
+            number=wording.number, short=wording.short, kind=wording.kind, meaning=wording.meaning
+        )
+        self._templates.globals["query"] = wording.query
+
+    def page(self, template: str, /, **values: object) -> Response:
+        """A page, with a link to the Dask dashboard if there is one."""
+        return self._render(template, 200, dashboard=self._source.dashboard, **values)
+
+    def problem(self, problem: Problem) -> Response:
+        """A page that says what is wrong, and nothing else: whoever sees it may have no key."""
+        error = str(problem)
+        title = _TITLES.get(problem.status, "That can't be shown")
+        response = self._render(
+            "problem.html",
+            problem.status,
+            dashboard="",
+            title=title,
+            error=error[:1].upper() + error[1:],
+        )
+        response.headers.update(problem.headers)
+        return response
+
+    def _render(self, template: str, status: int, /, **values: object) -> Response:
+        body = self._templates.get_template(template).render(values)
+        return Response(body, status, media_type="text/html")

@@ -1,0 +1,97 @@
+"""From a JSON text to an article, checked."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from daskingest.articles import Article, Columns, Unusable, article_from
+from daskingest.text import is_unicode
+
+MAX_ID = 200
+"""Longest article id, in characters."""
+TOO_LARGE = "article too large"
+"""The reason that is given for an article above the limit."""
+
+_FIELDS = Columns("content", "publication")
+
+
+def value_of(text: bytes) -> object:
+    """The value of a JSON text. Raises Unusable."""
+    try:
+        value: object = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
+        )
+    except UnicodeDecodeError as error:
+        raise Unusable("not UTF-8", f"byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise Unusable("not JSON", f"{error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise Unusable("not JSON", "nested too deeply") from None
+    except Unusable:
+        raise
+    except ValueError:
+        raise Unusable("not JSON", "a number of too many digits") from None
+    return value
+
+
+def article_of(value: object, most: int) -> Article:
+    """The article that a JSON value is, its content of at most so many bytes. Raises Unusable."""
+    if not isinstance(value, dict):
+        raise Unusable("not an object", f"found {kind_of(value)}")
+    ident = value.get("id")
+    if isinstance(ident, float) and ident.is_integer():
+        ident = int(ident)  # in JSON 5.0 is a whole number
+        value = {**value, "id": ident}
+    if isinstance(ident, bool) or not isinstance(ident, str | int | None):
+        raise Unusable("id is not text", f"found {kind_of(ident)}")
+    if isinstance(ident, int) and not -(2**63) <= ident < 2**63:
+        raise Unusable("id too large", "a number of more than 64 bits")
+    if isinstance(ident, str) and len(ident) > MAX_ID:
+        raise Unusable("id too long", f"{len(ident):,} characters")
+    article = article_from(value, _FIELDS)
+    for name, text in (
+        ("content", article.content),
+        ("publication", article.publication),
+        ("id", article.id or ""),
+    ):
+        if "\0" in text:
+            raise Unusable(f"{name} holds a NUL character")
+    if article.id and not is_unicode(article.id):
+        raise Unusable("id is not valid Unicode", "a lone surrogate")
+    if _utf8_size(article.content) > most:
+        raise too_large(most)
+    return article
+
+
+def too_large(most: int) -> Unusable:
+    """What is wrong with an article of more than so many bytes."""
+    return Unusable(TOO_LARGE, f"more than {most:,} bytes")
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    names = {dict: "an object", list: "an array", str: "text", bool: "true or false"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def rejection_of(error: Unusable) -> dict[str, object]:
+    """What a client is told of something that is no article."""
+    words = error.reason.split()
+    fields = [name for name in ("content", "publication", "id") if name in words]
+    return {"field": next(iter(fields), None), "reason": error.reason, "detail": error.detail}
+
+
+def _utf8_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise Unusable("not JSON", "a field twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise Unusable("not JSON", f"{name} is no JSON number")

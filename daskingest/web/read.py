@@ -1,0 +1,84 @@
+"""What programs ask of the store: publications, and pages of their words."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from daskingest.stores import Publication, Store, Word
+from daskingest.web.call import Call
+from daskingest.web.cursors import MAX_COUNT, from_cursor, to_cursor
+from daskingest.web.problems import Problem
+from daskingest.web.responses import JSON_TYPE, Json, json_bytes
+from daskingest.web.source import Source
+
+_PAGE, _MOST = 50, 1_000  # words
+_OLD_PAGE = 10
+
+
+class Reading:
+    """Answers programs from a source's store."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def publications(self, call: Call) -> Response:
+        """All publications, with the numbers of their articles."""
+
+        def look(store: Store) -> bytes:
+            found = store.publications()
+            return json_bytes([{"name": each.name, "count": each.count} for each in found])
+
+        return Response(await self._source.read(look), media_type=JSON_TYPE)
+
+    async def frequencies(self, call: Call) -> Response:
+        """The older clients' paging: ten words behind the given one."""
+        key = call.publication
+        given = call.query
+        if ("word" in given) != ("count" in given):
+            raise Problem(
+                422,
+                "expected both word and count, of the last word seen, or neither; found one",
+                "wrong parameter",
+            )
+        after = None
+        if given.get("count"):  # empty: from the first word on
+            after = (call.number("count", 0, 0, MAX_COUNT), given["word"])
+        found = await self._source.read(lambda store: store.words(key, _OLD_PAGE, after))
+        return Json([{"word": each.word, "count": each.count} for each in found])
+
+    async def entities(self, call: Call) -> Response:
+        """A page of a publication's words, with counts by label, and where the next begins."""
+        key = call.publication
+        limit = call.number("limit", _PAGE, 1, _MOST)
+        label = call.query.get("label")
+        cursor = call.query.get("after")
+        after = None if cursor is None else from_cursor(cursor)
+
+        def look(store: Store) -> bytes | None:
+            publication = store.publication(key)
+            if publication is None:
+                return None
+            words = store.words(key, limit + 1, after, label.upper() if label else None)
+            return json_bytes(_page(publication, words, limit))
+
+        page = await self._source.read(look)
+        if page is None:
+            raise Problem(
+                404, f"no publication {key[:100]!r}; GET /publications lists them", "unknown"
+            )
+        return Response(page, media_type=JSON_TYPE)
+
+
+def _page(publication: Publication, words: list[Word], limit: int) -> dict[str, object]:
+    """Up to `limit` of the words; one more says that there is a next page."""
+    following = None
+    if len(words) > limit:
+        words = words[:limit]
+        following = to_cursor(words[-1].count, words[-1].word)
+    return {
+        "publication": {"name": publication.name, "count": publication.count},
+        "entities": [
+            {"word": each.word, "count": each.count, "labels": each.labels} for each in words
+        ],
+        "next": following,
+    }

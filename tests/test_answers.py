@@ -1,0 +1,45 @@
+"""What requests were told, by their idempotency keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daskingest.service.answers import Answer, Answers, Key, KeyReused
+from daskingest.service.spool_file import LAYOUT
+from daskingest.sqlite_file import SqliteFile
+
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Iterator[Answers]:
+    with SqliteFile(tmp_path / "spool.db", LAYOUT) as file:
+        yield Answers(file.connection)
+
+
+def test_a_key_is_told_what_it_was_told_first(answers: Answers) -> None:
+    key = Key("k", "digest")
+    assert answers.give({"accepted": 1}, key, 1) == Answer({"accepted": 1})
+    assert answers.give({"accepted": 2}, key, 2) == Answer({"accepted": 1}, repeated=True)
+    with pytest.raises(KeyReused):
+        answers.give({"accepted": 1}, Key("k", "other"), 3)
+    assert answers.give({"accepted": 3}, Key("l", "digest"), 4) == Answer({"accepted": 3})
+
+
+def test_without_a_key_nothing_is_kept(answers: Answers) -> None:
+    for _ in range(2):
+        assert answers.give({"accepted": 1}, None, 1) == Answer({"accepted": 1})
+
+
+def test_answers_are_kept_for_a_day(answers: Answers) -> None:
+    key = Key("k", "digest")
+    answers.give({}, key, 1_000)
+    answers.prune(1_000 + DAY)
+    assert answers.give({}, key, 1_000 + DAY).repeated
+    answers.prune(1_030 + DAY)  # too soon after the last time
+    assert answers.give({}, key, 1_030 + DAY).repeated
+    answers.prune(1_061 + DAY)
+    assert not answers.give({}, key, 1_061 + DAY).repeated

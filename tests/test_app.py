@@ -1,0 +1,158 @@
+"""The application over a store alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
+from daskingest.settings import ServeSettings
+from daskingest.stores import open_store
+from daskingest.web.app import create_app
+from daskingest.web.pages.trial import MAX_TEXT
+from daskingest.web.store_alone import open_store_alone
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/s.db"
+    counts = Counts()
+    found = [(f"city {i:02}", "GPE") for i in range(60)] + [("paris", "GPE")]
+    counts.add_article("The <i>Post</i>", found)
+    counts.add_article("The Herald", [("paris", "GPE"), ("paris", "PERSON"), ("=1", "ORG")])
+    with open_store(url, create=True) as opened:
+        opened.commit(counts, {BatchId("r", "1"): Counted()})
+    return url
+
+
+def asker(url: str, keys: tuple[str, ...] = ()) -> Ask:
+    """Asks the application, which lives for one request."""
+
+    def ask(path: str, method: str = "GET", **options: object) -> httpx.Response:
+        async def request() -> httpx.Response:
+            app = create_app(
+                ServeSettings(keys=keys), open_store_alone(url, "no model"), billed=False
+            )
+            transport = httpx.ASGITransport(app)
+            async with (
+                app.router.lifespan_context(app),
+                httpx.AsyncClient(transport=transport, base_url="http://there") as http,
+            ):
+                return await http.request(method, path, **options)  # type: ignore[arg-type]
+
+        return asyncio.run(request())
+
+    return ask
+
+
+@pytest.fixture
+def ask(store: str) -> Ask:
+    return asker(store)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/", "The Herald"),
+        ("/?q=herald", "1 publication, 1 article<"),
+        ("/live", "2 publications, 2 articles"),
+        ("/publication?name=the+herald", "paris"),
+        ("/publication?name=the+herald&q=PAR", "1 word, most frequent first"),
+        ("/publication?name=the+herald&label=ORG", "Words 1 to 1,"),
+        ("/compare", "Choose two publications"),
+        ("/compare?name=the+herald&name=the+%3Ci%3Epost%3C%2Fi%3E", "Monroe"),
+        ("/word?word=paris", "In 2 publications, 3 mentions"),
+        ("/try", "Find the entities"),
+    ],
+)
+def test_pages(ask: Ask, path: str, text: str) -> None:
+    answer = ask(path)
+    assert answer.status_code == 200
+    assert text in answer.text
+    assert "<i>" not in answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-request-id"]
+
+
+def test_pages_of_words_follow_each_other(ask: Ask) -> None:
+    first = ask("/publication?name=the+%3Ci%3Epost%3C%2Fi%3E").text
+    assert "Words 1 to 50," in first
+    following = first.partition('rel="next" href="')[2].partition('"')[0]
+    second = ask(following.replace("&amp;", "&")).text
+    assert "Words 51 to 61," in second
+    assert "First page" in second
+    assert ask("/publication?name=the+herald&after=x").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/nothing", 404, "There is no page"),
+        ("GET", "/articles", 404, "There is no page"),
+        ("POST", "/articles", 404, "There is no page"),
+        ("GET", "/status", 404, "There is no page"),
+        ("GET", "/openapi.json", 404, "There is no page"),
+        ("POST", "/", 405, "Expected the method GET, HEAD, found POST"),
+        ("GET", "/publication?name=nobody", 404, "No publication"),
+        ("GET", "/publication", 404, "No publication was named"),
+        ("GET", "/cloud.png?name=the+herald&label=X", 404, "There are no words"),
+        ("GET", "/download/secrets.csv", 404, "There is no such download"),
+        ("GET", "/download/word.exe", 404, "There is no such download"),
+    ],
+)
+def test_problems_are_pages(ask: Ask, method: str, path: str, status: int, text: str) -> None:
+    answer = ask(path, method)
+    assert answer.status_code == status
+    assert text in answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-request-id"]
+
+
+def test_keys(store: str) -> None:
+    ask = asker(store, keys=("secret",))
+    refused = ask("/")
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"].startswith("Basic ")
+    assert "A key is needed" in refused.text
+    assert "Herald" not in refused.text
+    assert "Herald" in ask("/", auth=("anybody", "secret")).text
+    assert ask("/download/word.csv?word=paris").status_code == 401
+    assert ask("/static/style.css").status_code == 200
+
+
+def test_files(ask: Ask) -> None:
+    style = ask("/static/style.css")
+    assert style.headers["cache-control"] == "max-age=3600"
+    assert style.headers["x-content-type-options"] == "nosniff"
+    assert ask("/static/app.py").json() == {"error": "there is no such file"}
+    table = ask("/download/publication.csv?name=the+herald")
+    assert table.headers["content-disposition"] == 'attachment; filename="publication.csv"'
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "The Herald,paris,PERSON,1\r\nThe Herald,'=1,ORG,1\r\n" in table.text
+    assert len(ask("/download/publications.csv").text.splitlines()) == 3
+    assert len(ask("/download/compare.csv?name=the+herald").text.splitlines()) == 1
+
+
+def test_texts_that_are_too_long_to_try(ask: Ask) -> None:
+    assert ask("/try", "POST", data={"text": "é" * MAX_TEXT + "a"}).status_code == 413
+    assert ask("/try", "POST", content=b"x" * 300_000).status_code == 413
+    assert ask("/try", "POST", data={"text": "  "}).status_code == 200
+    without_model = ask("/try", "POST", data={"text": "Angela Merkel"})
+    assert without_model.status_code == 404
+    assert "is no spaCy model" in without_model.text
+
+
+def test_a_store_that_is_gone(tmp_path: Path) -> None:
+    answer = asker(f"sqlite:///{tmp_path}/none.db")("/")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert "Not now" in answer.text
