@@ -37,9 +37,7 @@ def asker(url: str, keys: tuple[str, ...] = ()) -> Ask:
 
     def ask(path: str, method: str = "GET", **options: object) -> httpx.Response:
         async def request() -> httpx.Response:
-            app = create_app(
-                ServeSettings(keys=keys), open_store_alone(url, "no model"), billed=False
-            )
+            app = create_app(ServeSettings(keys=keys), open_store_alone(url, "no model", False))
             transport = httpx.ASGITransport(app)
             async with (
                 app.router.lifespan_context(app),
