@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 from daskingest.cli.exit_codes import ExitCode
 from daskingest.cli.interrupts import Interrupts, signals
@@ -95,7 +98,14 @@ def test_an_abort_needs_no_terminal() -> None:
 
 
 def test_signals_are_handed_on() -> None:
+    """In a process without other threads, which would take the signal."""
+    code = "import test_interrupts; test_interrupts.signals_are_handed_on()"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, timeout=60)
+
+
+def signals_are_handed_on() -> None:
     """Ctrl-C on a thread that waits for it, each time; SIGTERM on the main thread."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupted, terminated = threading.Semaphore(0), threading.Event()
     before = signal.getsignal(signal.SIGTERM)
     threads: list[threading.Thread] = []
