@@ -269,7 +269,10 @@ class UploadSettings:
     ] = None
     resume: Annotated[
         bool,
-        Option("Go on with an upload that was interrupted; begin one if there is none."),
+        Option(
+            "Go on with an upload that was interrupted. What says how far it is, is looked for in "
+            "this folder, beside the CSV file and where it was written last."
+        ),
     ] = False
     state: Annotated[
         str | None,
