@@ -173,7 +173,9 @@ class ServeSettings:
     max_spool_bytes: Annotated[
         int,
         Option(
-            "Bytes that may wait to be counted; beyond, submissions are refused with 503.", least=1
+            "Bytes that may wait to be counted, with the idempotency keys of a day; beyond, "
+            "submissions are refused with 503.",
+            least=1,
         ),
     ] = MAX_SPOOL_BYTES
     max_body_bytes: Annotated[int, Option("Largest JSON body, unpacked.", least=1)] = 16 << 20
