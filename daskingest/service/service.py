@@ -167,9 +167,9 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
         client = await stack.enter_async_context(
-            cluster(settings.scheduler, settings.workers, model, _NICENESS)
+            cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
         )
-        work = Work(model, store_url, settings.flush_interval)
+        work = Work(model, store_url, settings.flush_interval, settings.recognizer)
         driver = await stack.enter_async_context(open_driver(client, work, forgetter))
         feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
         service = Service(
