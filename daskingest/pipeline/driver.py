@@ -268,7 +268,7 @@ class Driver:
         self._trouble = report.trouble
         for commit in report.commits:
             self._observer.committed(commit)
-        self._events.put_nowait(Reported(report.committed, report.refused))
+        self._events.put_nowait(Reported(report.committed, report.refused, report.invalid))
 
     # What goes on meanwhile.
 

@@ -21,7 +21,7 @@ from daskingest.ledger import (
     read_ledger,
 )
 from daskingest.sqlite_file import Layout, OtherApplication, OtherVersion, SqliteFile
-from daskingest.stores import AlreadyCommitted, Publication, Word
+from daskingest.stores import AlreadyCommitted, Invalid, Publication, Word
 
 _SCRIPT = """
 CREATE TABLE publications (
@@ -54,6 +54,12 @@ _LAYOUT = Layout(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
 _INDEX = (
     "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)"
 )
+_OF_THE_DATA = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
+    *(OverflowError, UnicodeError),
+)
+"""What says that a value can't be written, whenever it is tried."""
+
 _CACHE_KIB = 262_144  # the tables outgrow SQLite's default of 2 MiB
 
 
@@ -253,6 +259,8 @@ class SqliteStore:
         try:
             with self._opened().transaction() as db:
                 yield db
+        except _OF_THE_DATA as error:
+            raise Invalid(f"the store {self._path} does not take it: {error}") from error
         except sqlite3.Error as error:
             raise StoreError(
                 f"cannot write to the store {self._path}: {self._why(error)}"
