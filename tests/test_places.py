@@ -77,7 +77,7 @@ def test_it_is_found_from_another_folder(
     with pytest.raises(UsageError, match="to http://other is"):
         resumed(path, UploadSettings(resume=True, url="http://other"))
     Path(write_csv([("p", "other text")]))
-    with pytest.raises(UsageError, match="there is neither"):
+    with pytest.raises(UsageError, match="there is no "):
         resumed(path)
 
 

@@ -47,8 +47,12 @@ async def require_one_store(client: Client, url: str) -> None:
 
 
 def blind(answers: Mapping[str, object], mark: str) -> list[str]:
-    """The workers that did not read the mark."""
-    return sorted(address for address, answer in answers.items() if answer != mark)
+    """The workers that did not read the mark. Of one that is gone nothing is known."""
+    return sorted(
+        address
+        for address, answer in answers.items()
+        if answer != mark and not isinstance(answer, OSError)
+    )
 
 
 def _read(path: str) -> str:

@@ -40,9 +40,9 @@ def find(csv: str, fingerprint: str, url: str) -> Path:
     places = {each.absolute(): each for each in reversed([*_places(csv, fingerprint, url)])}
     found = [each for each in reversed(places.values()) if each.is_file()]
     if not found:
-        looked = " nor ".join(map(str, reversed(places)))
+        looked = ", no ".join(map(str, reversed(places)))
         raise UsageError(
-            f"nothing says how far an upload of {csv} to {url} is: there is neither {looked}; name "
+            f"nothing says how far an upload of {csv} to {url} is: there is no {looked}; name "
             "the file that says it with --state, or leave out --resume to send all articles anew"
         )
     return next((each for each in found if _is_of(each, fingerprint, url)), found[0])
