@@ -100,6 +100,22 @@ def test_a_chunk_that_waits_is_set_aside_at_the_start(
     assert with_spool(folder, lambda spool: asyncio.sleep(0, spool.damaged)) == 1
 
 
+def test_what_has_the_same_numbers_later_is_set_aside_too(tmp_path: Path) -> None:
+    for damaged in (1, 2):
+        with_spool(tmp_path, lambda spool: spool.add(articles(0, 1)))
+        change(tmp_path, "UPDATE articles SET packed = x'00'")
+        assert with_spool(tmp_path, lambda spool: asyncio.sleep(0, spool.damaged)) == damaged
+    assert len(rows(tmp_path, "SELECT * FROM damaged WHERE place = 'articles 1 to 1'")) == 2
+
+
+def test_a_damaged_batch_is_told_of_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    change(folder, "UPDATE articles SET packed = x'00' WHERE first = 1")
+    for _ in range(3):
+        assert with_spool(folder, lambda spool: asyncio.sleep(0, spool.unfinished()))[0] == 1
+        with_spool(folder, lambda spool: spool.load(1))
+    assert caplog.text.count("cannot be read") == 1
+
+
 def test_one_of_several_chunks_costs_its_own_articles(folder: Path) -> None:
     change(folder, "UPDATE articles SET packed = x'00' WHERE first = 3")
 

@@ -11,7 +11,7 @@ import sqlite3
 TABLE = "damaged"
 SCRIPT = f"""
 CREATE TABLE {TABLE} (
-    place TEXT PRIMARY KEY,
+    place TEXT NOT NULL,
     articles INTEGER NOT NULL,
     reason TEXT NOT NULL,
     data BLOB
@@ -36,18 +36,22 @@ class Damage:
         ).fetchall()
 
     def set_aside(self, place: str, articles: int, reason: object, data: object) -> None:
-        """Keep what could be read of a row, as it is, and say so: once for each place."""
-        added = self._db.execute(
-            f"INSERT OR IGNORE INTO {TABLE} VALUES (?, ?, ?, ?)",
-            (place, articles, str(reason), data),
+        """Keep what could be read of a row, as it is, and say so."""
+        values = (place, articles, str(reason), data)
+        self._db.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?)", values)
+        self.articles += articles
+        log.error(
+            "the spool is damaged: %s cannot be read (%s); the rest goes on, and what is there "
+            "of them is set aside in the table %s of spool.db",
+            place,
+            reason,
+            TABLE,
+            extra={"articles": articles},
         )
-        if added.rowcount:
-            self.articles += articles
-            log.error(
-                "the spool is damaged: %s cannot be read (%s); the rest goes on, and what is there "
-                "of them is set aside in the table %s of spool.db",
-                place,
-                reason,
-                TABLE,
-                extra={"articles": articles},
-            )
+
+    def has(self, place: str) -> bool:
+        """Whether something was set aside under this name. Numbers of articles come again, once
+        the spool was empty; those of batches don't.
+        """
+        found = self._db.execute(f"SELECT 1 FROM {TABLE} WHERE place = ? LIMIT 1", (place,))
+        return bool(found.fetchall())

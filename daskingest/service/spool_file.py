@@ -211,7 +211,8 @@ class SpoolFile:
             except Unreadable as why:
                 place = f"articles {first} to {last}, in batch {number},"
                 count = last - first + 1
-                self.damage.set_aside(place, count, why, self._packed(first)[1])
+                if not self.damage.has(place):
+                    self.damage.set_aside(place, count, why, self._packed(first)[1])
                 found += [Reject(UNREADABLE, str(why), len(found) + i) for i in range(count)]
         return found
 
