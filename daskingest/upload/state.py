@@ -11,7 +11,7 @@ from daskingest.errors import UsageError
 from daskingest.files import write_atomically
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import CsvFile
-from daskingest.upload import places
+from daskingest.upload import state_path
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.settled import Settled
 
@@ -69,9 +69,9 @@ class State:
             "content": columns.content,
             "publication": columns.publication,
         }
-        place = Path(settings.state) if settings.state else places.default_path(path)
+        place = Path(settings.state) if settings.state else state_path.default_path(path)
         if settings.resume and not settings.state:
-            place = places.find(path, fingerprint, settings.url)
+            place = state_path.find(path, fingerprint, settings.url)
         state = cls(place, begin, secrets.token_hex(8))
         if settings.resume:
             state._go_on(state._read())
@@ -81,7 +81,7 @@ class State:
 
     def note(self) -> None:
         """Note where it is, for a run from another folder to find it."""
-        places.note(self.path, self.begin["fingerprint"], self.begin["url"])
+        state_path.note(self.path, self.begin["fingerprint"], self.begin["url"])
 
     @property
     def prefix(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
-from daskingest.upload import places
+from daskingest.upload import state_path
 from daskingest.upload.state import State
 
 WriteCsv = Callable[..., str]
@@ -101,4 +101,4 @@ def test_one_in_the_current_folder_comes_first(
     monkeypatch.chdir(folders[0])
     first = resumed(path)
     assert first.run != second.run
-    assert first.path == places.default_path(path)
+    assert first.path == state_path.default_path(path)
