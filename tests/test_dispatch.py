@@ -20,7 +20,7 @@ from daskingest.counts import Counts, Tally
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.commit import commit
-from daskingest.pipeline.dispatch import KILLED_WORKER, TASKS_PER_WORKER, Dispatcher
+from daskingest.pipeline.dispatch import KILLED_WORKER, NOT_TAKEN, TASKS_PER_WORKER, Dispatcher
 from daskingest.pipeline.events import (
     CountRows,
     Drain,
@@ -574,3 +574,23 @@ def test_an_empty_source_is_asked_again_when_something_has_changed() -> None:
     assert dispatcher.handle(WorkersSeen(1)) == []  # the answer is awaited,
     assert dispatcher.handle(Taken([])) == [Take(2, 1)]  # and was about other workers
     assert dispatcher.handle(Taken([])) == []
+
+
+def test_what_the_store_never_takes_is_cut_down_to_the_article_and_rejected() -> None:
+    batch = rows(2)
+    first, _ = batch.parts(1)
+    dispatcher = started()
+    dispatcher.handle(Taken([batch]))
+    dispatcher.handle(Extracted(batch.id, []))
+    assert dispatcher.handle(Reported({}, invalid=(batch.id,)))[0] == CountRows(batch)
+    split = dispatcher.handle(RowsCounted(batch.id, 2))
+    assert split[0] == HandOver(batch.id, Split(1), 1)
+    assert Submit(first) in dispatcher.handle(Reported({batch.id: Split(1)}))
+    told = dispatcher.handle(Reported({}, invalid=(first.id,)))  # before its task has ended
+    assert CountRows(first) not in told
+    assert dispatcher.handle(Extracted(first.id, []))[0] == CountRows(first)
+    [handed, *_] = dispatcher.handle(RowsCounted(first.id, 1))
+    assert isinstance(handed, HandOver)
+    assert isinstance(handed.entry, Counted)
+    assert handed.entry.tally.failed == {0: NOT_TAKEN}
+    assert handed.batch_id == first.id

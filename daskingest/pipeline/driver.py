@@ -52,6 +52,7 @@ from daskingest.pipeline.events import (
 from daskingest.pipeline.pending import Commit, Report
 from daskingest.pipeline.saver_client import SaverClient, scheduler_lost
 from daskingest.pipeline.savers import Savers, Work
+from daskingest.pipeline.store_place import require_one_store
 from daskingest.pipeline.task import TaskResult, count_batch
 from daskingest.stores import Replaced
 
@@ -80,7 +81,7 @@ class Driver:
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
         self.workers = 1
         self._client = client
-        self._model = work.model
+        self._work = work
         self._observer = observer
         self._savers = Savers(client, work, self._saver_started)
         self._submitted = 0
@@ -201,7 +202,8 @@ class Driver:
         future = self._client.submit(
             count_batch,
             batch,
-            self._model,
+            self._work.model,
+            self._work.recognizer,
             saver.ref,
             key=f"extract-{batch.id}-{self._submitted}",
             resources={EXTRACT: 1},
@@ -258,7 +260,7 @@ class Driver:
             self._trouble = report.trouble
         for commit in report.commits:
             self._observer.committed(commit)
-        self._events.put_nowait(Reported(report.committed, report.refused))
+        self._events.put_nowait(Reported(report.committed, report.refused, report.invalid))
 
     # What goes on meanwhile.
 
@@ -288,7 +290,11 @@ class Driver:
 
 @asynccontextmanager
 async def open_driver(client: Client, work: Work, observer: Observer) -> AsyncIterator[Driver]:
-    """A driver on a cluster, whose saver is started when it is first needed."""
+    """A driver on a cluster, whose saver is started when it is first needed.
+
+    Raises UsageError if that would write to another file than the store here.
+    """
+    await require_one_store(client, work.store_url)
     driver = Driver(client, work, observer)
     try:
         yield driver
