@@ -329,7 +329,7 @@ class World:
         if finished.last and self.plan.forgetful:
             self.forgotten.add(batch_id.whole)
             numbers = (n for n in itertools.count(1) if BatchId(RUN, str(n)) not in self.forgotten)
-            self.savers[-1].holds.forget(RUN, next(numbers) - 1)
+            self.savers[-1].holds.forget(RUN, next(numbers) - 1, 0.0)
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,21 @@ def test_a_saver_that_was_replaced_while_it_waited_doubles_nothing(url: str) -> 
     ]
 
 
+def test_what_is_forgotten_leaves_the_ledger_when_nothing_more_comes(url: str) -> None:
+    async def go() -> None:
+        saver = Saver(url, 0.0, "one")
+        await saver.add(BatchId("r", "1"), counts(), Counted())
+        await saver.drain()
+        await saver.forget("r", 1)
+        with open_store(url) as store:
+            async with asyncio.timeout(60):
+                while store.ledger("r"):
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(go())
+    assert content(url)[0] == {"p": 1}
+
+
 def test_the_ledger_stays_as_large_as_what_is_in_flight(url: str) -> None:
     """And a late copy of what it has forgotten is not counted."""
 

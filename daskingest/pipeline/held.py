@@ -87,6 +87,8 @@ class Holds:
     """The runs that a saver holds."""
 
     def __init__(self) -> None:
+        self.since: float | None = None
+        """When there came to be entries that need not be kept."""
         self._runs: dict[str, HeldRun] = {}
 
     def __contains__(self, run: str) -> bool:
@@ -100,15 +102,20 @@ class Holds:
         """See `HeldRun.is_settled`."""
         return self._runs[batch_id.run].is_settled(batch_id)
 
-    def forget(self, run: str, up_to: int) -> None:
+    def forget(self, run: str, up_to: int, now: float) -> None:
         """See `HeldRun.forget`."""
         if run in self._runs:
             self._runs[run].forget(up_to)
+            self.since = now if self.since is None else self.since
 
     def next(self, batch_ids: Iterable[BatchId], pending: Iterable[BatchId]) -> list[Hold]:
-        """What a commit of these batches is to compare and to write, with all that is pending."""
+        """What a commit of these batches is to compare and to write, with all that is pending.
+
+        Without batches it is for all runs.
+        """
         wholes = {each.whole for each in pending}
-        return [self._runs[run].next_hold(wholes) for run in sorted({b.run for b in batch_ids})]
+        runs = {each.run for each in batch_ids} or self._runs
+        return [self._runs[run].next_hold(wholes) for run in sorted(runs)]
 
     def committed(self, entries: Mapping[BatchId, Entry | Refusal], holds: Iterable[Hold]) -> None:
         """A commit is through."""
@@ -116,3 +123,4 @@ class Holds:
             self._runs[batch_id.run].committed({batch_id: entry})
         for hold in holds:
             self._runs[hold.run].moved(hold)
+            self.since = None

@@ -121,10 +121,11 @@ class Saver:
     async def forget(self, run: str, up_to: int) -> None:
         """The source of a run has forgotten all its batches up to this number.
 
-        Their entries leave the ledger with the next commit.
+        Their entries leave the ledger with the next commit, or when none comes for a while.
         """
         async with self._changed:
-            self._holds.forget(run, up_to)
+            self._holds.forget(run, up_to, time.monotonic())
+            self._changed.notify_all()
 
     def _start(self) -> None:
         if self._writer is None:
@@ -141,13 +142,17 @@ class Saver:
                 self._changed.notify_all()
 
     async def _write_once(self) -> None:
-        """Commit the flush that is due next."""
+        """Commit the flush that is due next, or just what may be forgotten."""
         async with self._changed:
             await self._until_due()
             flush = self._pending.first
-            assert flush is not None
-            flush.closed = True
-            holds = self._holds.next(flush.batches, self._pending)
+            if flush is not None:
+                flush.closed = True
+            holds = self._holds.next(flush.batches if flush else (), self._pending)
+        if flush is None:
+            await self._store.call(partial(_settle, holds))
+            self._holds.committed({}, holds)
+            return
         started = time.monotonic()
         committed = await self._store.call(partial(commit, flush, holds))
         async with self._changed:
@@ -164,11 +169,19 @@ class Saver:
                     await self._changed.wait()
 
     def _seconds_left(self) -> float | None:
-        """Until the first flush is due; None if there is none."""
-        left = self._pending.seconds_left(self._interval, time.monotonic())
-        return left if left is None or not self._drains else 0.0
+        """Until the first flush is due, or what may be forgotten; None if there is neither."""
+        now = time.monotonic()
+        left = self._pending.seconds_left(self._interval, now)
+        if left is not None:
+            return 0.0 if self._drains else left
+        since = self._holds.since
+        return None if since is None else since + self._interval - now
 
     async def _tell(self, trouble: str) -> None:
         async with self._changed:
             self._trouble = trouble
             self._changed.notify_all()
+
+
+def _settle(holds: list[Hold], store: Store) -> None:
+    store.commit(Counts(), {}, holds)
