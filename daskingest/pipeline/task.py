@@ -28,5 +28,5 @@ def count_batch(batch: Batch, model: str, saver: SaverRef) -> TaskResult:
     started = time.perf_counter()
     found = extract(batch.rows(), load_model(model))
     seconds = time.perf_counter() - started
-    saver.add(batch.id, found.counts, Counted(found.tally))
+    saver.add(batch.id, found.counts, Counted(found.tally, batch.checksum))
     return TaskResult(found.rejects, seconds)

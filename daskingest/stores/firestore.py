@@ -16,7 +16,7 @@ from google.cloud.firestore_v1.query import Query
 from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
-from daskingest.ledger import BatchId, Done, Entry, Ledger
+from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
 from daskingest.stores import AlreadyCommitted, Publication, TooLarge, Word
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY, advice, says_too_large
@@ -118,6 +118,11 @@ class FirestoreStore:
                     if snapshot.exists:
                         found |= ledger_of(_fields(snapshot))
         return found
+
+    def begun(self) -> dict[str, Begun]:
+        """See `Store.begun`."""
+        found = self._entries(FieldFilter("entry", "==", "begin"))
+        return {key.run: each for key, each in found.items() if isinstance(each, Begun)}
 
     def finished(self) -> dict[str, Done]:
         """See `Store.finished`."""
