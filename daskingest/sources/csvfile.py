@@ -75,6 +75,14 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """Where the rows begin that a file grew by, and the row that was not all there before."""
+
+    start: int
+    broken: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A row as it stands in the file: where it begins, its fields, and whether it is damaged."""
 
@@ -197,15 +205,19 @@ class CsvFile:
             lines = split_lines(blocks_of(stream, left))
             yield from records(lines, self.layout.dialect, extent.start)
 
-    def row_from(self, start: int, position: int) -> tuple[int, int] | None:
-        """Where the first row begins that does so at `position` or behind it, and the row before.
+    def growth(self, start: int, end: int) -> Growth | None:
+        """What is behind the bytes up to `end`, where the file once ended; a row begins at `start`.
 
-        A row begins at `start`. None if there is no such row.
+        None if no row begins there. Raises DaskingestError if the file cannot be read.
         """
         before = start
-        for record in self.records(Extent(start)):
-            if record.offset >= position:
-                return record.offset, before
+        for record in self.records(Extent(start, end + MAX_RECORD)):
+            if record.offset >= end:
+                with reading(self.path), self.open() as stream:
+                    skip(stream, end)
+                    between = read_fully(stream, record.offset - end)
+                broken = (before, record.offset) if between.strip(b"\r\n") else None
+                return Growth(record.offset, broken)
             before = record.offset
         return None
 
