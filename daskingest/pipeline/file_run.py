@@ -18,11 +18,12 @@ from daskingest.pipeline.driver import Driver
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.identity import (
     Found,
-    begins_as,
     edited,
     first_of,
     follow,
     following,
+    is_edited,
+    may_be,
     new_run,
     places_text,
 )
@@ -93,19 +94,20 @@ class FileRun:
         Adds this one. Raises UsageError if the run was begun otherwise, or of what has changed.
         """
         begun, others = self._segment.begun, []
-        alike = [each for each in known.items() if begins_as(self._file, *each)]
+        alike = [each for each in known.items() if may_be(self._file, *each)]
         for run, theirs in sorted(alike, key=lambda each: each[1].file != begun.file):
             found = follow(self._file, run, theirs, store, progress)
             differing = found.comparison.differing
             if not differing:
                 self._resume(found, begun, progress)
                 break
-            if theirs.file in (begun.file, self.name):
+            if is_edited(self._file, found):
                 raise edited(self._file, found)
-            progress.say(
-                f"{self.name} begins like {theirs.file}, and is another file: "
-                f"{places_text(differing)} differ"
-            )
+            if theirs.head == begun.head:
+                progress.say(
+                    f"{self.name} begins like {theirs.file}, and is another file: "
+                    f"{places_text(differing)} differ"
+                )
             others.append(found.comparison.first)
         else:
             self._segment = Segment(new_run(self._file, others), self._file, begun, {})

@@ -10,9 +10,11 @@ would take as long as to cut it. So it is found in steps, each of which can only
 2. The file is read and cut where it was cut then, for cuts depend on the file alone, and each range
    is compared with the checksum that the ledger has of it (`Segment.compare`).
 3. If something differs, and the run's file lies where this one does, then it was edited: counting
-   it would count the rows that stayed a second time. It is refused, and the places are named.
-   If the run's file lies elsewhere, this one is another file that begins alike. It is counted,
-   under an id that the difference is a part of, and it is said so.
+   it would count the rows that stayed a second time. It is refused, and the places are named. That
+   holds for one with another head, too, if a range or the size is as it was; otherwise there is
+   just another file where that one was. If the run's file lies elsewhere, this one is another
+   file that begins alike. It is counted, under an id that the difference is a part of, and it is
+   said so.
 
 A run is of those rows that its file had when it began. What a file grew by is a run of its own,
 `RUN+START`, that goes on where the one before ended; so nothing in the ledger ever changes.
@@ -34,12 +36,12 @@ _NAMED = 5  # places that an error names
 _ID_DIGITS = 16
 
 
-def begins_as(file: CsvFile, run: str, begun: Begun) -> bool:
-    """Whether a file begins as the one that a run is of did, as far as its first entry tells."""
+def may_be(file: CsvFile, run: str, begun: Begun) -> bool:
+    """Whether a file may be the one that a run is of, as far as its first entry tells."""
     if begun.start:
         return False  # what a file grew by; it is found by way of the run before it
     if begun.head:
-        return file.head(begun.size) == begun.head
+        return begun.file == file.path or file.head(begun.size) == begun.head
     grown = begun.size < file.size and begun.file == file.path
     return (grown or begun.size == file.size) and file.fingerprint(begun.size) == run
 
@@ -89,15 +91,24 @@ def follow(file: CsvFile, run: str, begun: Begun, store: Store, progress: Progre
         segment = Segment(entry, file, begun, ledger, first_row)
         found.segments.append(segment)
         segment.compare(progress, found.comparison)
-        if segment.done is None or found.comparison.differing:
+        if segment.done is None:
             return found
         first_row += segment.done.tally.rows
-        entry = following(run, segment.last[1])
+        entry = following(run, segment.extent.end or segment.last[1])
         ledger = store.ledger(entry)
         next_begun = ledger.get(BatchId.begin(entry))
         if not isinstance(next_begun, Begun):
             return found
         begun = next_begun
+
+
+def is_edited(file: CsvFile, found: Found) -> bool:
+    """Whether a file that differs from the one that was counted is what became of it."""
+    begun = found.segments[0].begun
+    if begun.file != file.path:
+        return False
+    as_it_was = found.comparison.agreeing > 0 or begun.size == file.size
+    return as_it_was or file.head(begun.size) == begun.head
 
 
 def edited(file: CsvFile, found: Found) -> UsageError:

@@ -26,14 +26,15 @@ class Comparison:
     """What a file has that is not what a run of the store counted.
 
     `differing` are the ranges that have other bytes, those that follow each other as one, and
-    `first` is the first one's checksum. `unknown` says that some of it, or all, was counted by an
-    earlier version, which kept no checksums. `lost` are batches with rejects, of runs that are
-    done: the file of rejects may lack them.
+    `first` is the first one's checksum; `agreeing` is how many ranges are as they were. `unknown`
+    says that some of it, or all, was counted by an earlier version, which kept no checksums. `lost`
+    are batches with rejects, of runs that are done: the file of rejects may lack them.
     """
 
     differing: list[Place] = field(default_factory=list)
     first: str = ""
     unknown: bool = False
+    agreeing: int = 0
     lost: list[tuple[Batch, Tally]] = field(default_factory=list)
 
     def differs(self, start: int, end: int, checksum: str = "") -> None:
@@ -181,7 +182,9 @@ class Segment:
         if isinstance(entry, Counted | Split):
             if not entry.checksum:
                 found.unknown = True
-            elif entry.checksum != part.checksum:
+            elif entry.checksum == part.checksum:
+                found.agreeing += 1
+            else:
                 found.differs(part.start, part.end, part.checksum)
         if self.done is not None and self.done.tally.rejected:
             found.lost += self._rejecting(batch)
