@@ -12,7 +12,7 @@ from daskingest.articles import Article
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import BatchId, Begun, Done
-from daskingest.models import model_identity
+from daskingest.models import model_identity, same_model
 from daskingest.pipeline.batch import Batch, ListedBatches
 from daskingest.pipeline.driver import Driver
 from daskingest.pipeline.events import Finished
@@ -136,7 +136,8 @@ class FileRun:
     def _require_same(then: Begun, now: Begun) -> None:
         for field, option in _SAME.items():
             before, after = getattr(then, field), getattr(now, field)
-            if before != after:
+            same = same_model(before, after) if field == "model" else before == after
+            if not same:
                 raise UsageError(
                     f"{now.file} was begun in this store with the {option} {before!r}; "
                     f"with {after!r} its articles would be counted twice: "
