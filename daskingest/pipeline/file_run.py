@@ -172,6 +172,8 @@ class FileRun:
         """Write what the file of rejects lacks, if a run that finished was killed before."""
         for batch, tally in self._lost:
             await self._rejects.add(self.name, self.id, batch, tally, None)
+        if self._rejects.given_up:
+            self.summary.outcome = Outcome.INTERRUPTED
 
     async def count(self, driver: Driver, progress: Progress) -> None:
         """Count what the store does not have yet. Raises DaskingestError."""
@@ -204,7 +206,7 @@ class FileRun:
         started = time.monotonic()
         complete = await driver.run(ListedBatches(self._batches(segment)), ledger)
         summary.seconds += time.monotonic() - started
-        if not complete:
+        if not complete or self._rejects.given_up:  # the next run finds those again
             return False
         await asyncio.to_thread(self._check)
         summary.outcome = Outcome.LIMITED if self._limited else Outcome.COUNTED

@@ -45,7 +45,8 @@ class Checkpoint:
         """Write what is done, and what is halved. Raises DaskingestError; nothing is lost then."""
 
         def write() -> None:
-            self._rejects.write(self._report.file, rejects)
+            run = self.state.begin["fingerprint"]
+            self._rejects.write(self._report.file, rejects, run=run)
             if self._lasting:
                 self.state.save(text)
 
