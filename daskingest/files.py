@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,7 +103,6 @@ class JsonLines:
             return
         with _as_ours(), self.path.open("a+b") as file, _locked(file):
             self._take_in(file)
-            file.truncate(self._end)
             lines: dict[Name, str] = {}
             for entry in new:  # others may have added some meanwhile
                 names = self._names(entry)
@@ -115,11 +115,15 @@ class JsonLines:
         return not self._known.isdisjoint(self._names(entry))
 
     def _append(self, file: BinaryIO, lines: bytes) -> None:
+        regular = _is_regular(file)  # a device keeps nothing
         try:
+            if regular:
+                os.ftruncate(file.fileno(), self._end)
             written = 0
             while written < len(lines):
                 written += os.write(file.fileno(), lines[written:])
-            os.fsync(file.fileno())
+            if regular:
+                os.fsync(file.fileno())
         except OSError:
             with suppress(OSError):
                 os.ftruncate(file.fileno(), self._end)
@@ -133,6 +137,8 @@ class JsonLines:
 
         A line that is not whole is left; it may be on its way.
         """
+        if not _is_regular(file):
+            return
         status = os.fstat(file.fileno())
         if status.st_ino != self._inode or status.st_size < self._end:
             self._known.clear()
@@ -155,6 +161,10 @@ class JsonLines:
         if not text:
             return end > 0 or not torn.strip(b"\0")
         return self._begins.startswith(text[: len(self._begins)])
+
+
+def _is_regular(file: BinaryIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 @contextmanager

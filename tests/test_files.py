@@ -211,3 +211,15 @@ def test_a_line_that_another_process_was_killed_at_is_removed(tmp_path: Path) ->
         other.write(b'{"file": "b", "off')
     file.add(NEW)
     assert lines_of(path) == OLD + NEW
+
+
+def test_a_device_keeps_nothing() -> None:
+    lines = JsonLines(Path("/dev/null"), KEY)
+    lines.add(OLD)
+    lines.add(NEW)
+
+
+def test_a_full_disk_is_said() -> None:
+    lines = JsonLines(Path("/dev/full"), KEY)
+    with pytest.raises(JsonLinesError, match="No space left"):
+        lines.add(OLD)

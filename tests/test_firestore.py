@@ -18,7 +18,7 @@ import psutil
 import pytest
 from emulated import Proxy, RandomFaults, Refused, content, emulator
 from google.cloud import firestore
-from program import PATIENCE, Program, Server, kill, run, until
+from program import Program, Server, kill, run, until
 
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
@@ -54,7 +54,7 @@ def merged(batches: list[Counts]) -> tuple[dict[str, int], dict[tuple[str, str, 
 
 async def save_all(url: str, batches: list[Counts], at_once: int = 4) -> None:
     """Add batches to a saver, a few at a time so that there are many commits, and drain it."""
-    saver = Saver(url, 0)
+    saver = Saver(url, 0, "me")
     for first in range(0, len(batches), at_once):
         some = enumerate(batches[first : first + at_once], first)
         await asyncio.gather(
@@ -117,6 +117,109 @@ def test_a_connection_that_is_cut_for_a_while(
     assert content(firestore_url) == merged(batches)
 
 
+def documents(url: str) -> firestore.Client:
+    """The database as somebody sees it in a console."""
+    return firestore.Client(project=url.removeprefix("firestore://"))
+
+
+def three(word: str = "a") -> Counts:
+    counts = Counts()
+    for _ in range(3):
+        counts.add_article("The Post", [(word, "ORG")])
+    return counts
+
+
+def save(url: str, number: int, counts: Counts) -> None:
+    """Commit a batch, by a process that has seen nothing of the store."""
+    with open_store(url, create=True) as store:
+        store.commit(counts, {BatchId("r", str(number)): Counted()})
+
+
+def replace(document: firestore.DocumentReference, fields: dict[str, object]) -> None:
+    document.delete()
+    document.set(fields)
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": 7}, {"name": ""}])
+def test_a_publication_without_a_name_gets_it_again(
+    firestore_url: str, fields: dict[str, object]
+) -> None:
+    save(firestore_url, 1, three())
+    replace(documents(firestore_url).document("publications/the post"), {**fields, "count": 3})
+    with open_store(firestore_url) as store:
+        assert [each.name for each in store.publications()] == ["the post"]
+    save(firestore_url, 2, three())
+    with open_store(firestore_url) as store:
+        [found] = store.publications()
+    assert (found.name, found.count) == ("The Post", 6)
+
+
+def test_a_publication_that_was_deleted_meanwhile_is_no_end(firestore_url: str) -> None:
+    with open_store(firestore_url, create=True) as store:
+        store.commit(three(), {BatchId("r", "1"): Counted()})
+        documents(firestore_url).document("publications/the post").delete()
+        store.commit(three(), {BatchId("r", "2"): Counted()})  # it has seen the name
+    save(firestore_url, 3, three())
+    with open_store(firestore_url) as store:
+        [found] = store.publications()
+    assert (found.name, found.count) == ("The Post", 6)
+
+
+@pytest.mark.parametrize("count", ["3", None, [3], 2.5, True])
+def test_a_count_that_is_no_number_is_named_and_counted_anew(
+    firestore_url: str, count: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(firestore_url, 1, three())
+    document = documents(firestore_url).document("publications/the post")
+    document.update({"count": count})
+    with (
+        open_store(firestore_url) as store,
+        pytest.raises(StoreError, match=f"publications/the post .*{re.escape(repr(count))}"),
+    ):
+        store.publications()
+    save(firestore_url, 2, three())
+    assert "the document publications/the post has the count" in caplog.text
+    with open_store(firestore_url) as store:
+        assert [each.count for each in store.publications()] == [3]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"count": 3, "labels": {"ORG": 3}}, "its `word` is None"),
+        ({"word": "a", "labels": {"ORG": 3}}, "its `count` is None"),
+        ({"word": "a", "count": "many", "labels": {"ORG": 3}}, "its `count` is 'many'"),
+        ({"word": "a", "count": 3, "labels": 3}, "its `labels` are 3"),
+        ({"word": "a", "count": 3, "labels": {"ORG": "x"}}, "its `labels.ORG` is 'x'"),
+    ],
+)
+def test_a_word_that_was_changed_is_named(
+    firestore_url: str, fields: dict[str, object], said: str
+) -> None:
+    save(firestore_url, 1, three())
+    [document] = documents(firestore_url).document("publications/the post").collection("ent").get()
+    replace(document.reference, fields)
+    with (
+        open_store(firestore_url) as store,
+        pytest.raises(StoreError, match=re.escape(document.reference.path)) as told,
+    ):
+        store.find_words([("the post", "a")])
+    assert said in str(told.value)
+    if "`count`" not in said and "ORG" not in said:  # Firestore would count from 0 again
+        save(firestore_url, 2, three())
+
+
+def test_a_ledger_entry_that_was_changed_is_named(firestore_url: str) -> None:
+    save(firestore_url, 1, three())
+    [document] = documents(firestore_url).collection("ledger").get()
+    document.reference.update({"note": "{"})
+    with (
+        open_store(firestore_url) as store,
+        pytest.raises(StoreError, match=document.reference.path),
+    ):
+        store.ledger("r")
+
+
 def test_what_is_too_large_for_one_commit_is_halved(
     firestore_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +229,7 @@ def test_what_is_too_large_for_one_commit_is_halved(
     large.add_article("Large", [(f"word {i}", "ORG") for i in range(500)])
 
     async def go() -> None:
-        saver = Saver(firestore_url, 3600)
+        saver = Saver(firestore_url, 3600, "me")
         for i, counts in enumerate([*batches, large]):
             await saver.add(BatchId("r", str(i)), counts, Counted())
         await saver.drain()
@@ -337,51 +440,6 @@ def test_the_service_goes_on_while_firestore_is_away(
         assert server.stop() == 0, server.output
     finally:
         server.kill()
-
-
-def test_a_request_of_a_dead_saver_that_comes_late_is_not_counted(firestore_url: str) -> None:
-    """Its batch was made anew, committed, and forgotten by the service meanwhile."""
-    counts = _berlin()
-
-    async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
-        await saver.add(BatchId("r", "2"), counts, Counted())
-        await saver.drain()
-        with open_store(firestore_url) as late, pytest.raises(AlreadyCommitted):
-            late.commit(counts, {BatchId("r", "1"): Counted()})
-        assert set(await saver.ledger("r")) == {BatchId("r", "1"), BatchId("r", "2")}
-
-    asyncio.run(go())
-    assert content(firestore_url)[0] == {"p": 2}
-
-
-def test_the_ledger_forgets_when_no_request_can_come_any_more(
-    firestore_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_SETTLED_SECONDS", 0.5)
-
-    async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
-        async with asyncio.timeout(PATIENCE):
-            while await saver.ledger("r"):
-                await asyncio.sleep(0.02)
-
-    asyncio.run(go())
-
-
-def _berlin() -> Counts:
-    counts = Counts()
-    counts.add_article("P", [("berlin", "GPE")])
-    return counts
-
-
-async def _saver_that_forgets(url: str, batch_id: BatchId) -> Saver:
-    """One that has committed a batch, and was told to forget it."""
-    saver = Saver(url, 0.1)
-    await saver.add(batch_id, _berlin(), Counted())
-    await saver.drain()
-    await saver.forget([batch_id])
-    return saver
 
 
 def _spool_id(folder: Path) -> str:

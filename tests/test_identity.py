@@ -152,7 +152,8 @@ def test_an_edit_that_no_sample_sees_is_found(tmp_path: Path, store: Store) -> N
 
 def test_a_file_that_was_pruned_is_still_compared(path: Path, store: Store) -> None:
     segment = count(path, store)
-    store.forget([each for each in store.ledger(segment.run) if each.is_batch])
+    batches = [each for each in store.ledger(segment.run) if each.is_batch]
+    store.forget(batches, store.take_over(segment.run, "me"))
     assert look_up(path, store)[0].finished
     edit(path, 300)
     with pytest.raises(UsageError, match="changed since"):

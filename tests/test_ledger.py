@@ -16,6 +16,7 @@ from daskingest.ledger import (
     Counted,
     Done,
     Entry,
+    LedgerError,
     Split,
     entry_from_json,
     entry_to_json,
@@ -152,3 +153,12 @@ SINCE: list[tuple[str, dict[str, object], Entry]] = [
 def test_checksums_come_back(entry: str, value: dict[str, object], expected: Entry) -> None:
     assert entry_from_json(BatchId.parse(f"{RUN}:{entry}"), json.dumps(value)) == expected
     assert json.loads(entry_to_json(expected)) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("r:begin", '{"file": "x"}'), ("r:1.x", "{}"), ("r:1", "no JSON"), ("r:1", "[1]")],
+)
+def test_an_entry_that_can_not_be_read_is_named(key: str, text: str) -> None:
+    with pytest.raises(LedgerError, match=f"an entry '{key}'"):
+        read_ledger({"r:2": "{}", key: text})

@@ -10,6 +10,7 @@ from daskingest.errors import UsageError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import LoadModel
 from daskingest.pipeline.versions import Versions, differences, versions_here
+from daskingest.settings import RecognizerKind
 
 OURS = Versions("0.1.0 (code aa)", "3.8.18", "en_a-1.0 0123")
 
@@ -33,12 +34,14 @@ def test_each_thing_that_differs_is_named() -> None:
 def test_a_worker_knows_what_is_wrong_with_it() -> None:
     model = find_model()
     here = versions_here(model)
-    assert LoadModel(model, here)._wrong(extracts=True) == ""
-    other = LoadModel(model, replace(here, model="en_x-1.0 0"))
+    assert LoadModel(model, RecognizerKind.FAST, here)._wrong(extracts=True) == ""
+    other = LoadModel(model, RecognizerKind.FAST, replace(here, model="en_x-1.0 0"))
     assert "its model is" in other._wrong(extracts=True)
     assert other._wrong(extracts=False) == ""
-    assert "xx_none is no spaCy model" in LoadModel("xx_none", here)._wrong(extracts=True)
-    assert LoadModel(model, here).name != other.name
+    assert "xx_none is no spaCy model" in LoadModel("xx_none", RecognizerKind.FAST, here)._wrong(
+        extracts=True
+    )
+    assert LoadModel(model, RecognizerKind.FAST, here).name != other.name
 
 
 def test_a_model_that_is_not_here_is_said() -> None:

@@ -20,6 +20,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline.versions import Versions, differences, versions_here
+from daskingest.settings import RecognizerKind
 
 EXTRACT, SAVER = "extract", "saver"
 """The resources by which a worker says what it is for."""
@@ -78,11 +79,14 @@ class LoadModel(WorkerPlugin):
 
     idempotent = True
 
-    def __init__(self, model: str, expected: Versions, niceness: int = 0) -> None:
+    def __init__(
+        self, model: str, recognizer: RecognizerKind, expected: Versions, niceness: int = 0
+    ) -> None:
         self._model = model
+        self._recognizer = recognizer
         self._expected = expected
         self._niceness = niceness
-        self.name = f"daskingest-model-{model}-{expected}"
+        self.name = f"daskingest-model-{model}-{recognizer}-{expected}"
 
     async def setup(self, worker: Any) -> None:
         """Called by Dask on each worker, also on those that join later."""
@@ -98,7 +102,7 @@ class LoadModel(WorkerPlugin):
         elif extracts:
             from daskingest.models import load_model
 
-            load_model(self._model)
+            load_model(self._model, self._recognizer)
             os.nice(self._niceness)
 
     def _wrong(self, extracts: bool) -> str:
@@ -128,7 +132,11 @@ async def _retire(worker: Any, reason: str) -> None:
 
 @asynccontextmanager
 async def cluster(
-    scheduler: str | None, workers: int | None, model: str, niceness: int = 0
+    scheduler: str | None,
+    workers: int | None,
+    model: str,
+    niceness: int = 0,
+    recognizer: RecognizerKind = RecognizerKind.FAST,
 ) -> AsyncIterator[Client]:
     """A client of a cluster with the model loaded: of the one at `scheduler`, else a new local one.
 
@@ -160,7 +168,7 @@ async def cluster(
         client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
             nice = niceness if scheduler is None else 0
-            await client.register_plugin(LoadModel(model, expected, nice))
+            await client.register_plugin(LoadModel(model, recognizer, expected, nice))
         except UsageError:
             raise
         except Exception as error:

@@ -10,8 +10,9 @@ A batch's way, its `State`, is
 
 A task that ends in an error, a worker that dies, and a saver that is lost lead back to WAITING.
 What workers die of is tried alone, and is cut in two until the article that does it stands alone;
-so is what is too large for one commit of the store. A cut is an entry in the ledger like counts
-are, so that a batch is cut in the same place by whoever goes on with the run.
+so is what the store does not take, because it is too large for one commit or invalid. A cut is an
+entry in the ledger like counts are, so that a batch is cut in the same place by whoever goes on
+with the run.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ TASKS_PER_WORKER = 2
 
 KILLED_WORKER = "killed its worker"
 TOO_MANY_WORDS = "more words than one commit of the store takes"
+NOT_TAKEN = "refused by the store"
 _DEATHS_TO_SUSPECT = 2  # workers that died with a batch before it is tried alone
 _DEATHS_TO_REJECT = 3  # and with an article alone before it is rejected
 _TRIES = 3  # of a batch whose task raises an error
@@ -144,12 +146,11 @@ class Dispatcher:
                 job = self._jobs.find(batch_id, State.HANDED)
                 if job is not None and job.saver == saver:
                     self._jobs.move(job, State.WAITING)
-            case Reported(committed, refused):
+            case Reported(committed, refused, invalid):
                 self._draining = False
                 yield from self._in_the_store(committed)
-                for batch_id in refused:
-                    if (job := self._jobs.find(batch_id, State.RUNNING, State.HANDED)) is not None:
-                        yield from self._refused(job)
+                yield from self._refused(refused, TOO_MANY_WORDS)
+                yield from self._refused(invalid, NOT_TAKEN)
             case SaverGone(saver):
                 if saver == self._saver:
                     self._saver = None
@@ -212,7 +213,7 @@ class Dispatcher:
                 mine = job.saver == self._saver
                 self._jobs.move(job, State.HANDED if mine else State.WAITING)
                 if mine and job.refused:
-                    yield self._cut(job, TOO_MANY_WORDS)
+                    yield self._cut(job, job.refused)
             case SaverUnreached(_, reason):
                 self._jobs.clear(job)
                 job.unreached += job.saver == self._saver
@@ -241,11 +242,15 @@ class Dispatcher:
 
     # Batches are cut.
 
-    def _refused(self, job: Job) -> Iterator[Instruction]:
-        """It is too large for one commit of the store, which may be told before its task's end."""
-        job.refused = True
-        if job.state is State.HANDED:
-            yield self._cut(job, TOO_MANY_WORDS)
+    def _refused(self, batch_ids: Iterable[BatchId], reason: str) -> Iterator[Instruction]:
+        """The store does not take these batches, which may be told before their tasks' end."""
+        for batch_id in batch_ids:
+            job = self._jobs.find(batch_id, State.RUNNING, State.HANDED)
+            if job is None:
+                continue
+            job.refused = reason
+            if job.state is State.HANDED:
+                yield self._cut(job, reason)
 
     def _cut(self, job: Job, reason: str) -> Instruction:
         job.cut_for = reason
@@ -322,7 +327,7 @@ class Dispatcher:
                 yield from self._hand_over(job, Split(job.batch.only, job.batch.checksum))
                 continue
             log.debug("batch %s: submitted", job.batch.id)
-            job.refused = False
+            job.refused = ""
             self._jobs.move(job, State.RUNNING)
             yield Submit(job.batch)
         free = room - self._jobs.in_flight

@@ -28,7 +28,7 @@ from daskingest.pipeline.identity import (
     places_text,
 )
 from daskingest.pipeline.patient_rejects import PatientRejects
-from daskingest.pipeline.segment import Segment
+from daskingest.pipeline.segment import Comparison, Segment
 from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.progress import Progress
 from daskingest.settings import Settings
@@ -192,15 +192,14 @@ class FileRun:
     async def _count_segment(self, driver: Driver, progress: Progress) -> bool:
         """Count the rows of one run. Whether all of them are in the store now, by this doing."""
         segment, summary = self._segment, self.summary
-        await driver.enter(BatchId.begin(segment.run), segment.begun)
-        ledger = await driver.ledger(segment.run)
+        ledger = await driver.take_over(segment.run)
         taken = await asyncio.to_thread(segment.take_up, ledger)
         self._require_same(taken.begun, segment.begun)
         self._segment = segment = taken
         if segment.done is not None:  # another run was faster
-            self._count_done(segment, segment.done)
-            self.finished, summary.outcome = True, Outcome.ALREADY
+            await self._already_done(segment, segment.done, progress)
             return False
+        await driver.enter(BatchId.begin(segment.run), segment.begun)
         self._announce(progress)
         self._tally, self._rows = Tally(), 0
         started = time.monotonic()
@@ -216,6 +215,14 @@ class FileRun:
             await driver.enter(BatchId.done(segment.run), done)
         self._log(summary)
         return not self._limited
+
+    async def _already_done(self, segment: Segment, done: Done, progress: Progress) -> None:
+        found = Comparison()
+        await asyncio.to_thread(segment.compare, progress, found)
+        self._count_done(segment, done)
+        self.finished, self.summary.outcome = True, Outcome.ALREADY
+        self._lost = found.lost
+        await self.write_lost_rejects()
 
     def _log(self, summary: Summary) -> None:
         log.info(

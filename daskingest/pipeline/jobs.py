@@ -36,7 +36,7 @@ class Job:
     deaths: int = 0
     errors: int = 0
     unreached: int = 0
-    refused: bool = False  # by the store, whole
+    refused: str = ""  # why, if the store does not take it
     cut_for: str = ""
     rejects: list[Reject] | None = None
 

@@ -11,12 +11,13 @@ from distributed import performance_report
 from daskingest.errors import UsageError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
-from daskingest.pipeline.driver import Driver, Observer, Work, open_driver
+from daskingest.pipeline.driver import Driver, Observer, open_driver
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.file_run import FileRun
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
 from daskingest.pipeline.rejects import RejectsFile
+from daskingest.pipeline.savers import Work
 from daskingest.pipeline.summary import Summary, status_text
 from daskingest.progress import Progress
 from daskingest.settings import Settings
@@ -60,7 +61,8 @@ class Run(Observer):
                 await self._current.write_lost_rejects()
             self._current = None
             if any(not each.finished for each in runs) and not self._stopping:
-                await self._count(runs, Work(model, store_url, settings.flush_interval))
+                work = Work(model, store_url, settings.flush_interval, settings.recognizer)
+                await self._count(runs, work)
         finally:
             ticker.cancel()
         if rejects.given_up:
@@ -83,7 +85,10 @@ class Run(Observer):
     async def _count(self, runs: list[FileRun], work: Work) -> None:
         settings = self._settings
         self._progress.say("starting the cluster")
-        async with cluster(settings.scheduler, settings.workers, work.model) as client:
+        starting = cluster(
+            settings.scheduler, settings.workers, work.model, recognizer=work.recognizer
+        )
+        async with starting as client:
             self._progress.say(f"dashboard: {client.dashboard_link}")
             opening = open_driver(client, work, self)
             async with _report_to(settings.performance_report), opening as driver:

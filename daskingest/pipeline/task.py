@@ -11,6 +11,7 @@ from daskingest.ledger import Counted
 from daskingest.models import load_model
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.saver_client import SaverRef
+from daskingest.settings import RecognizerKind
 
 
 class TaskResult(NamedTuple):
@@ -20,13 +21,15 @@ class TaskResult(NamedTuple):
     seconds: float
 
 
-def count_batch(batch: Batch, model: str, saver: SaverRef) -> TaskResult:
+def count_batch(
+    batch: Batch, model: str, recognizer: RecognizerKind, saver: SaverRef
+) -> TaskResult:
     """The task: extract a batch and hand its counts to the saver.
 
     Raises SaverLost if the saver can't be reached.
     """
     started = time.perf_counter()
-    found = extract(batch.rows(), load_model(model))
+    found = extract(batch.rows(), load_model(model, recognizer))
     seconds = time.perf_counter() - started
     saver.add(batch.id, found.counts, Counted(found.tally, batch.checksum))
     return TaskResult(found.rejects, seconds)

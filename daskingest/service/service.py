@@ -7,6 +7,7 @@ between.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -18,14 +19,17 @@ from daskingest import __version__
 from daskingest.errors import DaskingestError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
-from daskingest.pipeline.driver import Work, open_driver
+from daskingest.pipeline.driver import open_driver
+from daskingest.pipeline.savers import Work
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
+from daskingest.service.group_commit import SpoolError
 from daskingest.service.intake import Intake
 from daskingest.service.metrics import Levels, Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
+from daskingest.service.restored import check_spool
 from daskingest.service.spool import Spool
 from daskingest.service.status import InFlightStatus, RatesStatus, SpoolStatus, Status
 from daskingest.service.trials import Trials
@@ -34,8 +38,10 @@ from daskingest.settings import ServeSettings
 from daskingest.stores import Store, absolute_url, open_store
 from daskingest.stores.reading import Readers
 
+_TIDY_SECONDS = 61.0
 _NICENESS = 15  # of the workers: requests are answered first
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -102,6 +108,7 @@ class Service:
                 bytes=self.spool.bytes,
                 max_bytes=self.settings.max_spool_bytes,
                 oldest_seconds=None if oldest is None else round(oldest, 1),
+                damaged=self.spool.damaged,
             ),
             in_flight=InFlightStatus(len(in_flight), in_flight.articles),
             rates=RatesStatus(round(accepted, 1), round(saved, 1)),
@@ -123,6 +130,7 @@ class Service:
         """Take up what the spool has, and go on with what comes."""
         await self.counting.start(self.background)
         self.background.start(self.watch.run())
+        self.background.start(self._tidy())
 
     async def drain(self) -> bool:
         """Take nothing more, and see what is in the spool through, as far as there is time.
@@ -131,6 +139,14 @@ class Service:
         """
         self.intake.draining = True
         return await self.counting.drain(self.settings.drain_timeout)
+
+    async def _tidy(self) -> None:
+        while True:
+            try:
+                await self.spool.tidy()
+            except SpoolError as error:
+                log.warning("%s; trying again", error)
+            await asyncio.sleep(_TIDY_SECONDS)
 
     def _oldest_seconds(self) -> float | None:
         oldest = self.spool.oldest
@@ -144,18 +160,19 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
     What is in the spool at the end stays there. Raises DaskingestError if it can't start.
     """
     model, store_url = find_model(settings.model), absolute_url(settings.store)
-    with open_store(store_url, create=True) as store:
-        billed = store.billed
     metrics, in_flight = Metrics(asyncio.get_running_loop().time()), InFlight()
     limits = Limits(settings.batch_articles, settings.batch_bytes, settings.batch_seconds)
     async with AsyncExitStack() as stack:
-        spool = stack.enter_context(closing(Spool(Path(settings.data_dir))))
+        with open_store(store_url, create=True) as store:
+            billed = store.billed
+            spool = stack.enter_context(closing(Spool(Path(settings.data_dir))))
+            check_spool(spool, store, Path(settings.data_dir), settings.take_over)
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
         client = await stack.enter_async_context(
-            cluster(settings.scheduler, settings.workers, model, _NICENESS)
+            cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
         )
-        work = Work(model, store_url, settings.flush_interval)
+        work = Work(model, store_url, settings.flush_interval, settings.recognizer)
         driver = await stack.enter_async_context(open_driver(client, work, forgetter))
         feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
         service = Service(
@@ -164,7 +181,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             dashboard=client.dashboard_link,
             spool=spool,
             metrics=metrics,
-            counting=Counting(spool, driver, feed, forgetter, in_flight),
+            counting=Counting(spool, driver, work.owner, feed, forgetter),
             intake=Intake(spool, metrics, settings.max_spool_bytes, driver.wake),
             watch=Watch(client, metrics),
             trials=Trials(client, model),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -17,13 +18,22 @@ from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
-from daskingest.stores import AlreadyCommitted, Publication, TooLarge, Word
+from daskingest.stores import (
+    AlreadyCommitted,
+    Hold,
+    Invalid,
+    Publication,
+    TooLarge,
+    Word,
+)
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY, advice, says_too_large
+from daskingest.stores.firestore_holds import held, refused, take_over
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
     WORDS,
+    Changed,
     commit_bytes,
     document_id,
     entry_id,
@@ -34,6 +44,9 @@ from daskingest.stores.firestore_layout import (
 )
 from daskingest.stores.write_rate import WriteRate
 
+T = TypeVar("T")
+Snapshot = firestore.DocumentSnapshot[Any]
+
 _FREE_WRITES_A_DAY = 20_000
 _WRITES_PER_MB = 4_000
 """Of a CSV of news; 4,165 were measured with 20,087 articles in ten commits."""
@@ -43,7 +56,6 @@ _PAGE = 5_000
 _IN = 30  # values that one query can ask for
 _EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _ATTEMPT_SECONDS = 60.0  # the deadline that a request carries
-_SETTLED_SECONDS = _ATTEMPT_SECONDS + 30.0  # and some for clocks
 
 
 class FirestoreStore:
@@ -53,7 +65,6 @@ class FirestoreStore:
 
     def __init__(self, project: str, database: str | None = None, create: bool = False) -> None:
         self.commit_size = 40_000
-        self.settled_after = _SETTLED_SECONDS
         self._project = project
         self._database = database
         self._create = create
@@ -79,20 +90,37 @@ class FirestoreStore:
                 nothing.delete(retry=CHECK_RETRY, timeout=10.0)
         self.close()
 
-    def commit(self, counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
+    def take_over(self, run: str, owner: str) -> Hold:
+        """See `Store.take_over`."""
+        with self._working("write to"):
+            return take_over(self._db(), run, owner, _ATTEMPT_SECONDS)
+
+    def hold(self, run: str) -> Hold | None:
+        """See `Store.hold`."""
+        with self._working("read"):
+            return held(self._db(), run)[0]
+
+    def commit(
+        self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
+    ) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
-        if commit_bytes(counts, entries) > _MOST_BYTES:
+        with self._encoding():
+            large = commit_bytes(counts, entries) > _MOST_BYTES
+        if large:
             raise self._too_large(entries)
         if self._builder.whole_maps and self.ledger_entries(list(entries)):
             raise AlreadyCommitted  # such an emulator would write what comes before the one it has
         with self._working("write to"):
-            batch = self._builder.build(self._db(), counts, entries)
+            with self._encoding():
+                batch = self._builder.build(self._db(), counts, entries, holds)
             writes = len(batch)
             self._rate.wait(writes)
             try:
                 batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
             except exceptions.AlreadyExists:
                 raise AlreadyCommitted from None
+            except exceptions.NotFound as error:
+                raise refused(self._db(), holds, error) from None
             except exceptions.RetryError as error:
                 if isinstance(error.cause, exceptions.DeadlineExceeded) and len(entries) > 1:
                     raise TooLarge from error  # perhaps: smaller ones are quicker
@@ -100,6 +128,9 @@ class FirestoreStore:
             except (exceptions.InvalidArgument, exceptions.ResourceExhausted) as error:
                 if says_too_large(error):
                     raise self._too_large(entries) from error
+                if isinstance(error, exceptions.InvalidArgument):
+                    told = advice(error, self._project)
+                    raise Invalid(f"{self._name} does not take it: {told}") from error
                 raise
         self._builder.committed(counts)
         return writes
@@ -116,7 +147,7 @@ class FirestoreStore:
                 documents = [self._entry(batch_id) for batch_id in some]
                 for snapshot in self._db().get_all(documents, retry=RETRY):
                     if snapshot.exists:
-                        found |= ledger_of(_fields(snapshot))
+                        found |= self._read(ledger_of, snapshot)
         return found
 
     def begun(self) -> dict[str, Begun]:
@@ -129,31 +160,34 @@ class FirestoreStore:
         found = self._entries(FieldFilter("entry", "==", "done"))
         return {key.run: each for key, each in found.items() if isinstance(each, Done)}
 
-    def forget(self, batch_ids: Collection[BatchId]) -> None:
+    def forget(self, batch_ids: Collection[BatchId], hold: Hold) -> None:
         """See `Store.forget`."""
         for some in grouped(batch_ids, lambda each: 1, _IN):
             family = self._entries(FieldFilter("whole", "in", [str(batch_id) for batch_id in some]))
             if not family:
                 continue
             with self._working("write to"):
-                batch = self._db().batch()
+                batch = self._builder.build(self._db(), Counts(), {}, [hold])
                 for batch_id in family:
                     batch.delete(self._entry(batch_id))
-                self._rate.wait(len(family))
-                batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
+                self._rate.wait(len(batch))
+                try:
+                    batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
+                except exceptions.NotFound as error:
+                    raise refused(self._db(), [hold], error) from None
 
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""
         with self._working("read"):
             documents = list(self._db().collection(PUBLICATIONS).stream(retry=RETRY))
-        found = [publication_of(each.id, _fields(each)) for each in documents]
+        found = [self._read(partial(publication_of, each.id), each) for each in documents]
         return sorted(filter(None, found), key=lambda each: (-each.count, each.key))
 
     def publication(self, key: str) -> Publication | None:
         """See `Store.publication`."""
         with self._working("read"):
             [found] = self._db().get_all([self._publication(key)], retry=RETRY)
-        return publication_of(found.id, _fields(found))
+        return self._read(partial(publication_of, found.id), found)
 
     def words(
         self,
@@ -168,7 +202,7 @@ class FirestoreStore:
             for query in self._in_order(publication, after, label):
                 left = limit - len(found)
                 for each in query.limit(left).stream(retry=RETRY) if left else ():
-                    found += _seen(word_of(_fields(each)), label)
+                    found += _seen(self._read(word_of, each), label)
         return found
 
     def _in_order(
@@ -201,7 +235,7 @@ class FirestoreStore:
         found: list[Word] = []
         with self._working("read"):
             for each in beginning.stream(retry=RETRY):
-                found += _seen(word_of(_fields(each)), label)
+                found += _seen(self._read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
@@ -215,7 +249,7 @@ class FirestoreStore:
                 places = {document.path: pair for document, pair in wanted.items()}
                 for snapshot in self._db().get_all(list(wanted), retry=RETRY):
                     if snapshot.exists:
-                        found[places[snapshot.reference.path]] = word_of(_fields(snapshot))
+                        found[places[snapshot.reference.path]] = self._read(word_of, snapshot)
         return found
 
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
@@ -235,7 +269,7 @@ class FirestoreStore:
             if last is not None:
                 page = query.where(filter=FieldFilter("word", ">", last))
             with self._working("read"):
-                words = [word_of(_fields(each)) for each in page.stream(retry=RETRY)]
+                words = [self._read(word_of, each) for each in page.stream(retry=RETRY)]
             for each in words:
                 for label, count in each.labels.items():
                     yield publication.name, each.word, label, count
@@ -258,6 +292,18 @@ class FirestoreStore:
             self._client.close()  # type: ignore[no-untyped-call]
             self._client = None
 
+    def _read(self, read: Callable[[Mapping[str, Any]], T], document: Snapshot) -> T:
+        """What a document says. Raises StoreError, which names it, if somebody has changed it so
+        that this cannot be told.
+        """
+        try:
+            return read(document.to_dict() or {})
+        except (Changed, ValueError, TypeError, KeyError) as error:
+            path = document.reference.path
+            raise StoreError(
+                f"the document {path} of {self._name} was changed: {error}; repair it there"
+            ) from error
+
     def _db(self) -> firestore.Client:
         if self._client is None:
             self._client = firestore.Client(project=self._project, database=self._database)
@@ -271,7 +317,7 @@ class FirestoreStore:
         with self._working("read"):
             query = self._db().collection(LEDGER).where(filter=condition)
             for snapshot in query.stream(retry=RETRY):
-                found |= ledger_of(_fields(snapshot))
+                found |= self._read(ledger_of, snapshot)
         return found
 
     def _publication(self, key: str) -> firestore.DocumentReference:
@@ -286,6 +332,14 @@ class FirestoreStore:
         if len(entries) > 1:
             self.commit_size = max(1_000, self.commit_size // 2)
         return TooLarge()
+
+    @contextmanager
+    def _encoding(self) -> Iterator[None]:
+        """What cannot be made a request is invalid."""
+        try:
+            yield
+        except (ValueError, TypeError) as error:
+            raise Invalid(f"{self._name} does not take it: {error}") from error
 
     @contextmanager
     def _working(self, doing: str) -> Iterator[None]:
@@ -303,10 +357,6 @@ class FirestoreStore:
         return f"firestore://{self._project}{database}" + (
             f" in the emulator at {emulator}" if emulator else ""
         )
-
-
-def _fields(document: firestore.DocumentSnapshot[Any]) -> dict[str, Any]:
-    return document.to_dict() or {}
 
 
 def _seen(word: Word, label: str | None) -> list[Word]:
