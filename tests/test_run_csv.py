@@ -232,6 +232,24 @@ def test_an_edited_file_is_refused_and_a_grown_one_goes_on(
     assert "was counted already" in run(tmp_path, "run-csv", str(path))[1]
 
 
+def test_what_is_appended_while_a_file_is_read_counts_next_time(
+    long_file: Path, tmp_path: Path, long_expected: StoreContent
+) -> None:
+    store = tmp_path / "daskingest.db"
+    whole = long_file.read_bytes()
+    row = b"1,,,,,,,,Nothing here.,,,The Post\n"
+    program = Program(tmp_path, "run-csv", str(long_file), *SMALL)
+    until(lambda: ledger(store) > 2)
+    long_file.write_bytes(whole + row)
+    assert program.wait() == 0, program.output
+    assert "while it was counted: run the same command again" in program.output
+    assert content(store) == long_expected
+    code, output = run(tmp_path, "run-csv", str(long_file), *SMALL)
+    assert code == 0, output
+    assert sum(content(store)[0].values()) == 641
+    assert "641 = " in output
+
+
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_rejects_that_cannot_be_written_are_waited_for(
     write_csv: Callable[..., str], tmp_path: Path, interrupted: bool

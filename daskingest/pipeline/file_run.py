@@ -49,6 +49,14 @@ _SAME = {
 log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(slots=True)
+class _Taken:
+    """What became of a segment's rows, and how many it has, as they were counted to be cut."""
+
+    tally: Tally = dataclasses.field(default_factory=Tally)
+    rows: int = 0
+
+
 class FileRun:
     """One file's way into the store. Its id is that of its content, wherever the file lies.
 
@@ -62,7 +70,7 @@ class FileRun:
         self._rejects = rejects
         self._file = open_csv(path, settings.content_column, settings.publication_column)
         columns, extent = self._file.layout.columns, self._file.extent
-        begun = Begun(
+        self._begun = begun = Begun(
             file=self._file.path,
             size=self._file.size,
             content=columns.content,
@@ -75,8 +83,7 @@ class FileRun:
             end=extent.end or 0,
         )
         self._segment = Segment(new_run(self._file, []), self._file, begun, {})
-        self._tally = Tally()  # of the segment
-        self._rows = 0  # that the segment has, as they were counted to be cut
+        self._taken = _Taken()
         size = None if extent.end is None else extent.end - extent.start
         self.summary = Summary(path, size)
         self._limited = False
@@ -93,13 +100,13 @@ class FileRun:
 
         Adds this one. Raises UsageError if the run was begun otherwise, or of what has changed.
         """
-        begun, others = self._segment.begun, []
+        begun, others = self._begun, []
         alike = [each for each in known.items() if may_be(self._file, *each)]
         for run, theirs in sorted(alike, key=lambda each: each[1].file != begun.file):
             found = follow(self._file, run, theirs, store, progress)
             differing = found.comparison.differing
             if not differing:
-                self._resume(found, begun, progress)
+                self._resume(found, progress)
                 break
             if is_edited(self._file, found):
                 raise edited(self._file, found)
@@ -115,14 +122,14 @@ class FileRun:
         self.summary.billed = store.billed
         self._forecast = store.forecast(self.summary.size) if self.summary.size else ""
 
-    def _resume(self, found: Found, begun: Begun, progress: Progress) -> None:
+    def _resume(self, found: Found, progress: Progress) -> None:
         for each in found.segments:
-            self._require_same(each.begun, begun)
+            self._require_same(each.begun, self._begun)
             self._segment = each
             if each.done is not None:
                 self._count_done(each, each.done)
         if self._segment.done is not None:
-            self._advance(begun, progress)
+            self._advance(progress)
             if self.finished:
                 self.summary.outcome = Outcome.ALREADY
         self._lost = found.comparison.lost
@@ -150,7 +157,7 @@ class FileRun:
         self.summary.rows += done.tally.rows
         self.summary.bytes_done += segment.last[1] - segment.extent.start
 
-    def _advance(self, begun: Begun, progress: Progress) -> None:
+    def _advance(self, progress: Progress) -> None:
         """Go on behind a segment that is done, if the file has more."""
         end = self._segment.last[1]
         growth = self._segment.growth()
@@ -164,7 +171,7 @@ class FileRun:
             )
         size = "" if self._file.compression else f" by {size_text(self._file.size - end)}"
         progress.say(f"{self.name} has grown{size} since it was counted: what is new is counted")
-        begun = dataclasses.replace(begun, start=growth.start)
+        begun = dataclasses.replace(self._begun, start=growth.start)
         run, row = following(self.id, end), self.summary.tally.rows
         self._segment = Segment(run, self._file, begun, {}, row)
 
@@ -177,9 +184,8 @@ class FileRun:
 
     async def count(self, driver: Driver, progress: Progress) -> None:
         """Count what the store does not have yet. Raises DaskingestError."""
-        begun = dataclasses.replace(self._segment.begun, start=0)
         while await self._count_segment(driver, progress):
-            await asyncio.to_thread(self._advance, begun, progress)
+            await asyncio.to_thread(self._advance, progress)
             if self.finished:
                 break
         grown = await asyncio.to_thread(self._file.size_now) - self._file.size
@@ -201,7 +207,7 @@ class FileRun:
             return False
         await driver.enter(BatchId.begin(segment.run), segment.begun)
         self._announce(progress)
-        self._tally, self._rows = Tally(), 0
+        self._taken = _Taken()
         started = time.monotonic()
         complete = await driver.run(ListedBatches(self._batches(segment)), ledger)
         summary.seconds += time.monotonic() - started
@@ -211,7 +217,7 @@ class FileRun:
         summary.outcome = Outcome.LIMITED if self._limited else Outcome.COUNTED
         if not self._limited:
             now, checksum, end = int(time.time()), segment.checksum, segment.last[1]
-            done = Done(self._tally, self.name, now, checksum, end)
+            done = Done(self._taken.tally, self.name, now, checksum, end)
             await driver.enter(BatchId.done(segment.run), done)
         self._log(summary)
         return not self._limited
@@ -258,7 +264,7 @@ class FileRun:
         batch, tally, summary = finished.batch, finished.tally, self.summary
         size = batch.source.size >> len(batch.id.parts)  # a part's is not known better
         summary.tally.merge(tally)
-        self._tally.merge(tally)
+        self._taken.tally.merge(tally)
         summary.bytes_done += size
         if finished.fresh:
             summary.fresh.merge(tally)
@@ -283,12 +289,12 @@ class FileRun:
                 if not whole:
                     self._limited = True
                     batch = dataclasses.replace(batch, only=rows)
-            self._rows += rows
+            self._taken.rows += rows
             yield batch
 
     def _check(self) -> None:
         """See that the rows taken and rejected are all that the segment has."""
-        rows, taken = self._rows, self._tally.rows
+        rows, taken = self._taken.rows, self._taken.tally.rows
         if self._settings.limit is not None and taken >= rows:
             rows = taken  # an earlier run has counted more already
         elif rows != taken:

@@ -23,6 +23,7 @@ A run is of those rows that its file had when it began. What a file grew by is a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from daskingest.errors import UsageError
 from daskingest.ledger import BatchId, Begun
@@ -42,7 +43,7 @@ def may_be(file: CsvFile, run: str, begun: Begun) -> bool:
         return False  # what a file grew by; it is found by way of the run before it
     if begun.head:
         return begun.file == file.path or file.head(begun.size) == begun.head
-    grown = begun.size < file.size and begun.file == file.path
+    grown = begun.size < file.size and Path(begun.file).name == Path(file.path).name
     return (grown or begun.size == file.size) and file.fingerprint(begun.size) == run
 
 
