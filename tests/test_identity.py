@@ -261,6 +261,16 @@ def test_a_row_that_was_not_all_there_counts_as_it_was(path: Path, store: Store,
     assert look_up(path, store)[0].summary.tally.rows == 405
 
 
+def test_a_row_that_only_goes_on_is_not_counted_and_that_is_said(path: Path, store: Store) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    count(path, store)
+    path.write_bytes(whole)
+    run, said = look_up(path, store)
+    assert run.finished
+    assert f"no row begins behind byte {len(whole) - 40:,}" in said[-1]
+
+
 def test_a_last_line_without_an_end_may_get_one(path: Path, store: Store) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
@@ -362,3 +372,17 @@ def test_random_edits_never_pass(path: Path, store: Store) -> None:
             assert not look_up(path, store)[0].finished
         except UsageError:
             continue
+
+
+@pytest.mark.parametrize(("model", "same"), [("en_core_web_sm-3.8.0", True), ("en_x-1 0", False)])
+def test_a_run_goes_on_with_the_model_that_it_was_begun_with(
+    path: Path, store: Store, model: str, same: bool
+) -> None:
+    run, _ = look_up(path, store)
+    begun = replace(run._segment.begun, model=model)
+    store.commit(Counts(), {BatchId.begin(run.id): begun})
+    if same:
+        assert look_up(path, store)[0].id == run.id
+        return
+    with pytest.raises(UsageError, match="--model 'en_x-1 0'"):
+        look_up(path, store)

@@ -163,6 +163,11 @@ class FileRun:
         growth = self._segment.growth()
         if growth is None:
             self.finished = True
+            if not self._file.compression and end < self._file.size:
+                progress.say(
+                    f"{self.name} has grown, and no row begins behind byte {end:,}, where it was "
+                    "counted up to: nothing of that is counted yet"
+                )
             return
         if growth.broken:
             progress.say(
