@@ -7,9 +7,10 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
@@ -54,6 +55,9 @@ def lock_file(path: Path) -> IO[str]:
     return lock
 
 
+Name = tuple[object, ...]
+
+
 class JsonLinesError(Exception):
     """A file of JSON lines cannot be read or written, or is another file. It says why."""
 
@@ -61,74 +65,92 @@ class JsonLinesError(Exception):
 class JsonLines:
     """A file of JSON objects, one a line, that is only added to, and has each object once.
 
-    The values of the fields `key` tell an object from the others; every object begins with the
-    first of them. The file is made with its first line. A last line that a crash has cut off, or
-    filled with NULs, is not there, and is removed before the next is added.
+    The values of the fields `key` tell an object from the others, or what `names` gives: the names
+    that an object may be known by, its own first. Every object begins with the first field of
+    `key`. The file is made with its first line. A last line that a crash has cut off, or filled
+    with NULs, is not there, and is removed before the next is added.
 
-    To be used by one thread at a time. Raises JsonLinesError.
+    Several processes may add to one file: none tears another's line, or repeats it. Each is to use
+    it by one thread at a time. Raises JsonLinesError.
     """
 
-    def __init__(self, path: Path, key: tuple[str, ...], ensure_ascii: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: tuple[str, ...],
+        ensure_ascii: bool = True,
+        names: Callable[[Mapping[str, object]], list[Name]] | None = None,
+    ) -> None:
         self.path = path
-        self._key = key
+        self._names = names or (lambda entry: [tuple(entry[name] for name in key)])
         self._ensure_ascii = ensure_ascii
         self._begins = f'{{"{key[0]}": '.encode()
-        self._known: set[tuple[object, ...]] = set()
-        self._torn: int | None = None  # where a line begins that is not all there
-        try:
-            self._load()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise JsonLinesError(str(error)) from error
+        self._known: set[Name] = set()
+        self._end = 0  # of the lines that were taken in
+        self._inode = 0
+        with _as_ours():
+            if path.exists():
+                with path.open("rb") as file:
+                    self._take_in(file)
 
     def add(self, entries: Iterable[Mapping[str, object]]) -> None:
         """Write those objects that are not there yet; they survive a loss of power.
 
         After an error none of them is there, and all may be given again.
         """
-        new: dict[tuple[object, ...], str] = {}
-        for entry in entries:
-            key = self._key_of(entry)
-            if key not in self._known and key not in new:
-                new[key] = json.dumps(entry, ensure_ascii=self._ensure_ascii) + "\n"
+        new = [entry for entry in entries if not self._knows(entry)]
         if not new:
             return
+        with _as_ours(), self.path.open("a+b") as file, _locked(file):
+            self._take_in(file)
+            lines: dict[Name, str] = {}
+            for entry in new:  # others may have added some meanwhile
+                names = self._names(entry)
+                if not self._knows(entry) and names[0] not in lines:
+                    lines[names[0]] = json.dumps(entry, ensure_ascii=self._ensure_ascii) + "\n"
+            self._append(file, "".join(lines.values()).encode())
+            self._known.update(lines)
+
+    def _knows(self, entry: Mapping[str, object]) -> bool:
+        return not self._known.isdisjoint(self._names(entry))
+
+    def _append(self, file: BinaryIO, lines: bytes) -> None:
+        regular = _is_regular(file)  # a device keeps nothing
         try:
-            self._append("".join(new.values()).encode())
-        except OSError as error:
-            raise JsonLinesError(str(error)) from error
-        self._known.update(new)
-
-    def _append(self, lines: bytes) -> None:
-        with self.path.open("ab") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                file.write(lines)  # /dev/null keeps nothing
-                return
-            end = file.tell()
-            if self._torn is not None:
-                end = min(end, self._torn)
-                file.truncate(end)
-            self._torn = end  # until all is there
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        if end == 0:
+            if regular:
+                os.ftruncate(file.fileno(), self._end)
+            written = 0
+            while written < len(lines):
+                written += os.write(file.fileno(), lines[written:])
+            if regular:
+                os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), self._end)
+            raise
+        if self._end == 0:
             _sync_folder(self.path.parent)
-        self._torn = None
+        self._end += len(lines)
 
-    def _load(self) -> None:
-        """Take in the keys of what is there. Raises ValueError and others if it is another file."""
-        if not self.path.exists():
+    def _take_in(self, file: BinaryIO) -> None:
+        """Know the lines that are there by now. Raises ValueError and others if it is another file.
+
+        A line that is not whole is left; it may be on its way.
+        """
+        if not _is_regular(file):
             return
-        end = 0
-        with self.path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n") or b"\0" in line:
-                    if not self._is_ours(line, end):
-                        raise ValueError(f"no line of JSON at byte {end}")
-                    self._torn = end
-                    break
-                self._known.add(self._key_of(json.loads(line)))
-                end += len(line)
+        status = os.fstat(file.fileno())
+        if status.st_ino != self._inode or status.st_size < self._end:
+            self._known.clear()
+            self._end, self._inode = 0, status.st_ino
+        file.seek(self._end)
+        for line in file:
+            if not line.endswith(b"\n") or b"\0" in line:
+                if not self._is_ours(line, self._end):
+                    raise ValueError(f"no line of JSON at byte {self._end}")
+                return
+            self._known.add(self._names(json.loads(line))[0])
+            self._end += len(line)
 
     def _is_ours(self, torn: bytes, end: int) -> bool:
         """Whether a line that is not whole, after `end` bytes that are, is one of ours.
@@ -140,8 +162,28 @@ class JsonLines:
             return end > 0 or not torn.strip(b"\0")
         return self._begins.startswith(text[: len(self._begins)])
 
-    def _key_of(self, entry: Mapping[str, object]) -> tuple[object, ...]:
-        return tuple(entry[name] for name in self._key)
+
+def _is_regular(file: BinaryIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JsonLinesError(str(error)) from error
+
+
+@contextmanager
+def _locked(file: BinaryIO) -> Iterator[None]:
+    """A file to oneself, among those who ask for it so, as far as its file system can."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    yield  # closing the file gives it free
 
 
 def _sync_folder(folder: Path) -> None:

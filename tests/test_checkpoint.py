@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from daskingest.articles import Reject
-from daskingest.errors import UsageError
-from daskingest.pipeline.rejects import RejectsFile
+from daskingest.pipeline.rejects import RejectsFile, RejectsUnwritten
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
 from daskingest.upload.checkpoint import Checkpoint
@@ -89,7 +88,7 @@ def test_rejects_that_could_not_be_written_are_not_lost(path: str) -> None:
     checkpoint, [first, _] = begun(path)
     checkpoint.done(first, [])
     Path("rejects.jsonl").mkdir()
-    with pytest.raises(UsageError, match="cannot write rejects"):
+    with pytest.raises(RejectsUnwritten, match="cannot write rejects"):
         asyncio.run(checkpoint.save())
     assert saved(path)["done"] == 0  # they come first
     Path("rejects.jsonl").rmdir()

@@ -17,7 +17,7 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import SKIPPED_LABELS
 from daskingest.errors import UsageError
 from daskingest.extraction import extract, split_text
-from daskingest.models import find_model, load_model, model_identity
+from daskingest.models import find_model, load_model, model_version
 from daskingest.recognizer.finder import Finder
 from daskingest.settings import RecognizerKind
 
@@ -111,7 +111,7 @@ def test_an_article_that_fails_costs_its_neighbours_nothing(deadly: str) -> None
 
 def test_models_are_found_or_explained(deadly: str, tmp_path: Path) -> None:
     assert find_model(deadly) == deadly
-    assert model_identity(find_model()) == "en_core_web_sm-3.8.0"
+    assert model_version(find_model()) == "en_core_web_sm-3.8.0"
     with pytest.raises(UsageError, match=r"no spaCy model 'xx_none'.*spacy download"):
         find_model("xx_none")
     spacy.blank("en").to_disk(tmp_path / "blank")

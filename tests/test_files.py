@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -180,7 +182,44 @@ def test_lines_are_added_from_any_thread(tmp_path: Path) -> None:
     assert lines_of(file.path) == OLD
 
 
+_ADD = """
+import sys
+from pathlib import Path
+from daskingest.files import JsonLines
+
+path, start, end = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+file = JsonLines(path, ("file", "offset"))
+for i in range(start, end):
+    file.add([{"file": "a", "offset": i, "more": "x" * (i % 7) * 1000}])
+"""
+
+
+def test_processes_that_share_a_file_neither_tear_nor_repeat_lines(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    spans = [("0", "60"), ("30", "90"), ("0", "90")]
+    command = [sys.executable, "-c", _ADD, str(path)]
+    processes = [subprocess.Popen([*command, *each]) for each in spans]
+    assert [each.wait() for each in processes] == [0, 0, 0]
+    assert sorted(each["offset"] for each in lines_of(path)) == [*range(90)]  # type: ignore[type-var]
+
+
+def test_a_line_that_another_process_was_killed_at_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    file = JsonLines(path, KEY)
+    file.add(OLD)
+    with path.open("ab") as other:
+        other.write(b'{"file": "b", "off')
+    file.add(NEW)
+    assert lines_of(path) == OLD + NEW
+
+
 def test_a_device_keeps_nothing() -> None:
     lines = JsonLines(Path("/dev/null"), KEY)
     lines.add(OLD)
     lines.add(NEW)
+
+
+def test_a_full_disk_is_said() -> None:
+    lines = JsonLines(Path("/dev/full"), KEY)
+    with pytest.raises(JsonLinesError, match="No space left"):
+        lines.add(OLD)

@@ -130,6 +130,31 @@ def test_entries_read_as_earlier_versions_wrote_them(
     )
 
 
+DIGEST: dict[str, object] = {"checksum": "0f" * 16}
+SINCE: list[tuple[str, dict[str, object], Entry]] = [
+    ("1", TALLY | DIGEST, Counted(Tally(3, 2, rejected=Counter({"no content": 1})), "0f" * 16)),
+    ("1", {"split": 4} | DIGEST, Split(4, "0f" * 16)),
+    (
+        "begin",
+        BEGIN | {"head": "ab", "sample": "cd", "start": 20, "end": 12_345},
+        Begun(
+            "é.csv", 12_345, "article", "publication", "m 3.7", 4_000_000, 1, "ab", "cd", 20, 12_345
+        ),
+    ),
+    (
+        "done",
+        {"rows": 3, "file": "f", "at": 9, "end": 77} | DIGEST,
+        Done(Tally(3), "f", 9, "0f" * 16, 77),
+    ),
+]
+
+
+@pytest.mark.parametrize(("entry", "value", "expected"), SINCE)
+def test_checksums_come_back(entry: str, value: dict[str, object], expected: Entry) -> None:
+    assert entry_from_json(BatchId.parse(f"{RUN}:{entry}"), json.dumps(value)) == expected
+    assert json.loads(entry_to_json(expected)) == value
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [("r:begin", '{"file": "x"}'), ("r:1.x", "{}"), ("r:1", "no JSON"), ("r:1", "[1]")],

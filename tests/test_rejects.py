@@ -103,3 +103,33 @@ def test_a_batch_s_rejects_are_added_once(tmp_path: Path, source: CsvRange) -> N
         (103, "slow"),
         (105, "no content"),
     ]
+
+
+def test_a_reject_is_known_by_its_file_s_run_whatever_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    file = RejectsFile(str(path))
+    file.write("a.csv", REJECTS[:1], run="r1")
+    file.write("./copy/of/a.csv", REJECTS[:1], run="r1")
+    RejectsFile(str(path)).write("/data/a.csv", REJECTS[:1], run="r1")
+    assert len(path.read_text().splitlines()) == 1
+    file.write("a.csv", REJECTS[:1], run="r2")  # another file under the same name
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [each["run"] for each in found] == ["r1", "r2"]
+    assert [each["offset"] for each in found] == [120, 120]
+
+
+def test_lines_without_a_run_are_known_by_the_file_s_name(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    path.write_text(BEFORE)
+    RejectsFile(str(path)).write("a.csv", REJECTS, run="r1")
+    assert path.read_text() == BEFORE
+    RejectsFile(str(path)).write("b.csv", REJECTS[:1], run="r1")
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_what_another_process_wrote_meanwhile_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    one, other = RejectsFile(str(path)), RejectsFile(str(path))
+    for file in (one, other, one):
+        file.write("a.csv", REJECTS, run="r1")
+    assert len(path.read_text().splitlines()) == 2

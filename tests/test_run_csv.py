@@ -205,6 +205,74 @@ def test_rejects_are_written_once_whatever_happens(
     assert sorted(rejects.read_text().splitlines()) == sorted(lines)
 
 
+def test_an_edited_file_is_refused_and_a_grown_one_goes_on(
+    sample: Path, tmp_path: Path, expected: StoreContent
+) -> None:
+    store, whole = tmp_path / "daskingest.db", sample.read_bytes()
+    path = tmp_path / "articles.csv"
+    cut = whole.index(b"\n", 60_000) + 1
+    while whole[:cut].count(b'"') % 2:  # within a field
+        cut = whole.index(b"\n", cut) + 1
+    path.write_bytes(whole[:cut])
+    assert run(tmp_path, "run-csv", str(path), *SMALL)[0] == 0
+    at = whole.index(b" the ", 30_000)
+    path.write_bytes(whole[:at] + b" THE " + whole[at + 5 : cut])
+    before = content(store)
+    code, output = run(tmp_path, "run-csv", str(path))
+    assert code == 2, output
+    assert f"{path} was changed since it was counted: bytes " in output
+    assert "Traceback" not in output
+    assert content(store) == before
+    path.write_bytes(whole)
+    code, output = run(tmp_path, "run-csv", str(path), *SMALL)
+    assert code == 0, output
+    assert "has grown by" in output
+    assert "64 = 64 articles + 0 rejects (all rows accounted for)" in output
+    assert content(store) == expected
+    assert "was counted already" in run(tmp_path, "run-csv", str(path))[1]
+
+
+def test_what_is_appended_while_a_file_is_read_counts_next_time(
+    long_file: Path, tmp_path: Path, long_expected: StoreContent
+) -> None:
+    store = tmp_path / "daskingest.db"
+    whole = long_file.read_bytes()
+    row = b"1,,,,,,,,Nothing here.,,,The Post\n"
+    program = Program(tmp_path, "run-csv", str(long_file), *SMALL)
+    until(lambda: ledger(store) > 2)
+    long_file.write_bytes(whole + row)
+    assert program.wait() == 0, program.output
+    assert "while it was counted: run the same command again" in program.output
+    assert content(store) == long_expected
+    code, output = run(tmp_path, "run-csv", str(long_file), *SMALL)
+    assert code == 0, output
+    assert sum(content(store)[0].values()) == 641
+    assert "641 = " in output
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_rejects_that_cannot_be_written_are_waited_for(
+    write_csv: Callable[..., str], tmp_path: Path, interrupted: bool
+) -> None:
+    pairs = [("The Post", f"Barack Obama met Angela Merkel in Paris, take {i}.") for i in range(40)]
+    pairs[3] = pairs[30] = ("The Post", "")
+    path, rejects = write_csv(pairs), tmp_path / "rejects.jsonl"
+    program = Program(tmp_path, "run-csv", path, "--workers", "1", "--batch-bytes", "500")
+    until(lambda: "starting the cluster" in program.output)
+    rejects.mkdir()
+    until(lambda: "waiting: cannot write rejects" in program.output)
+    if interrupted:
+        program.interrupt()
+        assert program.wait() == 130, program.output
+        assert "are not written; when there is space again" in program.output
+    rejects.rmdir()
+    if interrupted:
+        assert run(tmp_path, "run-csv", path)[0] == 0
+    else:
+        assert program.wait() == 0, program.output
+    assert sorted(json.loads(line)["row"] for line in rejects.read_text().splitlines()) == [4, 31]
+
+
 def test_dask_s_report_of_a_run(tmp_path: Path, sample: Path) -> None:
     options = ["run-csv", str(sample), "--workers", "1", "--store", f"sqlite:///{tmp_path}/s.db"]
     code, output = run(tmp_path, *options, "--performance-report", str(tmp_path / "no" / "r.html"))

@@ -122,6 +122,7 @@ def test_entries_are_looked_up_and_forgotten_with_their_parts(store: Store) -> N
     assert store.ledger_entries(ids("r:10", "r:1", "r:2", "r:3")) == other | one("r:1", Split(2))
     assert store.ledger_entries([]) == {}
     assert store.finished() == {"r": done}
+    assert store.begun() == {"q": begun}
     hold = store.take_over("r", "me")
     store.forget(ids("r:1", "r:7"), hold)
     store.forget([], hold)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from program import Program, StoreContent, content, reference, run, until
 
+import daskingest
 from daskingest.pipeline.cluster import DASK_CONFIG
 
 
@@ -52,14 +54,23 @@ def test_the_processes_of_a_local_cluster(write_csv: Callable[..., str], tmp_pat
 
 
 @contextmanager
-def dask_process(*arguments: str, before: tuple[str, ...] = ()) -> Iterator[None]:
+def dask_process(
+    *arguments: str, code: Path | None = None, before: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
     command = [*before, sys.executable, "-m", "dask", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=code,
+        env={**os.environ, "PYTHONPATH": str(code)} if code else None,
+    ) as process:
         try:
-            yield
+            yield process
         finally:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
             process.kill()
 
 
@@ -81,6 +92,37 @@ def test_a_cluster_that_exists(sample: Path, tmp_path: Path) -> None:
             with dask_process("worker", *local, *one, "--resources", "saver=1"):
                 until(lambda: run(tmp_path, *options)[0] == 0)
     assert content(tmp_path / "daskingest.db") == expected
+
+
+def test_workers_that_would_count_otherwise_are_refused_by_name(
+    sample: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(Path(daskingest.__file__).parent, other / "daskingest")
+    with (other / "daskingest" / "text.py").open("a") as out:
+        out.write("# changed\n")
+    file = tmp_path / "scheduler.json"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    one = ("--nworkers", "1", "--nthreads", "1")
+    extracting = ("worker", *local, *one, "--resources", "extract=1")
+    with dask_process("scheduler", *local, "--port", "0"):
+        until(file.exists)
+        address = str(yaml.safe_load(file.read_text())["address"])
+        options = ["run-csv", str(sample), "--scheduler", address, "--batch-bytes", "8000"]
+        saving = ("worker", *local, *one, "--resources", "saver=1")
+        with dask_process(*saving), dask_process(*extracting, code=other):
+            until(lambda: "no worker with" not in run(tmp_path, *options)[1])
+            code, output = run(tmp_path, *options)
+        assert code == 2
+        assert "these workers would count otherwise than here:" in output
+        [line] = [each for each in output.splitlines() if "its daskingest is" in each]
+        assert line.strip().startswith("tcp://127.0.0.1:")
+        assert "install the same daskingest there" in line
+        with dask_process(*saving), dask_process(*extracting):
+            until(lambda: run(tmp_path, *options)[0] == 0)
+            with dask_process(*extracting, code=other) as late:
+                until(lambda: late.poll() is not None, 40)
+    assert content(tmp_path / "daskingest.db") == reference(sample)
 
 
 def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path) -> None:

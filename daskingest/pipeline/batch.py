@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from daskingest.articles import Article, Reject
-from daskingest.ledger import BatchId
+from daskingest.errors import DaskingestError
+from daskingest.ledger import BatchId, Counted, Entry, Split
 
 
 class RowSource(Protocol):
@@ -25,17 +26,32 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows [first, last) of a source. `only`: no more than that number of them are counted now."""
+    """Rows [first, last) of a source. `only`: no more than that number of them are counted now.
+
+    `checksum` is that of all the source's bytes, where they are those of a file.
+    """
 
     id: BatchId
     source: RowSource
     first: int = 0
     last: int | None = None
     only: int | None = None
+    checksum: str = ""
 
     def rows(self) -> Iterator[Article | Reject]:
         """The batch's rows."""
         return itertools.islice(self.source.rows(), self.first, self.last)
+
+    def conflict(self, entry: Entry) -> DaskingestError | None:
+        """What is to be told where an entry under its id is of other rows than these."""
+        if not isinstance(entry, Counted | Split) or self.checksum in (entry.checksum, ""):
+            return None
+        if not entry.checksum:  # of an earlier version, which kept none
+            return None
+        return DaskingestError(
+            f"batch {self.id}: another run, of a file that begins like this one, has counted other "
+            "rows under its id meanwhile, and these are not counted; run the same command again"
+        )
 
     def count_rows(self) -> int:
         """How many rows it has, which takes reading them."""

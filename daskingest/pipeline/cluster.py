@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -18,6 +19,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
+from daskingest.pipeline.versions import Versions, differences, versions_here
 from daskingest.settings import RecognizerKind
 
 EXTRACT, SAVER = "extract", "saver"
@@ -64,32 +66,68 @@ DASHBOARD_PORT = 8787
 _LOG_TOPIC = "daskingest-log"
 _HOST = "127.0.0.1"
 
+log = logging.getLogger(__name__)
+
 
 class LoadModel(WorkerPlugin):
     """Loads the model on each extraction worker, before its first task.
 
-    What the workers log is sent to the client. With `niceness` the worker leaves the processor to
-    others first, as far as that goes.
+    A worker that counts with something else than `expected` is refused: it is closed before it has
+    a task, and it is logged what differs. What the workers log is sent to the client. With
+    `niceness` the worker leaves the processor to others first, as far as that goes.
     """
 
     idempotent = True
 
-    def __init__(self, model: str, recognizer: RecognizerKind, niceness: int = 0) -> None:
+    def __init__(
+        self, model: str, recognizer: RecognizerKind, expected: Versions, niceness: int = 0
+    ) -> None:
         self._model = model
         self._recognizer = recognizer
+        self._expected = expected
         self._niceness = niceness
-        self.name = f"daskingest-model-{model}-{recognizer}"
+        self.name = f"daskingest-model-{model}-{recognizer}-{expected}"
 
-    def setup(self, worker: Any) -> None:
+    async def setup(self, worker: Any) -> None:
         """Called by Dask on each worker, also on those that join later."""
         logger = logging.getLogger("daskingest")
         if not any(isinstance(handler, Forward) for handler in logger.handlers):
             logger.addHandler(Forward(partial(worker.log_event, _LOG_TOPIC)))
-        if EXTRACT in worker.state.total_resources:
+        extracts = EXTRACT in worker.state.total_resources
+        if not extracts and SAVER not in worker.state.total_resources:
+            return  # another's
+        if wrong := self._wrong(extracts):
+            log.error("worker %s is refused: %s", worker.address, wrong)
+            await _retire(worker, wrong)
+        elif extracts:
             from daskingest.models import load_model
 
             load_model(self._model, self._recognizer)
             os.nice(self._niceness)
+
+    def _wrong(self, extracts: bool) -> str:
+        """What keeps this process from counting as the driver would."""
+        try:
+            here = versions_here(self._model if extracts else "")
+        except DaskingestError as error:
+            return str(error)
+        return "; ".join(differences(here, self._expected))
+
+
+async def _retire(worker: Any, reason: str) -> None:
+    """Have a worker that starts get no task, and its process end, which nothing starts again."""
+    await worker.scheduler.retire_workers(
+        workers=[worker.address], close_workers=False, remove=True
+    )
+
+    async def end() -> None:
+        if worker.nanny is None:
+            await worker.close(reason=reason)
+        else:
+            async with worker.rpc(worker.nanny) as nanny:
+                await nanny.terminate(reason=reason)
+
+    worker.loop.add_callback(end)  # it cannot be closed while it starts
 
 
 @asynccontextmanager
@@ -124,10 +162,13 @@ async def cluster(
         else:
             client = await stack.enter_async_context(_connect(scheduler))
         await require_resources(client, scheduler or client.scheduler.address)
+        expected = await asyncio.to_thread(versions_here, model)
+        if scheduler is not None:
+            await _require_same(client, model, expected)
         client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
-            niceness = niceness if scheduler is None else 0
-            await client.register_plugin(LoadModel(model, recognizer, niceness))
+            nice = niceness if scheduler is None else 0
+            await client.register_plugin(LoadModel(model, recognizer, expected, nice))
         except UsageError:
             raise
         except Exception as error:
@@ -207,6 +248,22 @@ async def require_resources(client: Client, address: str) -> None:
             )
 
 
+async def _require_same(client: Client, model: str, expected: Versions) -> None:
+    """Raise UsageError with a line for each worker that would count with something else."""
+    lines = []
+    for kind, wanted in ((EXTRACT, model), (SAVER, "")):
+        workers = await _addresses(client, kind)
+        found = await client.run(versions_here, wanted, workers=workers, on_error="return")
+        for address, theirs in sorted(found.items()):
+            if isinstance(theirs, Versions):
+                lines += [f"{address}: {each}" for each in differences(theirs, expected)]
+            else:
+                reason = f"{type(theirs).__name__}: {theirs}"
+                lines.append(f"{address}: cannot count: {reason}; see what is installed there")
+    if lines:
+        raise UsageError("\n  ".join(["these workers would count otherwise than here:", *lines]))
+
+
 async def survey(address: str) -> dict[str, int]:
     """How many workers of each kind the cluster at an address has.
 
@@ -220,6 +277,11 @@ async def survey(address: str) -> dict[str, int]:
 
 async def count_workers(client: Client, resource: str) -> int:
     """How many workers with the resource the cluster has now."""
+    return len(await _addresses(client, resource))
+
+
+async def _addresses(client: Client, resource: str) -> list[str]:
     scheduler: Any = client.scheduler
     identity = await scheduler.identity(n_workers=-1)
-    return sum(1 for each in identity["workers"].values() if each["resources"].get(resource))
+    workers = identity["workers"].items()
+    return [address for address, each in workers if each["resources"].get(resource)]

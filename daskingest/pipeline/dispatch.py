@@ -266,12 +266,12 @@ class Dispatcher:
             self._jobs.move(job, State.WAITING)
         elif rows > 1:
             log.warning("batch %s: %s; cutting it in two", batch_id, job.cut_for)
-            yield from self._hand_over(job, Split(rows // 2))
+            yield from self._hand_over(job, Split(rows // 2, job.batch.checksum))
         else:
             log.warning("batch %s: %s; rejecting its article", batch_id, job.cut_for)
             tally = Tally(rows=rows)
             tally.reject(0, job.cut_for)
-            yield from self._hand_over(job, Counted(tally))
+            yield from self._hand_over(job, Counted(tally, job.batch.checksum))
 
     def _hand_over(self, job: Job, entry: Entry) -> Iterator[Instruction]:
         if self._saver is None:
@@ -288,6 +288,8 @@ class Dispatcher:
             job = self._jobs.find(batch_id, *LACKING)
             if job is None:
                 continue
+            if error := job.batch.conflict(entry):
+                yield Fail(error)
             log.debug("batch %s: in the store", batch_id)
             if isinstance(entry, Split):
                 for part in job.batch.parts(entry.at):
@@ -322,7 +324,7 @@ class Dispatcher:
                 break
             job.saver = saver
             if job.batch.only is not None:
-                yield from self._hand_over(job, Split(job.batch.only))
+                yield from self._hand_over(job, Split(job.batch.only, job.batch.checksum))
                 continue
             log.debug("batch %s: submitted", job.batch.id)
             job.refused = ""

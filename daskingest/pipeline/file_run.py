@@ -9,17 +9,29 @@ import time
 from collections.abc import Iterator
 
 from daskingest.articles import Article
+from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.ledger import BatchId, Begun, Counted, Done, Ledger, Split
-from daskingest.models import model_identity
+from daskingest.ledger import BatchId, Begun, Done
+from daskingest.models import model_identity, same_model
 from daskingest.pipeline.batch import Batch, ListedBatches
 from daskingest.pipeline.driver import Driver
 from daskingest.pipeline.events import Finished
-from daskingest.pipeline.rejects import RejectsFile
+from daskingest.pipeline.identity import (
+    Found,
+    edited,
+    first_of,
+    follow,
+    following,
+    is_edited,
+    may_be,
+    new_run,
+    places_text,
+)
+from daskingest.pipeline.patient_rejects import PatientRejects
+from daskingest.pipeline.segment import Comparison, Segment
 from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.progress import Progress
 from daskingest.settings import Settings
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import CsvRange, open_csv
 from daskingest.stores import Store
 from daskingest.text import size_text
@@ -37,98 +49,193 @@ _SAME = {
 log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(slots=True)
+class _Taken:
+    """What became of a segment's rows, and how many it has, as they were counted to be cut."""
+
+    tally: Tally = dataclasses.field(default_factory=Tally)
+    rows: int = 0
+
+
 class FileRun:
     """One file's way into the store. Its id is that of its content, wherever the file lies.
 
     Opening one reads the file: do it on a thread. Raises UsageError when it is no CSV file.
     """
 
-    def __init__(self, path: str, model: str, settings: Settings, rejects: RejectsFile) -> None:
+    def __init__(self, path: str, model: str, settings: Settings, rejects: PatientRejects) -> None:
         self.name = path
         self.finished = False
         self._settings = settings
         self._rejects = rejects
         self._file = open_csv(path, settings.content_column, settings.publication_column)
-        self.id = self._file.fingerprint()
-        layout = self._file.layout
-        self._begun = Begun(
-            file=path,
+        columns, extent = self._file.layout.columns, self._file.extent
+        self._begun = begun = Begun(
+            file=self._file.path,
             size=self._file.size,
-            content=layout.columns.content,
-            publication=layout.columns.publication,
+            content=columns.content,
+            publication=columns.publication,
             model=model_identity(model),
             batch_bytes=settings.batch_bytes,
             format=_FORMAT,
+            head=self._file.head(self._file.size),
+            sample=self._file.fingerprint(self._file.size),
+            end=extent.end or 0,
         )
-        size = None if self._file.compression else self._file.size - layout.data_start
+        self._segment = Segment(new_run(self._file, []), self._file, begun, {})
+        self._taken = _Taken()
+        size = None if extent.end is None else extent.end - extent.start
         self.summary = Summary(path, size)
         self._limited = False
         self._forecast = ""
+        self._lost: list[tuple[Batch, Tally]] = []  # batches whose rejects may not be written
 
-    def look_up(self, store: Store) -> None:
-        """Take up what a store has of this run, and have it repair what was left undone.
+    @property
+    def id(self) -> str:
+        """The run of the file, or of its beginning if it grew."""
+        return first_of(self._segment.run)
 
-        Raises UsageError if the run was begun otherwise.
+    def look_up(self, store: Store, known: dict[str, Begun], progress: Progress) -> None:
+        """Take up what a store has of this file; `known` are the runs that were begun in it.
+
+        Adds this one. Raises UsageError if the run was begun otherwise, or of what has changed.
         """
-        ledger = store.ledger(self.id)
-        self._resume(ledger)
-        if self.finished:
-            self._find_lost_rejects(ledger)
+        begun, others = self._begun, []
+        alike = [each for each in known.items() if may_be(self._file, *each)]
+        for run, theirs in sorted(alike, key=lambda each: each[1].file != begun.file):
+            found = follow(self._file, run, theirs, store, progress)
+            differing = found.comparison.differing
+            if not differing:
+                self._resume(found, progress)
+                break
+            if is_edited(self._file, found):
+                raise edited(self._file, found)
+            if theirs.head == begun.head:
+                progress.say(
+                    f"{self.name} begins like {theirs.file}, and is another file: "
+                    f"{places_text(differing)} differ"
+                )
+            others.append(found.comparison.first)
+        else:
+            self._segment = Segment(new_run(self._file, others), self._file, begun, {})
+        known.setdefault(self.id, self._segment.begun)
         self.summary.billed = store.billed
         self._forecast = store.forecast(self.summary.size) if self.summary.size else ""
 
-    def _resume(self, ledger: Ledger) -> None:
-        begun, done = ledger.get(BatchId.begin(self.id)), ledger.get(BatchId.done(self.id))
-        if isinstance(begun, Begun):
-            for field, option in _SAME.items():
-                then, now = getattr(begun, field), getattr(self._begun, field)
-                if then != now:
-                    raise UsageError(
-                        f"{self.name} was begun in this store with the {option} {then!r}; "
-                        f"with {now!r} its articles would be counted twice: "
-                        f"use the same {option}, or another --store"
-                    )
-            self._begun = dataclasses.replace(self._begun, batch_bytes=begun.batch_bytes)
-        if isinstance(done, Done):
-            self.finished = True
-            self.summary.outcome = Outcome.ALREADY
-            self.summary.tally = done.tally
-            self.summary.rows = done.tally.rows
+    def _resume(self, found: Found, progress: Progress) -> None:
+        for each in found.segments:
+            self._require_same(each.begun, self._begun)
+            self._segment = each
+            if each.done is not None:
+                self._count_done(each, each.done)
+        if self._segment.done is not None:
+            self._advance(progress)
+            if self.finished:
+                self.summary.outcome = Outcome.ALREADY
+        self._lost = found.comparison.lost
+        if found.comparison.unknown:
+            progress.say(
+                f"an earlier version, which kept no checksums, has counted {self.name} or a part "
+                "of it: that is told by the file's size and samples alone"
+            )
 
-    def _find_lost_rejects(self, ledger: Ledger) -> None:
-        """Write what the file of rejects lacks, if the run that finished was killed before."""
-        if not self.summary.tally.rejected:
+    @staticmethod
+    def _require_same(then: Begun, now: Begun) -> None:
+        for field, option in _SAME.items():
+            before, after = getattr(then, field), getattr(now, field)
+            same = same_model(before, after) if field == "model" else before == after
+            if not same:
+                raise UsageError(
+                    f"{now.file} was begun in this store with the {option} {before!r}; "
+                    f"with {after!r} its articles would be counted twice: "
+                    f"use the same {option}, or another --store"
+                )
+
+    def _count_done(self, segment: Segment, done: Done) -> None:
+        """All of a segment is in the store, from an earlier run."""
+        self.summary.tally.merge(done.tally)
+        self.summary.rows += done.tally.rows
+        self.summary.bytes_done += segment.last[1] - segment.extent.start
+
+    def _advance(self, progress: Progress) -> None:
+        """Go on behind a segment that is done, if the file has more."""
+        end = self._segment.last[1]
+        growth = self._segment.growth()
+        if growth is None:
+            self.finished = True
+            if not self._file.compression and end < self._file.size:
+                progress.say(
+                    f"{self.name} has grown, and no row begins behind byte {end:,}, where it was "
+                    "counted up to: nothing of that is counted yet"
+                )
             return
-        for each in ranges(self._file, self._begun.batch_bytes):
-            pending = [self._batch(each)]
-            while pending:
-                batch = pending.pop()
-                match ledger.get(batch.id):
-                    case Split(at):
-                        pending += batch.parts(at)
-                    case Counted(tally):
-                        self._rejects.add(self.name, batch, tally, None)
+        if growth.broken:
+            progress.say(
+                f"{self.name} was counted when its last row, {places_text([growth.broken])}, was "
+                "not all there: it counts as it was then"
+            )
+        size = "" if self._file.compression else f" by {size_text(self._file.size - end)}"
+        progress.say(f"{self.name} has grown{size} since it was counted: what is new is counted")
+        begun = dataclasses.replace(self._begun, start=growth.start)
+        run, row = following(self.id, end), self.summary.tally.rows
+        self._segment = Segment(run, self._file, begun, {}, row)
+
+    async def write_lost_rejects(self) -> None:
+        """Write what the file of rejects lacks, if a run that finished was killed before."""
+        for batch, tally in self._lost:
+            await self._rejects.add(self.name, self.id, batch, tally, None)
+        if self._rejects.given_up:
+            self.summary.outcome = Outcome.INTERRUPTED
 
     async def count(self, driver: Driver, progress: Progress) -> None:
         """Count what the store does not have yet. Raises DaskingestError."""
-        ledger = await driver.take_over(self.id)
-        self._resume(ledger)
-        if self.finished:  # another run was faster
-            await asyncio.to_thread(self._find_lost_rejects, ledger)
-            return
-        await driver.enter(BatchId.begin(self.id), self._begun)
+        while await self._count_segment(driver, progress):
+            await asyncio.to_thread(self._advance, progress)
+            if self.finished:
+                break
+        grown = await asyncio.to_thread(self._file.size_now) - self._file.size
+        if self.finished and grown > 0:
+            progress.say(
+                f"{self.name} has grown by {size_text(grown)} while it was counted: run the same "
+                "command again to count what is new"
+            )
+
+    async def _count_segment(self, driver: Driver, progress: Progress) -> bool:
+        """Count the rows of one run. Whether all of them are in the store now, by this doing."""
+        segment, summary = self._segment, self.summary
+        ledger = await driver.take_over(segment.run)
+        taken = await asyncio.to_thread(segment.take_up, ledger)
+        self._require_same(taken.begun, segment.begun)
+        self._segment = segment = taken
+        if segment.done is not None:  # another run was faster
+            await self._already_done(segment, segment.done, progress)
+            return False
+        await driver.enter(BatchId.begin(segment.run), segment.begun)
         self._announce(progress)
+        self._taken = _Taken()
         started = time.monotonic()
-        complete = await driver.run(ListedBatches(self._batches()), ledger)
-        summary = self.summary
-        summary.seconds = time.monotonic() - started
-        if not complete:
-            return
+        complete = await driver.run(ListedBatches(self._batches(segment)), ledger)
+        summary.seconds += time.monotonic() - started
+        if not complete or self._rejects.given_up:  # the next run finds those again
+            return False
         await asyncio.to_thread(self._check)
         summary.outcome = Outcome.LIMITED if self._limited else Outcome.COUNTED
         if not self._limited:
-            done = Done(summary.tally, self.name, int(time.time()))
-            await driver.enter(BatchId.done(self.id), done)
+            now, checksum, end = int(time.time()), segment.checksum, segment.last[1]
+            done = Done(self._taken.tally, self.name, now, checksum, end)
+            await driver.enter(BatchId.done(segment.run), done)
+        self._log(summary)
+        return not self._limited
+
+    async def _already_done(self, segment: Segment, done: Done, progress: Progress) -> None:
+        found = Comparison()
+        await asyncio.to_thread(segment.compare, progress, found)
+        self._count_done(segment, done)
+        self.finished, self.summary.outcome = True, Outcome.ALREADY
+        self._lost = found.lost
+        await self.write_lost_rejects()
+
+    def _log(self, summary: Summary) -> None:
         log.info(
             summary.outcome.value,
             extra={
@@ -141,8 +248,9 @@ class FileRun:
 
     def _announce(self, progress: Progress) -> None:
         """Say what is going to be done, and what is unusual about it."""
-        if self._begun.batch_bytes != self._settings.batch_bytes:
-            progress.say(f"going on with the batches of {self._begun.batch_bytes:,} bytes")
+        batch_bytes = self._segment.begun.batch_bytes
+        if batch_bytes != self._settings.batch_bytes:
+            progress.say(f"going on with the batches of {batch_bytes:,} bytes")
         if not self._file.layout.regular:
             progress.say(
                 f"{self.name} does not quote as RFC 4180 has it: its rows' ends are found by "
@@ -152,7 +260,7 @@ class FileRun:
             progress.say(f"{self.name} is compressed: one process unpacks it for the workers")
         if self._forecast:
             progress.say(self._forecast)
-        log.info("counting", extra={"file": self.name, "run": self.id})
+        log.info("counting", extra={"file": self.name, "run": self._segment.run})
         size = f", {size_text(self.summary.size)}" if self.summary.size else ""
         progress.start(self.summary.size, f"counting {self.name}{size}", "waiting for counts")
 
@@ -161,50 +269,47 @@ class FileRun:
         batch, tally, summary = finished.batch, finished.tally, self.summary
         size = batch.source.size >> len(batch.id.parts)  # a part's is not known better
         summary.tally.merge(tally)
+        self._taken.tally.merge(tally)
         summary.bytes_done += size
         if finished.fresh:
             summary.fresh.merge(tally)
             summary.fresh_bytes += size
         if tally.rejected:
-            write = self._rejects.add
-            await asyncio.to_thread(write, self.name, batch, tally, finished.rejects)
+            await self._rejects.add(self.name, self.id, batch, tally, finished.rejects)
 
-    def _batch(self, part: CsvRange) -> Batch:
-        return Batch(BatchId(self.id, str(part.start)), part)
-
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self, segment: Segment) -> Iterator[Batch]:
         left = self._settings.limit
-        for each in ranges(self._file, self._begun.batch_bytes):
-            batch, rows = self._batch(each), each.row_count
+        if left is not None:
+            left -= self.summary.tally.articles  # of the segments before
+        for each in segment.batches():
+            batch, part = each, each.source
+            assert isinstance(part, CsvRange)
+            rows = part.row_count
             if left is not None:
                 if left <= 0:
                     self._limited = True
                     return
-                rows, articles, whole = _count_rows(each, left)
+                rows, articles, whole = _count_rows(part, left)
                 left -= articles
                 if not whole:
                     self._limited = True
                     batch = dataclasses.replace(batch, only=rows)
-            self.summary.rows += rows
+            self._taken.rows += rows
             yield batch
 
     def _check(self) -> None:
-        """See that the rows taken and rejected are all there are, of the file that was opened."""
-        summary = self.summary
-        if self._settings.limit is not None and summary.tally.rows >= summary.rows:
-            summary.rows = summary.tally.rows  # an earlier run has counted more already
-        elif summary.rows != summary.tally.rows:
+        """See that the rows taken and rejected are all that the segment has."""
+        rows, taken = self._taken.rows, self._taken.tally.rows
+        if self._settings.limit is not None and taken >= rows:
+            rows = taken  # an earlier run has counted more already
+        elif rows != taken:
             # Stray quotes between two cuts make the quick count of the rows wrong: read them.
-            summary.rows = self._file.count_rows()
-        if summary.rows != summary.tally.rows:
+            rows = self._file.count_rows(self._segment.extent)
+        self.summary.rows = self.summary.tally.rows - taken + rows
+        if rows != taken:
             raise DaskingestError(
-                f"{self.name} has {summary.rows:,} rows, but {summary.tally.rows:,} were taken or "
-                "rejected; was it changed while it was read?"
-            )
-        if self._file.fingerprint() != self.id:
-            raise DaskingestError(
-                f"{self.name} was changed while it was read; the counts mix its old content and "
-                "its new: start again with another store"
+                f"{self.name} has {rows:,} rows at bytes from {self._segment.extent.start:,} on, "
+                f"but {taken:,} were taken or rejected; was it changed while it was read?"
             )
 
 

@@ -14,6 +14,7 @@ from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.driver import Driver, Observer, open_driver
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.file_run import FileRun
+from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.savers import Work
@@ -35,10 +36,13 @@ class Run(Observer):
         self._driver: Driver | None = None
         self._current: FileRun | None = None
         self._files = files
+        self._rejects: PatientRejects | None = None
 
     def stop(self) -> None:
         """Finish what is in flight, and return then."""
         self._stopping = True
+        if self._rejects is not None:
+            self._rejects.stop()
         if self._driver is not None:
             self._driver.stop()
 
@@ -49,18 +53,31 @@ class Run(Observer):
             raise UsageError("no file: expected the path of a CSV file")
         model = find_model(settings.model)
         store_url = absolute_url(settings.store)
-        runs = await asyncio.to_thread(self._open, model, store_url)
-        if any(not each.finished for each in runs):
-            work = Work(model, store_url, settings.flush_interval, settings.recognizer)
-            await self._count(runs, work)
+        self._rejects = rejects = PatientRejects(RejectsFile(settings.rejects))
+        runs = await asyncio.to_thread(self._open, model, store_url, rejects)
+        ticker = asyncio.create_task(self._tick(rejects))
+        try:
+            for self._current in runs:
+                await self._current.write_lost_rejects()
+            self._current = None
+            if any(not each.finished for each in runs) and not self._stopping:
+                work = Work(model, store_url, settings.flush_interval, settings.recognizer)
+                await self._count(runs, work)
+        finally:
+            ticker.cancel()
+        if rejects.given_up:
+            self._progress.say(
+                f"{rejects.trouble}: {rejects.given_up:,} are not written; when there is space "
+                "again, run the same command, which finds them again"
+            )
         return [each.summary for each in runs]
 
-    def _open(self, model: str, store_url: str) -> list[FileRun]:
-        rejects = RejectsFile(self._settings.rejects)
+    def _open(self, model: str, store_url: str, rejects: PatientRejects) -> list[FileRun]:
         runs = [FileRun(path, model, self._settings, rejects) for path in self._files]
         with open_store(store_url, create=True) as store:
+            known = store.begun()
             for each in runs:
-                each.look_up(store)
+                each.look_up(store, known, self._progress)
         if len({each.id for each in runs}) < len(runs):
             raise UsageError("the same file is named twice (or a copy of it); name it once")
         return runs
@@ -76,14 +93,10 @@ class Run(Observer):
             opening = open_driver(client, work, self)
             async with _report_to(settings.performance_report), opening as driver:
                 self._driver = driver
-                ticker = asyncio.create_task(self._tick(driver))
-                try:
-                    for each in runs:
-                        if not each.finished and not self._stopping:
-                            self._current = each
-                            await each.count(driver, self._progress)
-                finally:
-                    ticker.cancel()
+                for each in runs:
+                    if not each.finished and not self._stopping:
+                        self._current = each
+                        await each.count(driver, self._progress)
 
     async def finished(self, batch: Finished) -> None:
         """See `Observer.finished`."""
@@ -96,12 +109,13 @@ class Run(Observer):
             self._current.summary.commits += 1
             self._current.summary.writes += commit.writes
 
-    async def _tick(self, driver: Driver) -> None:
+    async def _tick(self, rejects: PatientRejects) -> None:
         """Tell how things are, also while nothing gets done."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             if self._current is not None:
-                self._show(self._current.summary, driver.trouble)
+                store_trouble = self._driver.trouble if self._driver else ""
+                self._show(self._current.summary, rejects.trouble or store_trouble)
 
     def _show(self, summary: Summary, trouble: str) -> None:
         self._progress.show(

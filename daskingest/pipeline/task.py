@@ -31,5 +31,5 @@ def count_batch(
     started = time.perf_counter()
     found = extract(batch.rows(), load_model(model, recognizer))
     seconds = time.perf_counter() - started
-    saver.add(batch.id, found.counts, Counted(found.tally))
+    saver.add(batch.id, found.counts, Counted(found.tally, batch.checksum))
     return TaskResult(found.rejects, seconds)

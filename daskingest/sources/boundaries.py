@@ -15,29 +15,33 @@ one bit per byte, and a prefix XOR over the bits of the quotes tells what is ins
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from daskingest.settings import BATCH_BYTES
+from daskingest.sources.checksum import checksum
 from daskingest.sources.csvfile import (
     MAX_RECORD,
     NEVER_CLOSED,
     CsvFile,
     CsvRange,
+    Extent,
     Layout,
-    read_fully,
-    reading,
     records,
     split_lines,
 )
+from daskingest.sources.streams import reading, skip
 
 _WINDOW = 4 << 20  # kept of the file, at least
 _BLOCK = 1 << 20  # read and marked at once, while it is in the processor's cache
 _LOOKAHEAD = 128 << 10  # what is checked of the rows behind a cut
 _QUOTED_ROWS = 2  # and of these, how many that have a quote
+_HASHERS = 2  # threads that make checksums, each as fast as the cuts are found
 _TRIES = 32  # possible cuts that are looked at before the quotes are doubted
 
 Bits = npt.NDArray[np.uint64]
@@ -45,30 +49,49 @@ _ONE, _TOP = np.uint64(1), np.uint64(63)
 _SHIFTS = [np.uint64(1 << i) for i in range(6)]
 
 
-def ranges(file: CsvFile, batch_bytes: int = BATCH_BYTES) -> Iterator[CsvRange]:
+def ranges(
+    file: CsvFile, batch_bytes: int = BATCH_BYTES, extent: Extent | None = None
+) -> Iterator[CsvRange]:
     """The file's rows, in ranges of at least `batch_bytes` (the last may be smaller).
 
-    Every byte behind the header is in exactly one range. Where the file is compressed the ranges
-    carry their bytes. Raises DaskingestError if the file cannot be read to its end.
+    Every byte behind the header, or of `extent`, is in exactly one range, with its checksum. Where
+    the file is compressed the ranges carry their bytes. Raises DaskingestError if the file cannot
+    be read to its end.
     """
-    # What is appended meanwhile is left alone: it would be a part of another file.
-    length = None if file.compression else file.size - file.layout.data_start
-    with reading(file.path), file.open() as stream:
-        row = 0
-        read_fully(stream, file.layout.data_start)
-        splitter = _Splitter(stream, file.layout, batch_bytes, length)
-        for start, end, count in splitter.spans():
-            data = splitter.bytes_of(start, end) if file.compression else None
-            yield CsvRange(file.path, file.layout, start, end, row, count, data)
-            row += count
+    # What is appended meanwhile is left alone: it is counted when the file is opened again.
+    extent = extent or file.extent
+    with reading(file.path), file.open() as stream, ThreadPoolExecutor(_HASHERS) as hashers:
+        skip(stream, extent.start)
+        splitter = _Splitter(stream, file.layout, batch_bytes, extent)
+        # A processor that is idle makes the checksums while the next cuts are found.
+        waiting: deque[tuple[_Span, bytes, Future[str]]] = deque()
+        for span in splitter.spans(extent.first_row):
+            data = splitter.bytes_of(span.start, span.end)
+            waiting.append((span, data, hashers.submit(checksum, data)))
+            if len(waiting) > _HASHERS:
+                yield _range(file, *waiting.popleft())
+        while waiting:
+            yield _range(file, *waiting.popleft())
+
+
+class _Span(NamedTuple):
+    """A range's bytes, the number of rows before it, and in it."""
+
+    start: int
+    end: int
+    first_row: int
+    row_count: int
+
+
+def _range(file: CsvFile, span: _Span, data: bytes, digest: Future[str]) -> CsvRange:
+    kept = data if file.compression else None
+    return CsvRange(file.path, file.layout, *span, checksum=digest.result(), data=kept)
 
 
 class _Splitter:
     """Reads a stream once, keeping only what lies behind the last cut."""
 
-    def __init__(
-        self, stream: BinaryIO, layout: Layout, batch_bytes: int, length: int | None
-    ) -> None:
+    def __init__(self, stream: BinaryIO, layout: Layout, batch_bytes: int, extent: Extent) -> None:
         self._stream = stream
         self._layout = layout
         self._batch_bytes = max(1, batch_bytes)
@@ -77,23 +100,25 @@ class _Splitter:
         self._window = -(-(max(_WINDOW, 2 * self._batch_bytes) + _LOOKAHEAD) // 64) * 64
         self._buffer = bytearray(self._window)
         self._marks = RecordStarts()
-        self._base = layout.data_start  # the file's offset of the buffer's first byte
+        self._base = extent.start  # the file's offset of the buffer's first byte
         self._cut = 0  # where the last cut is in the buffer
         self._filled = 0
-        self._left = length  # bytes that are still to be read; None: all there are
+        # Bytes that are still to be read; None: all there are.
+        self._left = None if extent.end is None else extent.end - extent.start
         self._eof = False
 
     def bytes_of(self, start: int, end: int) -> bytes:
         """The bytes of the span that was yielded last."""
         return bytes(memoryview(self._buffer)[start - self._base : end - self._base])
 
-    def spans(self) -> Iterator[tuple[int, int, int]]:
-        """(start, end, number of rows) of each range."""
+    def spans(self, row: int) -> Iterator[_Span]:
+        """Each range; `row` is the number of rows before the first."""
         self._fill()
         while self._cut < self._filled:
             before = self._cut
             for end, count in self._cuts():
-                yield self._base + self._cut, self._base + end, count
+                yield _Span(self._base + self._cut, self._base + end, row, count)
+                row += count
                 self._cut = end
             self._drop()
             self._fill(grow=self._cut == before)

@@ -9,20 +9,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import lzma
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-import fsspec
 from fsspec.core import url_to_fs
 from fsspec.utils import infer_compression
 
 from daskingest.articles import Article, Columns, Reject, Unusable, article_from
 from daskingest.errors import DaskingestError, UsageError
+from daskingest.sources.checksum import checksum
+from daskingest.sources.streams import blocks_of, open_stream, read_fully, reading, skip
 
 PROBE_BYTES = 1 << 20
 MAX_RECORD = 128 << 20
@@ -32,6 +29,7 @@ the next line that looks like a row."""
 _DELIMITERS = (",", ";", "\t", "|")
 _FINGERPRINT_SAMPLES = 32
 _FINGERPRINT_BYTES = 64 << 10
+_HEAD_BYTES = 64 << 10
 _BOM = b"\xef\xbb\xbf"
 
 INVALID_UTF8 = "invalid UTF-8"
@@ -65,6 +63,23 @@ class Layout:
     def width(self) -> int:
         """The number of fields in a row."""
         return len(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Whole rows of a file, `first_row` of them the first: bytes [start, end); None: to its end."""
+
+    start: int
+    end: int | None = None
+    first_row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Where the rows begin that a file grew by, and the row that was not all there before."""
+
+    start: int
+    broken: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,39 +158,77 @@ class CsvFile:
 
     def open(self) -> BinaryIO:
         """The file as a stream of (decompressed) bytes."""
-        return _open(self.path, self.compression)
+        return open_stream(self.path, self.compression)
 
-    def fingerprint(self) -> str:
+    def size_now(self) -> int:
+        """Its size in bytes, which may have changed since it was opened."""
+        with reading(self.path):
+            fs, inner = url_to_fs(self.path)
+            return int(fs.info(inner)["size"])
+
+    def head(self, size: int) -> str:
+        """The checksum of what the file, cut to this size, begins with."""
+        with reading(self.path), open_stream(self.path, None) as stream:
+            return checksum(read_fully(stream, min(size, _HEAD_BYTES)))
+
+    def fingerprint(self, size: int | None = None) -> str:
         """16 hexadecimal digits for the file's size and samples of its content, not its name.
 
-        The same for a copy of the file on another machine.
+        The same for a copy of the file on another machine. With `size` it is that of the file cut
+        to so many bytes. Two files may share it: see `CsvRange.checksum` for what tells them apart.
         """
-        with reading(self.path), _open(self.path, None) as stream:
-            fs, inner = url_to_fs(self.path)
-            size = int(fs.info(inner)["size"])  # as it is now
+        if size is None:
+            size = self.size_now()
+        with reading(self.path), open_stream(self.path, None) as stream:
             digest = hashlib.sha256(str(size).encode())
             step = max(1, (size - _FINGERPRINT_BYTES) // (_FINGERPRINT_SAMPLES - 1))
-            for offset in range(0, size, max(step, _FINGERPRINT_BYTES)):
+            last = max(0, size - _FINGERPRINT_BYTES)
+            for offset in (*range(0, size, max(step, _FINGERPRINT_BYTES)), last):
                 stream.seek(offset)
-                digest.update(stream.read(_FINGERPRINT_BYTES))
-            stream.seek(max(0, size - _FINGERPRINT_BYTES))
-            digest.update(stream.read(_FINGERPRINT_BYTES))
+                digest.update(stream.read(min(_FINGERPRINT_BYTES, size - offset)))
         return digest.hexdigest()[:16]
 
-    def count_rows(self) -> int:
+    @property
+    def extent(self) -> Extent:
+        """All of its rows, as far as the file went when it was opened."""
+        return Extent(self.layout.data_start, None if self.compression else self.size)
+
+    def count_rows(self, extent: Extent | None = None) -> int:
         """The number of rows, read one after the other: slow, and independent of any cuts."""
+        return sum(1 for _ in self.records(extent or self.extent))
+
+    def records(self, extent: Extent) -> Iterator[Record]:
+        """The rows as they stand in a part of the file, read one after the other."""
         with reading(self.path), self.open() as stream:
-            read_fully(stream, self.layout.data_start)
-            blocks = iter(lambda: stream.read(1 << 20), b"")
-            return sum(1 for _ in records(split_lines(blocks), self.layout.dialect))
+            skip(stream, extent.start)
+            left = -1 if extent.end is None else extent.end - extent.start
+            lines = split_lines(blocks_of(stream, left))
+            yield from records(lines, self.layout.dialect, extent.start)
+
+    def growth(self, start: int, end: int) -> Growth | None:
+        """What is behind the bytes up to `end`, where the file once ended; a row begins at `start`.
+
+        None if no row begins there. Raises DaskingestError if the file cannot be read.
+        """
+        before = start
+        for record in self.records(Extent(start, end + MAX_RECORD)):
+            if record.offset >= end:
+                with reading(self.path), self.open() as stream:
+                    skip(stream, end)
+                    between = read_fully(stream, record.offset - end)
+                broken = (before, record.offset) if between.strip(b"\r\n") else None
+                return Growth(record.offset, broken)
+            before = record.offset
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class CsvRange:
     """A range of whole rows: what a task gets of a file, instead of text.
 
-    `first_row` is the number of rows before it, `row_count` its own. `data` holds the bytes where a
-    worker could not read the range by itself, as in a compressed file.
+    `first_row` is the number of rows before it, `row_count` its own. `checksum` is that of its
+    bytes when the file was cut. `data` holds the bytes where a worker could not read the range by
+    itself, as in a compressed file.
     """
 
     path: str
@@ -184,6 +237,7 @@ class CsvRange:
     end: int
     first_row: int
     row_count: int
+    checksum: str = ""
     data: bytes | None = None
 
     @property
@@ -192,16 +246,22 @@ class CsvRange:
         return self.end - self.start
 
     def read(self) -> bytes:
-        """The bytes. Raises DaskingestError if the file is gone or has become shorter."""
+        """The bytes. Raises DaskingestError if they are not those that the file was cut with."""
         if self.data is not None:
             return self.data
-        with reading(self.path), _open(self.path, None) as stream:
+        with reading(self.path), open_stream(self.path, None) as stream:
             stream.seek(self.start)
             data = read_fully(stream, self.size)
         if len(data) != self.size:
             raise DaskingestError(
                 f"{self.path} changed while it was read: expected {self.size} bytes at "
                 f"{self.start}, found {len(data)}; start again with the whole file"
+            )
+        if self.checksum and checksum(data) != self.checksum:
+            raise DaskingestError(
+                f"the rows at bytes {self.start:,} to {self.end:,} of {self.path} are not what "
+                "they were when the file was cut: they were changed meanwhile, or this machine has "
+                "another file there; nothing of them is counted; restore the file, and run it again"
             )
         return data
 
@@ -250,35 +310,10 @@ def open_csv(path: str, content: str | None = None, publication: str | None = No
     local = "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
     full = inner if local else path
     compression = infer_compression(path)
-    with reading(path), _open(full, compression) as stream:
+    with reading(path), open_stream(full, compression) as stream:
         head = read_fully(stream, PROBE_BYTES)
         layout = _probe(path, head, content, publication)
     return CsvFile(full, info["size"], compression, layout)
-
-
-def _open(path: str, compression: str | None) -> BinaryIO:
-    return cast(BinaryIO, fsspec.open(path, "rb", compression=compression).open())
-
-
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Turns what may happen to a file while it is read into a DaskingestError."""
-    try:
-        yield
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        reason = str(error) or type(error).__name__
-        raise DaskingestError(
-            f"cannot read {path}: {reason}; if it is incomplete or damaged, fetch it again"
-        ) from error
-
-
-def read_fully(stream: BinaryIO, size: int) -> bytes:
-    """So many bytes, or all there are: a single read may give less."""
-    parts, missing = [], size
-    while missing and (part := stream.read(missing)):
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
 
 
 def _probe(path: str, head: bytes, content: str | None, publication: str | None) -> Layout:

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from daskingest.counts import Counts
 from daskingest.errors import StoreError, UsageError
-from daskingest.ledger import BatchId, Done, Entry, Ledger
+from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
 from daskingest.settings import DEFAULT_STORE
 
 
@@ -113,6 +113,9 @@ class Store(Protocol):
 
     def ledger_entries(self, batch_ids: Collection[BatchId]) -> Ledger:
         """Those of these ledger entries that there are."""
+
+    def begun(self) -> dict[str, Begun]:
+        """The runs of files that were begun."""
 
     def finished(self) -> dict[str, Done]:
         """The runs that are done."""

@@ -17,7 +17,7 @@ from google.cloud.firestore_v1.query import Query
 from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
-from daskingest.ledger import BatchId, Done, Entry, Ledger
+from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
 from daskingest.stores import (
     AlreadyCommitted,
     Hold,
@@ -149,6 +149,11 @@ class FirestoreStore:
                     if snapshot.exists:
                         found |= self._read(ledger_of, snapshot)
         return found
+
+    def begun(self) -> dict[str, Begun]:
+        """See `Store.begun`."""
+        found = self._entries(FieldFilter("entry", "==", "begin"))
+        return {key.run: each for key, each in found.items() if isinstance(each, Begun)}
 
     def finished(self) -> dict[str, Done]:
         """See `Store.finished`."""

@@ -14,6 +14,7 @@ from daskingest.counts import Counts, PublicationCounts
 from daskingest.errors import StoreError
 from daskingest.ledger import (
     BatchId,
+    Begun,
     Done,
     Entry,
     Ledger,
@@ -146,12 +147,21 @@ class SqliteStore:
             )
             return read_ledger(dict(rows))
 
+    def begun(self) -> dict[str, Begun]:
+        """See `Store.begun`."""
+        found = self._of_runs("begin")
+        return {key.run: each for key, each in found.items() if isinstance(each, Begun)}
+
     def finished(self) -> dict[str, Done]:
         """See `Store.finished`."""
-        with self._reading() as db:
-            rows = db.execute("SELECT batch_id, note FROM ledger WHERE batch_id GLOB '*:done'")
-            found = read_ledger(dict(rows))
+        found = self._of_runs("done")
         return {key.run: each for key, each in found.items() if isinstance(each, Done)}
+
+    def _of_runs(self, entry: str) -> Ledger:
+        """All runs' entries of one of their own kinds."""
+        with self._reading() as db:
+            query = "SELECT batch_id, note FROM ledger WHERE batch_id GLOB '*:' || ?"
+            return read_ledger(dict(db.execute(query, (entry,))))
 
     def forget(self, batch_ids: Collection[BatchId], hold: Hold) -> None:
         """See `Store.forget`."""

@@ -43,10 +43,11 @@ class Checkpoint:
         self.state.done(parcel.number)
 
     async def save(self, ended: bool = False) -> None:
-        """Write what is done, and what is halved. Raises UsageError; nothing is lost then."""
+        """Write what is done, and what is halved. Raises DaskingestError; nothing is lost then."""
 
         def write() -> None:
-            self._rejects.write(self._report.file, rejects)
+            run = self.state.begin["fingerprint"]
+            self._rejects.write(self._report.file, rejects, run=run)
             if self._lasting:
                 self.state.save(text)
 

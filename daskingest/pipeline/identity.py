@@ -1,0 +1,121 @@
+"""Which run of a store a file is: by its content, wherever the file lies.
+
+A file is all of its bytes, but to read them all before it is known whether the file is a new one
+would take as long as to cut it. So it is found in steps, each of which can only say no:
+
+1. A run's first entry has the checksum of what the file began with (its `head`). A file with
+   another head is another file. The head neither has the size nor the end in it, so a file that
+   grew is still found. Runs that earlier versions began have no head; their id is a fingerprint of
+   samples, and it is made again of the file, cut to the size that it had then.
+2. The file is read and cut where it was cut then, for cuts depend on the file alone, and each range
+   is compared with the checksum that the ledger has of it (`Segment.compare`).
+3. If something differs, and the run's file lies where this one does, then it was edited: counting
+   it would count the rows that stayed a second time. It is refused, and the places are named. That
+   holds for one with another head, too, if a range or the size is as it was; otherwise there is
+   just another file where that one was. If the run's file lies elsewhere, this one is another
+   file that begins alike. It is counted, under an id that the difference is a part of, and it is
+   said so.
+
+A run is of those rows that its file had when it began. What a file grew by is a run of its own,
+`RUN+START`, that goes on where the one before ended; so nothing in the ledger ever changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daskingest.errors import UsageError
+from daskingest.ledger import BatchId, Begun
+from daskingest.pipeline.segment import Comparison, Place, Segment
+from daskingest.progress import Progress
+from daskingest.sources.checksum import checksum
+from daskingest.sources.csvfile import CsvFile
+from daskingest.stores import Store
+
+_NAMED = 5  # places that an error names
+_ID_DIGITS = 16
+
+
+def may_be(file: CsvFile, run: str, begun: Begun) -> bool:
+    """Whether a file may be the one that a run is of, as far as its first entry tells."""
+    if begun.start:
+        return False  # what a file grew by; it is found by way of the run before it
+    if begun.head:
+        return begun.file == file.path or file.head(begun.size) == begun.head
+    grown = begun.size < file.size and Path(begun.file).name == Path(file.path).name
+    return (grown or begun.size == file.size) and file.fingerprint(begun.size) == run
+
+
+def new_run(file: CsvFile, others: list[str]) -> str:
+    """An id for a file that no run is of.
+
+    `others`: the checksums of the ranges where it first differs from those that begin alike.
+    """
+    told = [file.head(file.size), *sorted(others)]
+    return checksum("\n".join(told).encode())[:_ID_DIGITS]
+
+
+def following(run: str, start: int) -> str:
+    """The id of the run of what a file grew by; `run`: of its beginning."""
+    return f"{run}+{start}"
+
+
+def first_of(run: str) -> str:
+    """The run of the file's beginning."""
+    return run.partition("+")[0]
+
+
+def places_text(places: list[Place]) -> str:
+    """Places in a file, for people."""
+    named = [f"{start:,} to {end:,}" for start, end in places[:_NAMED]]
+    more = f" and {len(places) - _NAMED:,} more places" if len(places) > _NAMED else ""
+    return f"bytes {', '.join(named)}{more}"
+
+
+@dataclass(slots=True)
+class Found:
+    """The runs that a file is known as, the file's beginning first, and what was compared."""
+
+    segments: list[Segment]
+    comparison: Comparison
+
+
+def follow(file: CsvFile, run: str, begun: Begun, store: Store, progress: Progress) -> Found:
+    """Go from the run of a file's beginning through those of what it grew by, and compare.
+
+    Raises DaskingestError if the file cannot be read.
+    """
+    found = Found([], Comparison())
+    ledger, first_row, entry = store.ledger(run), 0, run
+    while True:
+        segment = Segment(entry, file, begun, ledger, first_row)
+        found.segments.append(segment)
+        segment.compare(progress, found.comparison)
+        if segment.done is None:
+            return found
+        first_row += segment.done.tally.rows
+        entry = following(run, segment.extent.end or segment.last[1])
+        ledger = store.ledger(entry)
+        next_begun = ledger.get(BatchId.begin(entry))
+        if not isinstance(next_begun, Begun):
+            return found
+        begun = next_begun
+
+
+def is_edited(file: CsvFile, found: Found) -> bool:
+    """Whether a file that differs from the one that was counted is what became of it."""
+    begun = found.segments[0].begun
+    if begun.file != file.path:
+        return False
+    as_it_was = found.comparison.agreeing > 0 or begun.size == file.size
+    return as_it_was or file.head(begun.size) == begun.head
+
+
+def edited(file: CsvFile, found: Found) -> UsageError:
+    """What is to be told of a file that was counted and then changed."""
+    return UsageError(
+        f"{file.path} was changed since it was counted: "
+        f"{places_text(found.comparison.differing)} are not what they were, and are not counted; "
+        "restore the file, or count it into another --store"
+    )

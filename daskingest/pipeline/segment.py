@@ -1,0 +1,216 @@
+"""A run of a file: what the store has of it, and whether the file still is what was counted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from daskingest.counts import Tally
+from daskingest.errors import DaskingestError
+from daskingest.ledger import BatchId, Begun, Counted, Done, Ledger, Split
+from daskingest.pipeline.batch import Batch
+from daskingest.progress import Progress
+from daskingest.sources.boundaries import ranges
+from daskingest.sources.checksum import Whole
+from daskingest.sources.csvfile import CsvFile, CsvRange, Extent, Growth
+from daskingest.text import size_text
+
+Place = tuple[int, int]
+"""The offsets where bytes begin and end."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a file has that is not what a run of the store counted.
+
+    `differing` are the ranges that have other bytes, those that follow each other as one, and
+    `first` is the first one's checksum; `agreeing` is how many ranges are as they were. `unknown`
+    says that some of it, or all, was counted by an earlier version, which kept no checksums. `lost`
+    are batches with rejects, of runs that are done: the file of rejects may lack them.
+    """
+
+    differing: list[Place] = field(default_factory=list)
+    first: str = ""
+    unknown: bool = False
+    agreeing: int = 0
+    lost: list[tuple[Batch, Tally]] = field(default_factory=list)
+
+    def differs(self, start: int, end: int, checksum: str = "") -> None:
+        """Bytes [start, end) are not what they were."""
+        if not self.differing:
+            self.first = checksum or f"{start}-{end}"
+        if self.differing and self.differing[-1][1] == start:
+            start, _ = self.differing.pop()
+        self.differing.append((start, end))
+
+
+class Segment:
+    """A run of a file's rows: all that there were when it began, or those by which the file grew.
+
+    `ledger` is what the store has of the run.
+    """
+
+    def __init__(
+        self, run: str, file: CsvFile, begun: Begun, ledger: Ledger, first_row: int = 0
+    ) -> None:
+        self.run = run
+        self.begun = begun
+        self.first_row = first_row
+        self.last: Place = (begun.start or file.layout.data_start,) * 2
+        """The last range that was seen."""
+        self._file = file
+        self._ledger = ledger
+        self._whole = Whole()
+        self._compared: list[CsvRange] = []
+        self._rest: Iterator[CsvRange] | None = None
+
+    @property
+    def done(self) -> Done | None:
+        """That it is done, if it is."""
+        found = self._ledger.get(BatchId.done(self.run))
+        return found if isinstance(found, Done) else None
+
+    @property
+    def checksum(self) -> str:
+        """Of all its ranges, when all were seen."""
+        return str(self._whole)
+
+    @property
+    def extent(self) -> Extent:
+        """The bytes that it is of."""
+        begun, done = self.begun, self.done
+        end: int | None = (done.end if done else 0) or begun.end
+        if not end:  # of an earlier version, or not known before all of it is unpacked
+            end = None if self._file.compression else begun.size
+        return Extent(begun.start or self._file.layout.data_start, end, self.first_row)
+
+    def batch(self, part: CsvRange) -> Batch:
+        """A range as a batch."""
+        return Batch(BatchId(self.run, str(part.start)), part, checksum=part.checksum)
+
+    def parts(self) -> Iterator[CsvRange]:
+        """All its ranges. Those that were read to be compared are not read again."""
+        compared, self._compared = self._compared, []
+        rest, self._rest = self._rest, None
+        if not compared or rest is None:
+            self._whole = Whole()
+            rest = self._seen(self._read())
+        yield from compared
+        yield from rest
+
+    def batches(self) -> Iterator[Batch]:
+        """All its batches. Raises DaskingestError where the ledger has one of other rows."""
+        for part in self.parts():
+            batch = self.batch(part)
+            entry = self._ledger.get(batch.id)
+            if entry is not None and (error := batch.conflict(entry)):
+                raise error
+            yield batch
+
+    def take_up(self, ledger: Ledger) -> Segment:
+        """The same, with what the store has of it now; how it began may be another run's doing.
+
+        Raises DaskingestError where that run is of another file.
+        """
+        begun = ledger.get(BatchId.begin(self.run))
+        if not isinstance(begun, Begun) or begun == self.begun:
+            self._ledger = ledger
+            return self
+        if begun.sample and self._file.fingerprint(begun.size) != begun.sample:
+            raise DaskingestError(
+                f"{begun.file}, which begins like {self._file.path}, is counted into this store "
+                "since just now; run the same command again, and both are told apart"
+            )
+        return Segment(self.run, self._file, begun, ledger, self.first_row)
+
+    def growth(self) -> Growth | None:
+        """What the file has behind it; to be asked when all its ranges were seen."""
+        if not self._file.compression and self.last[1] >= self._file.size:
+            return None
+        return self._file.growth(*self.last)
+
+    def compare(self, progress: Progress, found: Comparison) -> None:
+        """Read what was counted of it, and add what the file has that differs.
+
+        Raises DaskingestError if the file cannot be read.
+        """
+        missing = {each.whole for each in self._ledger if each.is_batch}
+        extent = self.extent
+        if missing or self.done is not None:
+            self._compare_ranges(extent, missing, progress, found)
+        elif extent.end is not None and extent.end > self._file.size:
+            found.differs(self._file.size, extent.end)
+        begun = self.begun
+        if self.done is None and begun.sample and not found.differing:
+            sample = self._file.fingerprint(begun.size)
+            if sample != begun.sample:  # in what was not counted yet
+                found.differs(self.last[1], begun.size, sample)
+
+    def _compare_ranges(
+        self, extent: Extent, missing: set[BatchId], progress: Progress, found: Comparison
+    ) -> None:
+        size = size_text((extent.end or self._file.size) - extent.start)
+        message = f"comparing {self._file.path}, {size}, with what was counted of it"
+        progress.start((extent.end or self._file.size) - extent.start, message, "reading")
+        self._whole = Whole()
+        self._rest = self._seen(self._read())
+        for part in self._rest:
+            if not self._file.compression:  # the bytes that were unpacked are not kept
+                self._compared.append(part)
+            self._compare(part, found)
+            missing.discard(BatchId(self.run, str(part.start)))
+            read = part.end - extent.start
+            progress.show(read, partial(_status, read, size))
+            if not missing and self.done is None:
+                return
+        self._compare_whole(extent, missing, found)
+
+    def _read(self) -> Iterator[CsvRange]:
+        return ranges(self._file, self.begun.batch_bytes, self.extent)
+
+    def _seen(self, parts: Iterator[CsvRange]) -> Iterator[CsvRange]:
+        for part in parts:
+            self._whole.add(part.checksum)
+            self.last = part.start, part.end
+            yield part
+
+    def _compare(self, part: CsvRange, found: Comparison) -> None:
+        batch = self.batch(part)
+        entry = self._ledger.get(batch.id)
+        if isinstance(entry, Counted | Split):
+            if not entry.checksum:
+                found.unknown = True
+            elif entry.checksum == part.checksum:
+                found.agreeing += 1
+            else:
+                found.differs(part.start, part.end, part.checksum)
+        if self.done is not None and self.done.tally.rejected:
+            found.lost += self._rejecting(batch)
+
+    def _compare_whole(self, extent: Extent, missing: set[BatchId], found: Comparison) -> None:
+        """Compare what only the end tells."""
+        end, done = self.last[1], self.done
+        if extent.end is not None and end < extent.end:  # the file has become shorter
+            found.differs(end, extent.end)
+        elif missing and not found.differing:
+            found.differs(min(int(each.entry) for each in missing), end)
+        if done is None:
+            return
+        if not done.checksum:
+            found.unknown = True
+        elif not found.differing and done.checksum != self.checksum:
+            found.differs(extent.start, end, self.checksum)  # the ledger was pruned
+
+    def _rejecting(self, batch: Batch) -> Iterator[tuple[Batch, Tally]]:
+        """A batch, or its parts, that have rejects."""
+        match self._ledger.get(batch.id):
+            case Split(at):
+                yield from itertools.chain.from_iterable(map(self._rejecting, batch.parts(at)))
+            case Counted(tally) if tally.rejected:
+                yield batch, tally
+
+
+def _status(read: int, size: str, seconds: float) -> str:
+    return f"{size_text(read)} of {size} are compared"

@@ -1,0 +1,49 @@
+"""What must be the same on all machines, and what is said where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from daskingest.errors import UsageError
+from daskingest.models import find_model
+from daskingest.pipeline.cluster import LoadModel
+from daskingest.pipeline.versions import Versions, differences, versions_here
+from daskingest.settings import RecognizerKind
+
+OURS = Versions("0.1.0 (code aa)", "3.8.18", "en_a-1.0 0123")
+
+
+def test_what_is_the_same_differs_in_nothing() -> None:
+    assert list(differences(OURS, OURS)) == []
+    assert list(differences(replace(OURS, model=""), OURS)) == []  # a saver has none
+    assert list(differences(replace(OURS, model="en_b-2.0 0123"), OURS)) == []
+
+
+def test_each_thing_that_differs_is_named() -> None:
+    assert list(differences(Versions("0.1.0 (code bb)", "3.8.2", "en_a-1.0 4567"), OURS)) == [
+        "its daskingest is 0.1.0 (code bb), the driver's is 0.1.0 (code aa): "
+        "install the same daskingest there",
+        "its spacy is 3.8.2, the driver's is 3.8.18: install the same spaCy there",
+        "its model is en_a-1.0 4567, the driver's is en_a-1.0 0123: "
+        "install or copy the same model there",
+    ]
+
+
+def test_a_worker_knows_what_is_wrong_with_it() -> None:
+    model = find_model()
+    here = versions_here(model)
+    assert LoadModel(model, RecognizerKind.FAST, here)._wrong(extracts=True) == ""
+    other = LoadModel(model, RecognizerKind.FAST, replace(here, model="en_x-1.0 0"))
+    assert "its model is" in other._wrong(extracts=True)
+    assert other._wrong(extracts=False) == ""
+    assert "xx_none is no spaCy model" in LoadModel("xx_none", RecognizerKind.FAST, here)._wrong(
+        extracts=True
+    )
+    assert LoadModel(model, RecognizerKind.FAST, here).name != other.name
+
+
+def test_a_model_that_is_not_here_is_said() -> None:
+    with pytest.raises(UsageError, match="xx_none"):
+        versions_here("xx_none")
