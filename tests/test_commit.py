@@ -70,7 +70,7 @@ def test_what_is_invalid_is_found_and_the_others_are_committed(url: str) -> None
     batches = [counts_of("a") for _ in range(9)]
     batches[6] = counts_of("a", BAD)
     with open_store(url, create=True) as store:
-        found = commit(flush_of(*batches), store).entries
+        found = commit(flush_of(*batches), [], store).entries
         assert found.pop(named(6)) is Refusal.INVALID
         assert found == store.ledger("r")
         assert set(found) == {named(number) for number in range(9)} - {named(6)}
@@ -82,14 +82,14 @@ def test_values_that_cannot_be_written_are_invalid(url: str, word: str) -> None:
     bad = counts_of(word)
     bad.publications["p"].words[word, "ORG"] = 1 << 70
     with open_store(url, create=True) as store:
-        found = commit(flush_of(counts_of("a"), bad, counts_of("a")), store).entries
+        found = commit(flush_of(counts_of("a"), bad, counts_of("a")), [], store).entries
     assert [found[named(n)] is Refusal.INVALID for n in range(3)] == [False, True, False]
     assert content(url)[0] == {"p": 2}
 
 
 def test_a_saver_goes_on_and_tells(url: str) -> None:
     async def go() -> None:
-        saver = Saver(url, 0.0)
+        saver = Saver(url, 0.0, "owner")
         await saver.add(named(0), counts_of(BAD), Counted())
         await saver.add(named(1), counts_of("b"), Counted())
         async with asyncio.timeout(60):
@@ -106,11 +106,11 @@ def test_a_store_that_takes_nothing_rejects_nothing(firestore_url: str, proxy: P
     proxy.invalid = b""  # which every commit holds, as for a wrong project
     with open_store_through(proxy, firestore_url) as store:
         with pytest.raises(StoreError, match="not this"):
-            commit(flush_of(counts_of("a")), store)
+            commit(flush_of(counts_of("a")), [], store)
         with pytest.raises(StoreError, match="not this"):
-            commit(flush_of(Counts()), store)
+            commit(flush_of(Counts()), [], store)
         proxy.invalid = None
-        assert commit(flush_of(counts_of("a")), store).entries == store.ledger("r")
+        assert commit(flush_of(counts_of("a")), [], store).entries == store.ledger("r")
 
 
 def open_store_through(proxy: Proxy, url: str):  # type: ignore[no-untyped-def]
@@ -131,9 +131,9 @@ def test_a_store_that_is_away_rejects_nothing(sqlite_url: str, tmp_path: Path) -
         store._opened().connection.execute("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
         db.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked"):
-            commit(flush_of(counts_of(BAD), counts_of("a")), store)
+            commit(flush_of(counts_of(BAD), counts_of("a")), [], store)
         db.execute("ROLLBACK")
-        found = commit(flush_of(counts_of(BAD), counts_of("a")), store).entries
+        found = commit(flush_of(counts_of(BAD), counts_of("a")), [], store).entries
     assert found[named(0)] is Refusal.INVALID
 
 

@@ -283,9 +283,13 @@ def test_a_damaged_spool_costs_its_own_articles_alone(
     assert content(server.store)[0] == {"p": 3}
     status = server.status()
     assert status["spool"]["damaged"] == 5
-    assert status["rejected"] == {UNREADABLE: 1}
+    assert status["rejected"] == {UNREADABLE: 4}
     for said in ("articles 2 to 2, in batch 1,", "articles 7 to 7", "batch 2 of 3 articles"):
         assert f"the spool is damaged: {said}" in server.output
+    article = {"content": TEXT, "publication": "P"}
+    assert httpx.post(server.url + "/articles", json=article).status_code == 202
+    until(lambda: content(server.store)[0] == {"p": 4})
+    until(lambda: ledger(server.store) <= 1)  # it does not keep what comes after those
 
 
 def test_an_article_is_soon_to_be_seen(serve: Callable[..., Server]) -> None:

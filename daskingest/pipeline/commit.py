@@ -6,13 +6,13 @@ So a batch that the store will never take, whatever the reason, keeps no other o
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry
 from daskingest.pipeline.pending import Flush, Refusal
-from daskingest.stores import AlreadyCommitted, Invalid, Store, TooLarge
+from daskingest.stores import AlreadyCommitted, Hold, Invalid, Store, TooLarge
 
 _TRIES = 3  # of a batch alone, before it is taken to be invalid
 
@@ -25,16 +25,20 @@ Batches = Mapping[BatchId, tuple[Counts, Entry]]
 class Committed:
     """How much was written, and the batches' entries as the ledger has them, or why it hasn't."""
 
+    holds: Collection[Hold]
+    commits: int = 0
+    """How many were made; each has moved the watermarks."""
     writes: int = 0
     entries: dict[BatchId, Entry | Refusal] = field(default_factory=dict)
 
 
-def commit(flush: Flush, store: Store) -> Committed:
-    """Write those of a flush's batches that the ledger does not have. Raises StoreError.
+def commit(flush: Flush, holds: Collection[Hold], store: Store) -> Committed:
+    """Write those of a flush's batches that the ledger does not have, as the runs are held.
 
-    May be called again after an error, and when it is not known what became of a call.
+    Raises Replaced and StoreError. May be called again after an error, and when it is not known
+    what became of a call.
     """
-    committed = Committed()
+    committed = Committed(holds)
     _commit(flush.batches, flush.merged, store, committed)
     return committed
 
@@ -44,7 +48,7 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
     tries = 0
     while entries:
         try:
-            committed.writes += store.commit(merged, entries)
+            committed.writes += store.commit(merged, entries, committed.holds)
         except AlreadyCommitted:
             known = store.ledger_entries(list(entries))
             committed.entries |= known
@@ -58,13 +62,14 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
                 _commit_halves(batches, list(entries), store, committed)
                 return
             tries += 1
-            _check_store(store, merged, error)
+            _check_store(store, merged, error, committed.holds)
             if tries == _TRIES:
                 [alone] = entries
                 log.warning("batch %s: %s", alone, error)
                 committed.entries[alone] = Refusal.INVALID
                 return
         else:
+            committed.commits += 1
             committed.entries |= entries
             return
 
@@ -82,14 +87,14 @@ def _commit_halves(
         _commit(mine, _merged(mine, half), store, committed)
 
 
-def _check_store(store: Store, refused: Counts, error: Invalid) -> None:
+def _check_store(store: Store, refused: Counts, error: Invalid, holds: Collection[Hold]) -> None:
     """Raise StoreError unless it is these counts that the store does not take.
 
     It is not them if there are none, or if the store does not take a commit of nothing either.
     """
     if not refused.publications:
         raise error
-    store.commit(Counts(), {})
+    store.commit(Counts(), {}, holds)
 
 
 def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> Counts:

@@ -13,7 +13,6 @@ import logging
 from collections.abc import AsyncIterator, Collection, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 from distributed import Client, Future, KilledWorker
 
@@ -52,10 +51,10 @@ from daskingest.pipeline.events import (
 )
 from daskingest.pipeline.pending import Commit, Report
 from daskingest.pipeline.saver_client import SaverClient, scheduler_lost
-from daskingest.pipeline.savers import Savers
+from daskingest.pipeline.savers import Savers, Work
 from daskingest.pipeline.store_place import require_one_store
 from daskingest.pipeline.task import TaskResult, count_batch
-from daskingest.settings import RecognizerKind
+from daskingest.stores import Replaced
 
 log = logging.getLogger(__name__)
 
@@ -73,16 +72,6 @@ class Observer:
         """The store was written to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a driver's workers extract with, and where its saver writes to, how often."""
-
-    model: str
-    store_url: str
-    flush_interval: float
-    recognizer: RecognizerKind = RecognizerKind.FAST
-
-
 class Driver:
     """Sees batches through a cluster into a store. Open one with `open_driver`.
 
@@ -94,7 +83,7 @@ class Driver:
         self._client = client
         self._work = work
         self._observer = observer
-        self._savers = Savers(client, work.store_url, work.flush_interval, self._saver_started)
+        self._savers = Savers(client, work, self._saver_started)
         self._submitted = 0
         self._trouble = ""
         self._stopping = False
@@ -125,22 +114,22 @@ class Driver:
         """Ask the source again: there may be batches now."""
         self._events.put_nowait(Woken())
 
-    async def ledger(self, run: str) -> Ledger:
-        """The store's ledger of a run."""
-        return await self._savers.ledger(run)
+    async def take_over(self, run: str) -> Ledger:
+        """Hold a run from now on; whoever held it before can commit nothing more.
+
+        Returns what the store's ledger has of it.
+        """
+        return await self._savers.take_over(run)
 
     async def enter(self, batch_id: BatchId, entry: Entry) -> None:
         """Put an entry of the run's own into the ledger, if it isn't there. Returns when it is."""
         await self._savers.enter(batch_id, entry)
 
-    async def forget(self, batch_ids: Collection[BatchId]) -> None:
-        """Remove entries from the ledger, some time: of batches that will not be taken again.
-
-        Those that are lost with the saver stay.
-        """
+    async def forget(self, run: str, up_to: int) -> None:
+        """The run's source has forgotten all its batches up to this number: the ledger may, too."""
         with suppress(SaverLost):
             if self._savers.current is not None:
-                await self._savers.current.forget(batch_ids)
+                await self._savers.current.forget(run, up_to)
 
     async def run(self, source: BatchSource, ledger: Ledger) -> bool:
         """Count the batches that `ledger`, of the same run, does not have.
@@ -195,11 +184,11 @@ class Driver:
             saver = self._savers.with_number(number)
             await saver.add(batch_id, Counts(), entry)
             await saver.drain()
-        except SaverLost:
+        except (SaverLost, Replaced):
             self._events.put_nowait(NotHandedOver(batch_id, number))
 
     async def _drain(self, number: int) -> None:
-        with suppress(SaverLost):  # the listener finds out as well
+        with suppress(SaverLost, Replaced):  # the listener finds out as well
             await self._savers.with_number(number).drain()
 
     # Tasks.
@@ -230,7 +219,7 @@ class Driver:
             result = await future
         except KilledWorker:
             return WorkerDied(batch_id)
-        except SaverLost as error:
+        except (SaverLost, Replaced) as error:
             return SaverUnreached(batch_id, str(error))
         except CancelledError:  # of futures; a task's is another
             raise scheduler_lost() from None
@@ -248,7 +237,7 @@ class Driver:
     async def _replace_saver(self, runs: Collection[str]) -> None:
         entries: Ledger = {}
         for run in runs:
-            entries |= await self._savers.ledger(run)
+            entries |= await self._savers.take_over(run)
         saver = await self._savers.ready()
         self._events.put_nowait(SaverStarted(saver.number, entries))
 
@@ -258,14 +247,17 @@ class Driver:
             while True:
                 self.workers = await count_workers(self._client, EXTRACT)
                 self._events.put_nowait(WorkersSeen(self.workers))
-                self._reported(await saver.report())
-        except (SaverLost, OSError) as error:
+                self._reported(await saver.report(), saver)
+        except (SaverLost, Replaced, OSError) as error:
+            if isinstance(error, Replaced):
+                self._savers.check_replaced(error)
             log.warning("the saver was lost (%s); starting another", error)
             self._savers.drop(saver)
             self._events.put_nowait(SaverGone(saver.number))
 
-    def _reported(self, report: Report) -> None:
-        self._trouble = report.trouble
+    def _reported(self, report: Report, saver: SaverClient) -> None:
+        if saver is self._savers.current:
+            self._trouble = report.trouble
         for commit in report.commits:
             self._observer.committed(commit)
         self._events.put_nowait(Reported(report.committed, report.refused, report.invalid))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from daskingest.articles import Article
 from daskingest.counts import Tally
-from daskingest.ledger import BatchId, Ledger
+from daskingest.ledger import BatchId
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.driver import Observer
 from daskingest.pipeline.events import Finished
@@ -57,11 +57,6 @@ def batch_id(spool_id: str, number: int) -> BatchId:
     return BatchId(spool_id, str(number))
 
 
-def stale(ledger: Ledger, spool_id: str, unfinished: Collection[int]) -> set[BatchId]:
-    """The batches of a spool's ledger that the spool has forgotten: the ledger may, too."""
-    return {each.whole for each in ledger} - {batch_id(spool_id, each) for each in unfinished}
-
-
 class Feed:
     """A BatchSource: first what an earlier process has left, then what comes.
 
@@ -89,22 +84,21 @@ class Feed:
     async def take(self, most: int, idle: int) -> list[Batch] | None:
         """See `BatchSource.take`."""
         try:
-            while self._left:
-                if batches := await self._take_up(most):
-                    return batches
-            released = await self._spool.release(most, idle, self._limits, self.draining)
+            if self._left:
+                return await self._take_up(most)
+            batches = await self._spool.release(most, idle, self._limits, self.draining)
         except SpoolError as error:
             log.warning("%s; trying again", error)
             self._wake_after(_RETRY_SECONDS)
             return []
-        if not released:
+        if not batches:
             if self.draining:
                 return None
             if self._spool.waiting:
                 self._wake_after(self._limits.seconds)
-        for each in released:
+        for each in batches:
             self._metrics.released(len(each.articles), each.size, each.reason, each.waited)
-        return [self._release(each) for each in released]
+        return [self._release(each) for each in batches]
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -114,7 +108,7 @@ class Feed:
     async def _take_up(self, most: int) -> list[Batch]:
         batches = [await self._spool.load(number) for number in self._left[:most]]
         self._left = self._left[most:]
-        return [self._release(each) for each in batches if each is not None]
+        return [self._release(each) for each in batches]
 
     def _release(self, batch: SpooledBatch) -> Batch:
         its_id = batch_id(self._spool.id, batch.number)
@@ -142,13 +136,13 @@ class Forgetter(Observer):
         self._spool = spool
         self._rejects = rejects
         self._metrics = metrics
-        self._in_flight = in_flight
+        self.in_flight = in_flight
         self._whole: asyncio.Queue[BatchId | None] = asyncio.Queue()
 
     async def finished(self, batch: Finished) -> None:
         """See `Observer.finished`."""
         whole, tally = batch.batch.id.whole, batch.tally
-        released = self._in_flight[whole]
+        released = self.in_flight[whole]
         released.tally.merge(tally)
         for row, reason in sorted(tally.failed.items()):
             place = batch.batch.first + row
@@ -174,7 +168,7 @@ class Forgetter(Observer):
         """There will be no more: let `run` return when it has done what there is."""
         self._whole.put_nowait(None)
 
-    async def run(self, forget: Callable[[Collection[BatchId]], Awaitable[None]]) -> None:
+    async def run(self, forget: Callable[[], Awaitable[None]]) -> None:
         """Let the spool forget what the store has, and then `forget`, which is the ledger's."""
         ended = False
         while not ended:
@@ -185,11 +179,11 @@ class Forgetter(Observer):
             if finished := [each for each in found if each is not None]:
                 await self._forget_in_spool(finished)
                 for each in finished:
-                    _log(each, self._in_flight.pop(each))
-                await forget(finished)
+                    _log(each, self.in_flight.pop(each))
+                await forget()
 
     async def _forget_in_spool(self, finished: Sequence[BatchId]) -> None:
-        rejects = [reject for each in finished for reject in self._in_flight[each].rejects]
+        rejects = [reject for each in finished for reject in self.in_flight[each].rejects]
         while True:
             try:
                 if rejects:

@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from daskingest.articles import Article, Reject
 from daskingest.grouping import grouped
@@ -22,6 +23,7 @@ from daskingest.service.spool_state import Chunk, State, StoredBatch
 from daskingest.sqlite_file import Layout
 
 _NEW_IN_2 = f"""
+CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (given);
 {damage.SCRIPT}"""
 
@@ -81,8 +83,7 @@ class SpoolFile:
         self.state = State()
         self.answers = Answers(db)
         self.damage = Damage(db)
-        [(spool_id,)] = db.execute("SELECT id FROM spool").fetchall()
-        self.id: str = spool_id
+        self.id = self._read_id()
 
     def before_commit(self) -> None:
         """Pack together what several requests of this transaction brought."""
@@ -114,17 +115,37 @@ class SpoolFile:
             state.bytes += size
             if upload is None and articles:
                 state.show(chunk, size)
-        batches = db.execute("SELECT number, articles, bytes, received FROM batches").fetchall()
-        for number, *fields in batches:
-            try:
-                self._ranges(number)
-            except Unreadable as why:
-                self._lose_batch(number, why)
-                continue
+        for (number,) in db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'"):
+            state.last_number = number
+        for number, *fields in db.execute("SELECT number, articles, bytes, received FROM batches"):
             batch = state.batches[number] = StoredBatch(*fields)
             state.articles += batch.articles
             state.bytes += batch.bytes
         self.state = state
+
+    # Who it is.
+
+    def renew(self) -> None:
+        """Give the spool another identity, under which nothing has been counted."""
+        self._db.execute("UPDATE spool SET id = 'spool-' || lower(hex(randomblob(16)))")
+        self._db.execute("DELETE FROM owners")
+        self.id = self._read_id()
+
+    def owners(self) -> set[str]:
+        """Who has held its run, or was about to."""
+        return {owner for (owner,) in self._db.execute("SELECT owner FROM owners")}
+
+    def add_owner(self, owner: str) -> None:
+        """Somebody is about to hold its run."""
+        self._db.execute("INSERT INTO owners VALUES (?)", (owner,))
+
+    def keep_owner(self, owner: str) -> None:
+        """This one holds it, and none of those before any more."""
+        self._db.execute("DELETE FROM owners WHERE owner <> ?", (owner,))
+
+    def _read_id(self) -> str:
+        [(found,)] = self._db.execute("SELECT id FROM spool").fetchall()
+        return str(found)
 
     # Articles that come.
 
@@ -193,36 +214,37 @@ class SpoolFile:
         state.add_batch(number, stored)
         return number, received
 
-    def batch_rows(self, number: int) -> list[Article | Reject] | None:
+    def batch_rows(self, number: int) -> Sequence[Article | Reject]:
         """A batch's articles, each in its place; those that cannot be read are rejects.
 
-        None if it is not known any more which articles they are; the batch is set aside then.
+        So it is counted like any other, and the ledger tells in the end what became of it.
         """
         found: list[Article | Reject] = []
         try:
             ranges = self._ranges(number)
         except Unreadable as why:
-            self._lose_batch(number, why)
-            self.refresh()
-            return None
+            count = self.state.batches[number].articles
+            place = f"batch {number} of {count} articles, which stay in the table articles,"
+            return self._lost(place, count, why, self._text_of_ranges(number))
         for first, last in ranges:
             try:
                 found += self._read(first, last)
             except Unreadable as why:
                 place = f"articles {first} to {last}, in batch {number},"
-                count = last - first + 1
-                if not self.damage.has(place):
-                    self.damage.set_aside(place, count, why, self._packed(first)[1])
-                found += [Reject(UNREADABLE, str(why), len(found) + i) for i in range(count)]
+                found += self._lost(place, last - first + 1, why, self._packed(first)[1])
         return found
+
+    def _lost(self, place: str, count: int, why: Unreadable, data: object) -> list[Reject]:
+        """Rejects in the place of articles in a batch, which are set aside when first seen."""
+        if not self.damage.has(place):
+            self.damage.set_aside(place, count, why, data)
+        return [Reject(UNREADABLE, str(why))] * count
 
     def forget_batch(self, number: int) -> None:
         """Forget a batch and its articles, if it is there."""
-        try:
+        with suppress(Unreadable):  # then its articles stay
             for first, last in self._ranges(number):
                 self._forget_saved(first, last)
-        except Unreadable as why:
-            self._lose_batch(number, why)
         self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
         batch = self.state.batches.pop(number, None)
         if batch is not None:
@@ -265,6 +287,11 @@ class SpoolFile:
             return ranges
         return []
 
+    def _text_of_ranges(self, number: int) -> object:
+        query = "SELECT ranges FROM batches WHERE number = ?"
+        [(text,)] = self._db.execute(query, (number,)).fetchall()
+        return text
+
     def _packed(self, number: int) -> tuple[int, object, int]:
         """The chunk that an article is in: the first one's number, all as bytes, how many."""
         query = (
@@ -293,14 +320,6 @@ class SpoolFile:
         self.damage.set_aside(place, last - first + 1, why, self._packed(first)[1])
         self._db.execute("UPDATE chunks SET taken = last WHERE first = ?", (chunk.first,))
         self._forget_saved(first, last)
-
-    def _lose_batch(self, number: int, why: Unreadable) -> None:
-        """Set a batch aside. Its articles stay in their table: which ones they are is not known."""
-        query = "SELECT articles, ranges FROM batches WHERE number = ?"
-        for articles, ranges in self._db.execute(query, (number,)).fetchall():
-            place = f"batch {number} of {articles} articles, which stay in the table articles,"
-            self.damage.set_aside(place, articles, why, ranges)
-        self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
 
     def _forget_saved(self, first: int, last: int) -> None:
         """The store has these articles of one chunk: when it has all, the chunk goes."""

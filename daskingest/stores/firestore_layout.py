@@ -7,6 +7,9 @@
 - `ledger/{hash}`: a batch id in two fields, `run` and `entry`, with its `note`, as JSON; `whole` is
   the batch's id without its parts. `{hash}` is a digest of the batch id: ids that follow each other
   would all be written to one place of the database.
+- `runs/{hash}-{epoch}`: how a run is held: `run`, `epoch`, `owner`, `watermark`, and a `token` of
+  its own. Whoever takes a run over deletes the document of the epoch before in the commit that
+  makes its own. Every commit writes it, on the condition that it exists.
 """
 
 from __future__ import annotations
@@ -16,15 +19,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from daskingest.counts import Counts, PublicationCounts
-from daskingest.ledger import BatchId, Entry, Ledger, entry_from_json, entry_to_json
-from daskingest.stores import Publication, Word
+from daskingest.ledger import BatchId, Entry, Ledger, entry_to_json, read_ledger
+from daskingest.stores import Hold, Publication, Word
 
 
 class Changed(Exception):
     """A document's fields are not as they were written; says which, and what was seen."""
 
 
-PUBLICATIONS, WORDS, LEDGER = "publications", "ent", "ledger"
+PUBLICATIONS, WORDS, LEDGER, RUNS = "publications", "ent", "ledger", "runs"
 _MOST_ID = 1_500  # bytes of a document's id
 
 
@@ -54,6 +57,18 @@ def word_id(word: str) -> str:
 def entry_id(batch_id: BatchId) -> str:
     """The id of a ledger entry's document."""
     return hashlib.sha256(str(batch_id).encode()).hexdigest()
+
+
+def hold_id(hold: Hold) -> str:
+    """The id of the document of a run's epoch."""
+    return f"{hashlib.sha256(hold.run.encode()).hexdigest()}-{hold.epoch}"
+
+
+def held_of(fields: Mapping[str, Any]) -> tuple[Hold, str]:
+    """The hold that has a document with these fields, and its token."""
+    epoch, watermark = (_number(name, fields.get(name)) for name in ("epoch", "watermark"))
+    run, owner = _text(fields, "run"), _text(fields, "owner")
+    return Hold(run, epoch, owner, watermark), _text(fields, "token")
 
 
 def key_fields(key: str) -> dict[str, str]:
@@ -106,8 +121,8 @@ def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
 
 def ledger_of(fields: Mapping[str, Any]) -> Ledger:
     """The one entry that has a document with these fields."""
-    batch_id = BatchId.parse(f"{_text(fields, 'run')}:{_text(fields, 'entry')}")
-    return {batch_id: entry_from_json(batch_id, _text(fields, "note"))}
+    batch_id = f"{_text(fields, 'run')}:{_text(fields, 'entry')}"
+    return read_ledger({batch_id: _text(fields, "note")})
 
 
 def commit_bytes(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
