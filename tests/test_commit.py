@@ -89,7 +89,7 @@ def test_values_that_cannot_be_written_are_invalid(url: str, word: str) -> None:
 
 def test_a_saver_goes_on_and_tells(url: str) -> None:
     async def go() -> None:
-        saver = Saver(url, 0.0, "owner")
+        saver = Saver(url, 0.0, "me")
         await saver.add(named(0), counts_of(BAD), Counted())
         await saver.add(named(1), counts_of("b"), Counted())
         async with asyncio.timeout(60):

@@ -34,7 +34,7 @@ class HeldRun:
         return self._is_below(batch_id, below)
 
     def committed(self, entries: Mapping[BatchId, Entry | Refusal]) -> None:
-        """The store has these entries, or refused them."""
+        """The store has these entries, but for those that it refused."""
         for batch_id, entry in entries.items():
             if not isinstance(entry, Refusal) and batch_id.is_batch:
                 self._split[batch_id] = isinstance(entry, Split)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Self, TypeVar
-from uuid import uuid4
+from typing import Self
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -19,29 +18,32 @@ from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Done, Entry, Ledger
-from daskingest.stores import AlreadyCommitted, Hold, Invalid, Publication, Replaced, TooLarge, Word
+from daskingest.stores import (
+    AlreadyCommitted,
+    Hold,
+    Invalid,
+    Publication,
+    TooLarge,
+    Word,
+)
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
+from daskingest.stores.firestore_documents import read
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY, advice, says_too_large
+from daskingest.stores.firestore_holds import held, refused, take_over
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
-    RUNS,
     WORDS,
     Changed,
     commit_bytes,
     document_id,
     entry_id,
-    held_of,
-    hold_id,
     ledger_of,
     publication_of,
     word_id,
     word_of,
 )
 from daskingest.stores.write_rate import WriteRate
-
-T = TypeVar("T")
-Snapshot = firestore.DocumentSnapshot[Any]
 
 _FREE_WRITES_A_DAY = 20_000
 _WRITES_PER_MB = 4_000
@@ -88,45 +90,13 @@ class FirestoreStore:
 
     def take_over(self, run: str, owner: str) -> Hold:
         """See `Store.take_over`."""
-        runs, token = self._db().collection(RUNS), uuid4().hex
-        while True:
-            before, its_token = self._held(run)
-            if before is not None and its_token == token:
-                return before  # it went through the last time
-            epoch, watermark = (before.epoch + 1, before.watermark) if before else (1, 0)
-            hold = Hold(run, epoch, owner, watermark)
-            batch = self._db().batch()
-            if before is not None:
-                there = self._db().write_option(exists=True)
-                batch.delete(runs.document(hold_id(before)), option=there)
-            fields = {"run": run, "epoch": epoch, "owner": owner, "watermark": watermark}
-            batch.create(runs.document(hold_id(hold)), {**fields, "token": token})
-            with self._working("write to"):
-                try:
-                    batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
-                    return hold
-                except (exceptions.AlreadyExists, exceptions.NotFound):
-                    if self._held(run) == (before, its_token):
-                        raise  # there is no such database
+        with self._working("write to"):
+            return take_over(self._db(), run, owner, _ATTEMPT_SECONDS)
 
     def hold(self, run: str) -> Hold | None:
         """See `Store.hold`."""
-        return self._held(run)[0]
-
-    def _held(self, run: str) -> tuple[Hold | None, str]:
-        """How a run is held, and the token of that."""
         with self._working("read"):
-            query = self._db().collection(RUNS).where(filter=FieldFilter("run", "==", run))
-            found = [self._read(held_of, each) for each in query.stream(retry=RETRY)]
-        return max(found, key=lambda held: held[0].epoch, default=(None, ""))
-
-    def _refused(self, holds: Collection[Hold], error: exceptions.NotFound) -> Exception:
-        """What a commit that found nothing to update or to delete means."""
-        for hold in holds:
-            now = self.hold(hold.run)
-            if now is None or now.epoch != hold.epoch:
-                return Replaced(hold.run, now.owner if now else "")
-        return error
+            return held(self._db(), run)[0]
 
     def commit(
         self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
@@ -148,7 +118,7 @@ class FirestoreStore:
             except exceptions.AlreadyExists:
                 raise AlreadyCommitted from None
             except exceptions.NotFound as error:
-                raise self._refused(holds, error) from None
+                raise refused(self._db(), holds, error) from None
             except exceptions.RetryError as error:
                 if isinstance(error.cause, exceptions.DeadlineExceeded) and len(entries) > 1:
                     raise TooLarge from error  # perhaps: smaller ones are quicker
@@ -175,7 +145,7 @@ class FirestoreStore:
                 documents = [self._entry(batch_id) for batch_id in some]
                 for snapshot in self._db().get_all(documents, retry=RETRY):
                     if snapshot.exists:
-                        found |= self._read(ledger_of, snapshot)
+                        found |= read(ledger_of, snapshot)
         return found
 
     def finished(self) -> dict[str, Done]:
@@ -197,20 +167,20 @@ class FirestoreStore:
                 try:
                     batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
                 except exceptions.NotFound as error:
-                    raise self._refused([hold], error) from None
+                    raise refused(self._db(), [hold], error) from None
 
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""
         with self._working("read"):
             documents = list(self._db().collection(PUBLICATIONS).stream(retry=RETRY))
-        found = [self._read(partial(publication_of, each.id), each) for each in documents]
+            found = [read(partial(publication_of, each.id), each) for each in documents]
         return sorted(filter(None, found), key=lambda each: (-each.count, each.key))
 
     def publication(self, key: str) -> Publication | None:
         """See `Store.publication`."""
         with self._working("read"):
             [found] = self._db().get_all([self._publication(key)], retry=RETRY)
-        return self._read(partial(publication_of, found.id), found)
+            return read(partial(publication_of, found.id), found)
 
     def words(
         self,
@@ -225,7 +195,7 @@ class FirestoreStore:
             for query in self._in_order(publication, after, label):
                 left = limit - len(found)
                 for each in query.limit(left).stream(retry=RETRY) if left else ():
-                    found += _seen(self._read(word_of, each), label)
+                    found += _seen(read(word_of, each), label)
         return found
 
     def _in_order(
@@ -258,7 +228,7 @@ class FirestoreStore:
         found: list[Word] = []
         with self._working("read"):
             for each in beginning.stream(retry=RETRY):
-                found += _seen(self._read(word_of, each), label)
+                found += _seen(read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
@@ -272,7 +242,7 @@ class FirestoreStore:
                 places = {document.path: pair for document, pair in wanted.items()}
                 for snapshot in self._db().get_all(list(wanted), retry=RETRY):
                     if snapshot.exists:
-                        found[places[snapshot.reference.path]] = self._read(word_of, snapshot)
+                        found[places[snapshot.reference.path]] = read(word_of, snapshot)
         return found
 
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
@@ -292,7 +262,7 @@ class FirestoreStore:
             if last is not None:
                 page = query.where(filter=FieldFilter("word", ">", last))
             with self._working("read"):
-                words = [self._read(word_of, each) for each in page.stream(retry=RETRY)]
+                words = [read(word_of, each) for each in page.stream(retry=RETRY)]
             for each in words:
                 for label, count in each.labels.items():
                     yield publication.name, each.word, label, count
@@ -315,18 +285,6 @@ class FirestoreStore:
             self._client.close()  # type: ignore[no-untyped-call]
             self._client = None
 
-    def _read(self, read: Callable[[Mapping[str, Any]], T], document: Snapshot) -> T:
-        """What a document says. Raises StoreError, which names it, if somebody has changed it so
-        that this cannot be told.
-        """
-        try:
-            return read(document.to_dict() or {})
-        except (Changed, ValueError, TypeError, KeyError) as error:
-            path = document.reference.path
-            raise StoreError(
-                f"the document {path} of {self._name} was changed: {error}; repair it there"
-            ) from error
-
     def _db(self) -> firestore.Client:
         if self._client is None:
             self._client = firestore.Client(project=self._project, database=self._database)
@@ -340,7 +298,7 @@ class FirestoreStore:
         with self._working("read"):
             query = self._db().collection(LEDGER).where(filter=condition)
             for snapshot in query.stream(retry=RETRY):
-                found |= self._read(ledger_of, snapshot)
+                found |= read(ledger_of, snapshot)
         return found
 
     def _publication(self, key: str) -> firestore.DocumentReference:
@@ -372,6 +330,10 @@ class FirestoreStore:
         except (exceptions.GoogleAPIError, GoogleAuthError) as error:
             told = advice(error, self._project)
             raise StoreError(f"cannot {doing} {self._name}: {told}") from error
+        except Changed as error:
+            raise StoreError(
+                f"in {self._name} somebody has changed {error}; repair it there"
+            ) from error
 
     @property
     def _name(self) -> str:

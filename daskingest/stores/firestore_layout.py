@@ -121,8 +121,8 @@ def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
 
 def ledger_of(fields: Mapping[str, Any]) -> Ledger:
     """The one entry that has a document with these fields."""
-    batch_id = f"{_text(fields, 'run')}:{_text(fields, 'entry')}"
-    return read_ledger({batch_id: _text(fields, "note")})
+    run, entry, note = (_text(fields, name) for name in ("run", "entry", "note"))
+    return read_ledger({f"{run}:{entry}": note})
 
 
 def commit_bytes(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
