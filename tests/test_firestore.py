@@ -174,7 +174,7 @@ def test_a_count_that_is_no_number_is_named_and_counted_anew(
     document.update({"count": count})
     with (
         open_store(firestore_url) as store,
-        pytest.raises(StoreError, match=f"publications/the post .*{re.escape(repr(count))}"),
+        pytest.raises(StoreError, match=f"publications/the post.*{re.escape(repr(count))}"),
     ):
         store.publications()
     save(firestore_url, 2, three())
@@ -212,7 +212,7 @@ def test_a_word_that_was_changed_is_named(
 def test_a_ledger_entry_that_was_changed_is_named(firestore_url: str) -> None:
     save(firestore_url, 1, three())
     [document] = documents(firestore_url).collection("ledger").get()
-    document.reference.update({"note": "{"})
+    document.reference.update({"note": 7})
     with (
         open_store(firestore_url) as store,
         pytest.raises(StoreError, match=document.reference.path),

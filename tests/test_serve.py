@@ -8,7 +8,7 @@ import json
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from daskingest.counts import Counts, Tally
 from daskingest.ledger import BatchId, Counted, Split
 from daskingest.service.micro_batches import Limits
 from daskingest.service.spool import Spool
+from daskingest.service.spool_file import UNREADABLE
 from daskingest.stores import open_store
 
 Pairs = list[tuple[str, str]]
@@ -259,6 +260,36 @@ def test_what_was_counted_in_parts_is_forgotten_after_a_restart(
     assert server.stop() == 0, server.output
     assert "work left" not in server.output
     assert content(server.store)[0] == {"p": 3}
+
+
+def test_a_damaged_spool_costs_its_own_articles_alone(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """One of a batch is unreadable, one that waits, and which ones another batch has."""
+    folder = tmp_path / "daskingest-data"
+
+    async def prepare() -> None:
+        with closing(Spool(folder)) as spool:
+            for i in range(8):
+                await spool.add([Article(TEXT.format(i), "P", str(i))])
+            await spool.release(2, 2, Limits(3, 10**6, 1.0), False)
+
+    asyncio.run(prepare())
+    with closing(sqlite3.connect(folder / "spool.db")) as db, db:
+        db.execute("UPDATE articles SET packed = x'00' WHERE first IN (2, 7)")
+        db.execute("UPDATE batches SET ranges = '?' WHERE number = 2")
+    server = serve("--flush-interval", "0.2")
+    server.wait_until_saved()
+    assert content(server.store)[0] == {"p": 3}
+    status = server.status()
+    assert status["spool"]["damaged"] == 5
+    assert status["rejected"] == {UNREADABLE: 4}
+    for said in ("articles 2 to 2, in batch 1,", "articles 7 to 7", "batch 2 of 3 articles"):
+        assert f"the spool is damaged: {said}" in server.output
+    article = {"content": TEXT, "publication": "P"}
+    assert httpx.post(server.url + "/articles", json=article).status_code == 202
+    until(lambda: content(server.store)[0] == {"p": 4})
+    until(lambda: ledger(server.store) <= 1)  # it does not keep what comes after those
 
 
 def test_an_article_is_soon_to_be_seen(serve: Callable[..., Server]) -> None:

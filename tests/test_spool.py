@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -38,8 +38,8 @@ def with_spool(folder: Path, work: Callable[[Spool], Awaitable[T]]) -> T:
     return asyncio.run(go())
 
 
-def ids(batches: Sequence[SpooledBatch | None]) -> list[str | None]:
-    rows = [row for batch in batches if batch is not None for row in batch.articles]
+def ids(batches: list[SpooledBatch]) -> list[str | None]:
+    rows = [row for batch in batches for row in batch.articles]
     return [row.id if isinstance(row, Article) else row.reason for row in rows]
 
 

@@ -62,7 +62,7 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
                 _commit_halves(batches, list(entries), store, committed)
                 return
             tries += 1
-            _check_store(store, merged, error)
+            _check_store(store, merged, error, committed.holds)
             if tries == _TRIES:
                 [alone] = entries
                 log.warning("batch %s: %s", alone, error)
@@ -87,14 +87,14 @@ def _commit_halves(
         _commit(mine, _merged(mine, half), store, committed)
 
 
-def _check_store(store: Store, refused: Counts, error: Invalid) -> None:
+def _check_store(store: Store, refused: Counts, error: Invalid, holds: Collection[Hold]) -> None:
     """Raise StoreError unless it is these counts that the store does not take.
 
     It is not them if there are none, or if the store does not take a commit of nothing either.
     """
     if not refused.publications:
         raise error
-    store.commit(Counts(), {})
+    store.commit(Counts(), {}, holds)
 
 
 def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> Counts:

@@ -84,22 +84,21 @@ class Feed:
     async def take(self, most: int, idle: int) -> list[Batch] | None:
         """See `BatchSource.take`."""
         try:
-            while self._left:
-                if batches := await self._take_up(most):
-                    return batches
-            released = await self._spool.release(most, idle, self._limits, self.draining)
+            if self._left:
+                return await self._take_up(most)
+            batches = await self._spool.release(most, idle, self._limits, self.draining)
         except SpoolError as error:
             log.warning("%s; trying again", error)
             self._wake_after(_RETRY_SECONDS)
             return []
-        if not released:
+        if not batches:
             if self.draining:
                 return None
             if self._spool.waiting:
                 self._wake_after(self._limits.seconds)
-        for each in released:
+        for each in batches:
             self._metrics.released(len(each.articles), each.size, each.reason, each.waited)
-        return [self._release(each) for each in released]
+        return [self._release(each) for each in batches]
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -109,7 +108,7 @@ class Feed:
     async def _take_up(self, most: int) -> list[Batch]:
         batches = [await self._spool.load(number) for number in self._left[:most]]
         self._left = self._left[most:]
-        return [self._release(each) for each in batches if each is not None]
+        return [self._release(each) for each in batches]
 
     def _release(self, batch: SpooledBatch) -> Batch:
         its_id = batch_id(self._spool.id, batch.number)

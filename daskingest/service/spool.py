@@ -222,14 +222,12 @@ class Spool:
         waited = time.time() - received
         return SpooledBatch(number, batch.articles, batch.bytes, batch.reason, waited)
 
-    async def load(self, number: int) -> SpooledBatch | None:
-        """A batch as it was released; None if it was set aside."""
+    async def load(self, number: int) -> SpooledBatch:
+        """A batch as it was released."""
 
-        def work() -> SpooledBatch | None:
-            stored = self._tables.state.batches.get(number)
+        def work() -> SpooledBatch:
+            stored = self._tables.state.batches[number]
             rows = self._tables.batch_rows(number)
-            if stored is None or rows is None:
-                return None
             waited = time.time() - stored.received
             return SpooledBatch(number, rows, stored.bytes, "restart", waited)
 

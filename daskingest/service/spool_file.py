@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from daskingest.articles import Article, Reject
 from daskingest.grouping import grouped
@@ -22,6 +23,7 @@ from daskingest.service.spool_state import Chunk, State, StoredBatch
 from daskingest.sqlite_file import Layout
 
 _NEW_IN_2 = f"""
+CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (given);
 {damage.SCRIPT}"""
 
@@ -69,10 +71,6 @@ _CHUNK_BYTES = 1 << 20  # of articles that are packed together
 _CHUNKS = "SELECT first, last, taken, received, upload FROM chunks"
 
 
-_LATER = "CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY) WITHOUT ROWID"
-"""What spools of earlier versions lack: who has held its run in the store, see `restored`."""
-
-
 class SpoolFile:
     """Reads and changes the tables. To be used inside of transactions, on one thread.
 
@@ -83,10 +81,9 @@ class SpoolFile:
         self._db = db
         self._coming: list[Article] = []
         self.state = State()
-        db.execute(_LATER)
-        self.id = self._read_id()
         self.answers = Answers(db)
         self.damage = Damage(db)
+        self.id = self._read_id()
 
     def before_commit(self) -> None:
         """Pack together what several requests of this transaction brought."""
@@ -120,13 +117,7 @@ class SpoolFile:
                 state.show(chunk, size)
         for (number,) in db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'"):
             state.last_number = number
-        batches = db.execute("SELECT number, articles, bytes, received FROM batches").fetchall()
-        for number, *fields in batches:
-            try:
-                self._ranges(number)
-            except Unreadable as why:
-                self._lose_batch(number, why)
-                continue
+        for number, *fields in db.execute("SELECT number, articles, bytes, received FROM batches"):
             batch = state.batches[number] = StoredBatch(*fields)
             state.articles += batch.articles
             state.bytes += batch.bytes
@@ -223,36 +214,37 @@ class SpoolFile:
         state.add_batch(number, stored)
         return number, received
 
-    def batch_rows(self, number: int) -> list[Article | Reject] | None:
+    def batch_rows(self, number: int) -> Sequence[Article | Reject]:
         """A batch's articles, each in its place; those that cannot be read are rejects.
 
-        None if it is not known any more which articles they are; the batch is set aside then.
+        So it is counted like any other, and the ledger tells in the end what became of it.
         """
         found: list[Article | Reject] = []
         try:
             ranges = self._ranges(number)
         except Unreadable as why:
-            self._lose_batch(number, why)
-            self.refresh()
-            return None
+            count = self.state.batches[number].articles
+            place = f"batch {number} of {count} articles, which stay in the table articles,"
+            return self._lost(place, count, why, self._text_of_ranges(number))
         for first, last in ranges:
             try:
                 found += self._read(first, last)
             except Unreadable as why:
                 place = f"articles {first} to {last}, in batch {number},"
-                count = last - first + 1
-                if not self.damage.has(place):
-                    self.damage.set_aside(place, count, why, self._packed(first)[1])
-                found += [Reject(UNREADABLE, str(why), len(found) + i) for i in range(count)]
+                found += self._lost(place, last - first + 1, why, self._packed(first)[1])
         return found
+
+    def _lost(self, place: str, count: int, why: Unreadable, data: object) -> list[Reject]:
+        """Rejects in the place of articles in a batch, which are set aside when first seen."""
+        if not self.damage.has(place):
+            self.damage.set_aside(place, count, why, data)
+        return [Reject(UNREADABLE, str(why))] * count
 
     def forget_batch(self, number: int) -> None:
         """Forget a batch and its articles, if it is there."""
-        try:
+        with suppress(Unreadable):  # then its articles stay
             for first, last in self._ranges(number):
                 self._forget_saved(first, last)
-        except Unreadable as why:
-            self._lose_batch(number, why)
         self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
         batch = self.state.batches.pop(number, None)
         if batch is not None:
@@ -295,6 +287,11 @@ class SpoolFile:
             return ranges
         return []
 
+    def _text_of_ranges(self, number: int) -> object:
+        query = "SELECT ranges FROM batches WHERE number = ?"
+        [(text,)] = self._db.execute(query, (number,)).fetchall()
+        return text
+
     def _packed(self, number: int) -> tuple[int, object, int]:
         """The chunk that an article is in: the first one's number, all as bytes, how many."""
         query = (
@@ -323,14 +320,6 @@ class SpoolFile:
         self.damage.set_aside(place, last - first + 1, why, self._packed(first)[1])
         self._db.execute("UPDATE chunks SET taken = last WHERE first = ?", (chunk.first,))
         self._forget_saved(first, last)
-
-    def _lose_batch(self, number: int, why: Unreadable) -> None:
-        """Set a batch aside. Its articles stay in their table: which ones they are is not known."""
-        query = "SELECT articles, ranges FROM batches WHERE number = ?"
-        for articles, ranges in self._db.execute(query, (number,)).fetchall():
-            place = f"batch {number} of {articles} articles, which stay in the table articles,"
-            self.damage.set_aside(place, articles, why, ranges)
-        self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
 
     def _forget_saved(self, first: int, last: int) -> None:
         """The store has these articles of one chunk: when it has all, the chunk goes."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -27,6 +27,7 @@ from daskingest.stores import (
     Word,
 )
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
+from daskingest.stores.firestore_documents import read
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY, advice, says_too_large
 from daskingest.stores.firestore_holds import held, refused, take_over
 from daskingest.stores.firestore_layout import (
@@ -43,9 +44,6 @@ from daskingest.stores.firestore_layout import (
     word_of,
 )
 from daskingest.stores.write_rate import WriteRate
-
-T = TypeVar("T")
-Snapshot = firestore.DocumentSnapshot[Any]
 
 _FREE_WRITES_A_DAY = 20_000
 _WRITES_PER_MB = 4_000
@@ -147,7 +145,7 @@ class FirestoreStore:
                 documents = [self._entry(batch_id) for batch_id in some]
                 for snapshot in self._db().get_all(documents, retry=RETRY):
                     if snapshot.exists:
-                        found |= self._read(ledger_of, snapshot)
+                        found |= read(ledger_of, snapshot)
         return found
 
     def begun(self) -> dict[str, Begun]:
@@ -180,14 +178,14 @@ class FirestoreStore:
         """See `Store.publications`."""
         with self._working("read"):
             documents = list(self._db().collection(PUBLICATIONS).stream(retry=RETRY))
-        found = [self._read(partial(publication_of, each.id), each) for each in documents]
+            found = [read(partial(publication_of, each.id), each) for each in documents]
         return sorted(filter(None, found), key=lambda each: (-each.count, each.key))
 
     def publication(self, key: str) -> Publication | None:
         """See `Store.publication`."""
         with self._working("read"):
             [found] = self._db().get_all([self._publication(key)], retry=RETRY)
-        return self._read(partial(publication_of, found.id), found)
+            return read(partial(publication_of, found.id), found)
 
     def words(
         self,
@@ -202,7 +200,7 @@ class FirestoreStore:
             for query in self._in_order(publication, after, label):
                 left = limit - len(found)
                 for each in query.limit(left).stream(retry=RETRY) if left else ():
-                    found += _seen(self._read(word_of, each), label)
+                    found += _seen(read(word_of, each), label)
         return found
 
     def _in_order(
@@ -235,7 +233,7 @@ class FirestoreStore:
         found: list[Word] = []
         with self._working("read"):
             for each in beginning.stream(retry=RETRY):
-                found += _seen(self._read(word_of, each), label)
+                found += _seen(read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
@@ -249,7 +247,7 @@ class FirestoreStore:
                 places = {document.path: pair for document, pair in wanted.items()}
                 for snapshot in self._db().get_all(list(wanted), retry=RETRY):
                     if snapshot.exists:
-                        found[places[snapshot.reference.path]] = self._read(word_of, snapshot)
+                        found[places[snapshot.reference.path]] = read(word_of, snapshot)
         return found
 
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
@@ -269,7 +267,7 @@ class FirestoreStore:
             if last is not None:
                 page = query.where(filter=FieldFilter("word", ">", last))
             with self._working("read"):
-                words = [self._read(word_of, each) for each in page.stream(retry=RETRY)]
+                words = [read(word_of, each) for each in page.stream(retry=RETRY)]
             for each in words:
                 for label, count in each.labels.items():
                     yield publication.name, each.word, label, count
@@ -292,18 +290,6 @@ class FirestoreStore:
             self._client.close()  # type: ignore[no-untyped-call]
             self._client = None
 
-    def _read(self, read: Callable[[Mapping[str, Any]], T], document: Snapshot) -> T:
-        """What a document says. Raises StoreError, which names it, if somebody has changed it so
-        that this cannot be told.
-        """
-        try:
-            return read(document.to_dict() or {})
-        except (Changed, ValueError, TypeError, KeyError) as error:
-            path = document.reference.path
-            raise StoreError(
-                f"the document {path} of {self._name} was changed: {error}; repair it there"
-            ) from error
-
     def _db(self) -> firestore.Client:
         if self._client is None:
             self._client = firestore.Client(project=self._project, database=self._database)
@@ -317,7 +303,7 @@ class FirestoreStore:
         with self._working("read"):
             query = self._db().collection(LEDGER).where(filter=condition)
             for snapshot in query.stream(retry=RETRY):
-                found |= self._read(ledger_of, snapshot)
+                found |= read(ledger_of, snapshot)
         return found
 
     def _publication(self, key: str) -> firestore.DocumentReference:
@@ -349,6 +335,10 @@ class FirestoreStore:
         except (exceptions.GoogleAPIError, GoogleAuthError) as error:
             told = advice(error, self._project)
             raise StoreError(f"cannot {doing} {self._name}: {told}") from error
+        except Changed as error:
+            raise StoreError(
+                f"in {self._name} somebody has changed {error}; repair it there"
+            ) from error
 
     @property
     def _name(self) -> str:

@@ -1,6 +1,6 @@
 """Who holds a run in Firestore: a document for each epoch, of which there is one at a time.
 
-Errors of the client are raised as they are.
+Errors of the client, and Changed, are raised as they are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from daskingest.stores import Hold, Replaced
+from daskingest.stores.firestore_documents import read
 from daskingest.stores.firestore_errors import RETRY
-from daskingest.stores.firestore_layout import RUNS, hold_id, hold_of
+from daskingest.stores.firestore_layout import RUNS, held_of, hold_id
 
 
 def take_over(db: firestore.Client, run: str, owner: str, timeout: float) -> Hold:
@@ -44,11 +45,8 @@ def take_over(db: firestore.Client, run: str, owner: str, timeout: float) -> Hol
 def held(db: firestore.Client, run: str) -> tuple[Hold | None, str]:
     """How a run is held, and the token of who took it over."""
     query = db.collection(RUNS).where(filter=FieldFilter("run", "==", run))
-    found = [each.to_dict() or {} for each in query.stream(retry=RETRY)]
-    if not found:
-        return None, ""
-    latest = max(found, key=lambda each: int(each["epoch"]))
-    return hold_of(latest), latest["token"]
+    found = [read(held_of, each) for each in query.stream(retry=RETRY)]
+    return max(found, key=lambda each: each[0].epoch, default=(None, ""))
 
 
 def refused(db: firestore.Client, holds: Collection[Hold], error: exceptions.NotFound) -> Exception:

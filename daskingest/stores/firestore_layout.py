@@ -64,9 +64,11 @@ def hold_id(hold: Hold) -> str:
     return f"{hashlib.sha256(hold.run.encode()).hexdigest()}-{hold.epoch}"
 
 
-def hold_of(fields: Mapping[str, Any]) -> Hold:
-    """The hold that has a document with these fields."""
-    return Hold(fields["run"], fields["epoch"], fields["owner"], fields["watermark"])
+def held_of(fields: Mapping[str, Any]) -> tuple[Hold, str]:
+    """The hold that has a document with these fields, and its token."""
+    epoch, watermark = (_number(name, fields.get(name)) for name in ("epoch", "watermark"))
+    run, owner = _text(fields, "run"), _text(fields, "owner")
+    return Hold(run, epoch, owner, watermark), _text(fields, "token")
 
 
 def key_fields(key: str) -> dict[str, str]:
