@@ -14,6 +14,9 @@ DEFAULT_STORE = "sqlite:///daskingest.db"
 BATCH_BYTES = 1 << 20
 """Bytes of a file in one batch: the articles of about a second of work."""
 
+BATCH_TIMEOUT = 300.0
+"""Seconds for each MiB of a batch: `en_core_web_sm` takes one or two, a large model hundreds."""
+
 UPLOAD_BATCH = 100
 """Articles in one request of an upload."""
 
@@ -97,6 +100,15 @@ BatchBytes = Annotated[
         least=1,
     ),
 ]
+BatchTimeout = Annotated[
+    float,
+    Option(
+        "Seconds that a task may take for each MiB of its batch; one of less than a tenth of a MiB "
+        "has a tenth of them. Then its worker is replaced, and the article that takes so long is "
+        "looked for and rejected.",
+        least=0.1,
+    ),
+]
 ContentColumn = Annotated[
     str | None,
     Option("The column with the articles' texts.", shown="article, content or text"),
@@ -129,6 +141,7 @@ class Settings:
     workers: Workers = None
     scheduler: Scheduler = None
     batch_bytes: BatchBytes = BATCH_BYTES
+    batch_timeout: BatchTimeout = BATCH_TIMEOUT
     content_column: ContentColumn = None
     publication_column: PublicationColumn = None
     model: Model = None
@@ -181,6 +194,7 @@ class ServeSettings:
     max_article_bytes: Annotated[int, Option("Largest article, as JSON.", least=1)] = 4 << 20
     batch_articles: Annotated[int, Option("Most articles of a micro-batch.", least=1)] = 1000
     batch_bytes: BatchBytes = BATCH_BYTES
+    batch_timeout: BatchTimeout = BATCH_TIMEOUT
     batch_seconds: Annotated[
         float,
         Option(

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -211,8 +212,35 @@ async def survey(address: str) -> dict[str, int]:
             return {kind: await count_workers(client, kind) for kind in (EXTRACT, SAVER)}
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A worker as the scheduler knows it.
+
+    `running`: it can be given tasks. `nanny`: its process has another that starts it anew.
+    """
+
+    resources: frozenset[str]
+    running: bool
+    nanny: bool
+
+
+async def workers_of(client: Client) -> dict[str, WorkerSeen]:
+    """The workers that the cluster has now, by address. Raises OSError."""
+    scheduler: Any = client.scheduler
+    if scheduler is None:
+        raise ConnectionError("the connection to the scheduler is lost")
+    identity = await scheduler.identity(n_workers=-1)
+    return {
+        address: WorkerSeen(
+            frozenset(name for name, count in each["resources"].items() if count),
+            each["status"] in ("running", "paused"),
+            bool(each["nanny"]),
+        )
+        for address, each in identity["workers"].items()
+    }
+
+
 async def count_workers(client: Client, resource: str) -> int:
     """How many workers with the resource the cluster has now."""
-    scheduler: Any = client.scheduler
-    identity = await scheduler.identity(n_workers=-1)
-    return sum(1 for each in identity["workers"].values() if each["resources"].get(resource))
+    workers = await workers_of(client)
+    return sum(resource in each.resources for each in workers.values())

@@ -50,7 +50,9 @@ class Run(Observer):
         store_url = absolute_url(settings.store)
         runs = await asyncio.to_thread(self._open, model, store_url)
         if any(not each.finished for each in runs):
-            await self._count(runs, Work(model, store_url, settings.flush_interval))
+            await self._count(
+                runs, Work(model, store_url, settings.flush_interval, settings.batch_timeout)
+            )
         return [each.summary for each in runs]
 
     def _open(self, model: str, store_url: str) -> list[FileRun]:

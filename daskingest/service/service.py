@@ -155,7 +155,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         client = await stack.enter_async_context(
             cluster(settings.scheduler, settings.workers, model, _NICENESS)
         )
-        work = Work(model, store_url, settings.flush_interval)
+        work = Work(model, store_url, settings.flush_interval, settings.batch_timeout)
         driver = await stack.enter_async_context(open_driver(client, work, forgetter))
         feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
         service = Service(
