@@ -117,6 +117,14 @@ PublicationColumn = Annotated[
     str | None,
     Option("The column with the publications' names.", shown="publication or source"),
 ]
+Try = Annotated[
+    bool | None,
+    Option(
+        "Let people try an article on a page: its entities are shown and not counted.",
+        name="--try/--no-try",
+        shown="where only this machine, or who has a key, can ask for it",
+    ),
+]
 Rejects = Annotated[
     str,
     Option(
@@ -175,6 +183,7 @@ class ServeSettings:
     keys: tuple[str, ...] = ()
     """API keys; none: whoever reaches the service may write."""
     private: Annotated[bool, Option("Reading needs a key too.")] = False
+    trials: Try = None
     drain_timeout: Annotated[
         float,
         Option(
@@ -212,6 +221,7 @@ class ExploreSettings:
     host: Host = _HOST
     port: Port = _PORT
     model: Model = None
+    trials: Try = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -19,10 +19,15 @@ class SpoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class InFlightStatus:
-    """The batches that were released and are not saved, and their articles."""
+    """The batches that were released and are not saved, and their articles.
+
+    `late` are those that take longer than they may, and for how many seconds they have run; their
+    workers are being replaced.
+    """
 
     batches: int
     articles: int
+    late: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
