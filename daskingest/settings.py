@@ -117,11 +117,11 @@ PublicationColumn = Annotated[
     str | None,
     Option("The column with the publications' names.", shown="publication or source"),
 ]
-Try = Annotated[
+Trials = Annotated[
     bool | None,
     Option(
         "Let people try an article on a page: its entities are shown and not counted.",
-        name="--try/--no-try",
+        name="--trials/--no-trials",
         shown="where only this machine, or who has a key, can ask for it",
     ),
 ]
@@ -183,7 +183,7 @@ class ServeSettings:
     keys: tuple[str, ...] = ()
     """API keys; none: whoever reaches the service may write."""
     private: Annotated[bool, Option("Reading needs a key too.")] = False
-    trials: Try = None
+    trials: Trials = None
     drain_timeout: Annotated[
         float,
         Option(
@@ -221,7 +221,7 @@ class ExploreSettings:
     host: Host = _HOST
     port: Port = _PORT
     model: Model = None
-    trials: Try = None
+    trials: Trials = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -133,9 +132,7 @@ def test_no_process_outlives_whoever_started_it(tmp_path: Path) -> None:
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(go())\n"
     )
-    done = subprocess.run(
-        [sys.executable, script], check=False, stdout=subprocess.PIPE, env=os.environ
-    )
+    done = subprocess.run([sys.executable, script], check=False, stdout=subprocess.PIPE)
     assert done.returncode == -signal.SIGKILL
     [pid] = map(int, done.stdout.split())
     until(lambda: not psutil.pid_exists(pid))

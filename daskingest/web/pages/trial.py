@@ -28,7 +28,7 @@ class Trial:
         """The form, and what was found in the text that was sent with it."""
         trials = self._source.trials
         if trials is None:
-            raise Problem(404, "trying articles is turned off here, see --try", "unknown")
+            raise Problem(404, "trying articles is turned off here, see --trials", "unknown")
         body = await call.body(12 * MAX_TEXT)  # a character takes up to 12 bytes, as %XX
         sent = await asyncio.to_thread(text_in, body) if body else ""
         if len(sent) > MAX_TEXT:
