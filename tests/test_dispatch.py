@@ -733,8 +733,10 @@ def test_a_batch_s_time_begins_when_a_worker_begins_with_it() -> None:
     dispatcher.handle(Taken(None))
     assert ticks(dispatcher, 0, 100) == []
     dispatcher.handle(TaskBegun(batch.id, 1))
-    assert ticks(dispatcher, 101, 104) == []
+    assert ticks(dispatcher, 101, 102) == []
     assert dispatcher.late == {}
+    assert ticks(dispatcher, 103, 104) == []
+    assert dispatcher.late == {batch.id: 4.0}  # of four; it is told before it is too late
     assert ticks(dispatcher, 105, 105) == [KillWorker("w0")]
     assert dispatcher.late == {batch.id: 5.0}
     assert dispatcher.handle(WorkerDied(batch.id, 1)) == []

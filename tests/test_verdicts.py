@@ -15,8 +15,8 @@ def job(alone: bool = False) -> Job:
     return Job(Batch(BatchId("r", "0"), SOURCE), alone)
 
 
-def task(controlled: bool = True, began: float | None = 1.0, late: float | None = None) -> Task:
-    return Task(1, "w0", controlled, began, late)
+def task(controlled: bool = True, began: float | None = 1.0, overdue: float | None = None) -> Task:
+    return Task(1, "w0", controlled, began, overdue)
 
 
 def test_two_deaths_make_a_suspect_and_one_alone_is_its_own() -> None:
@@ -29,14 +29,14 @@ def test_two_deaths_make_a_suspect_and_one_alone_is_its_own() -> None:
 
 
 def test_one_that_takes_too_long_is_a_suspect_at_once() -> None:
-    assert judge(job(), task(late=9.0), explained=False) is Verdict.SUSPECT
-    assert judge(job(alone=True), task(late=9.0), explained=True) is Verdict.CUT
+    assert judge(job(), task(overdue=9.0), explained=False) is Verdict.SUSPECT
+    assert judge(job(alone=True), task(overdue=9.0), explained=True) is Verdict.CUT
 
 
 def test_what_had_not_begun_or_is_explained_fails_nothing() -> None:
     each = job(alone=True)
     assert judge(each, task(began=None), explained=False) is Verdict.UNFIT
-    assert judge(each, task(controlled=False, late=9.0), explained=False) is Verdict.UNFIT
+    assert judge(each, task(controlled=False, overdue=9.0), explained=False) is Verdict.UNFIT
     assert judge(each, task(began=None), explained=True) is Verdict.AGAIN
     assert judge(each, task(), explained=True) is Verdict.AGAIN
     assert not each.quiet

@@ -118,7 +118,7 @@ class Dispatcher:
 
     @property
     def late(self) -> dict[BatchId, float]:
-        """The batches that take longer than they may, and for how many seconds they have run."""
+        """See `Tasks.late`."""
         return self._tasks.late
 
     def begin(self) -> list[Instruction]:
@@ -241,7 +241,7 @@ class Dispatcher:
     def _died(self, job: Job, task: Task, explained: bool) -> Iterator[Instruction]:
         verdict = judge(job, task, explained)
         if verdict is Verdict.CUT:
-            yield self._cut(job, TOO_LONG if task.late is not None else KILLED_WORKER)
+            yield self._cut(job, TOO_LONG if task.overdue is not None else KILLED_WORKER)
             return
         if verdict is Verdict.UNFIT:
             yield from self._worker_unfit(job, "it died, or took too long")

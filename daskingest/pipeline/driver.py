@@ -114,12 +114,12 @@ class Driver:
             return f"no worker with the resource {EXTRACT!r}; waiting for one"
         if self.late:
             batch_id, seconds = next(iter(self.late.items()))
-            return f"batch {batch_id} takes too long, {seconds:.0f} s so far; ending its worker"
+            return f"batch {batch_id} is late: {seconds:.0f} s so far; its time limit ends it"
         return self._trouble
 
     @property
     def late(self) -> dict[BatchId, float]:
-        """The batches that take longer than they may, and for how many seconds they have run."""
+        """The batches that have taken half of the time they may, and for how many seconds."""
         return self._dispatcher.late if self._dispatcher else {}
 
     def stop(self) -> None:

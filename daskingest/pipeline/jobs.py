@@ -36,7 +36,7 @@ class Task:
     """Whether nothing is known against the worker: where a suspect is tried, not until it has
     extracted a harmless text."""
     began: float | None = None
-    late: float | None = None
+    overdue: float | None = None
     """When it had taken longer than it may; its worker is being killed since."""
     kills: int = 0
 

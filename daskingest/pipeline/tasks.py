@@ -22,6 +22,7 @@ from daskingest.pipeline.jobs import Job, Jobs, State, Task
 from daskingest.pipeline.places import Places
 
 _KILL_SECONDS = 10.0  # for a worker to be gone before it is killed again
+_LATE = 0.5  # of its limit: nothing usual takes so long
 _KILLS = 6  # before a worker is given up
 
 TaskEnd = ControlFailed | Extracted | SaverUnreached | TaskFailed | WorkerDied
@@ -43,12 +44,14 @@ class Tasks:
 
     @property
     def late(self) -> dict[BatchId, float]:
-        """The batches that take longer than they may, and for how many seconds they have run."""
-        return {
-            job.batch.id: self._clock.seconds - task.began
-            for job, task in self._all()
-            if task.began is not None and task.late is not None
-        }
+        """The batches that have taken half of the time they may, and for how many seconds."""
+        found = {}
+        for job, task in self._all():
+            if task.began is not None:
+                seconds = self._clock.seconds - task.began
+                if seconds > _LATE * self._limit_of(job, task):
+                    found[job.batch.id] = seconds
+        return found
 
     def submit(self, job: Job, worker: str) -> Submit:
         """Give a worker a batch."""
@@ -68,7 +71,7 @@ class Tasks:
     def begun(self, event: TaskBegun | ControlPassed) -> None:
         """A task's time begins, unless its worker is being killed already."""
         found = self.find(event.batch_id, event.task)
-        if found is not None and found[1].late is None:
+        if found is not None and found[1].overdue is None:
             task = found[1]
             task.began = self._clock.seconds
             if isinstance(event, ControlPassed):
@@ -112,13 +115,17 @@ class Tasks:
         now = self._clock.seconds
         if task.began is None:
             return False
-        if task.late is None:
-            limit = self._limit.seconds(job.size if task.controlled else 0)
+        if task.overdue is None:
+            limit = self._limit_of(job, task)
             if now - task.began <= limit:
                 return False
             log.warning("batch %s: longer than %.0f s on %s", job.batch.id, limit, task.worker)
-            task.late = now
-        return now - task.late >= _KILL_SECONDS * task.kills
+            task.overdue = now
+        return now - task.overdue >= _KILL_SECONDS * task.kills
+
+    def _limit_of(self, job: Job, task: Task) -> float:
+        """The seconds that a task may take: for the batch, or for the harmless text before it."""
+        return self._limit.seconds(job.size if task.controlled else 0)
 
     def _all(self) -> list[tuple[Job, Task]]:
         return [(job, job.task) for job in self._jobs.running if job.task is not None]

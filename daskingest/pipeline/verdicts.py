@@ -36,19 +36,19 @@ def judge(job: Job, task: Task, explained: bool) -> Verdict:
     A death that is explained otherwise is none of the batch's, nor is one before it was begun
     with. A batch that took too long is to blame, as it was ended for that.
     """
-    tries, late = job.tries, task.late is not None
+    tries, overdue = job.tries, task.overdue is not None
     if not task.to_blame:
         tries.unbegun += not explained
         if job.alone:
             return Verdict.AGAIN if explained else Verdict.UNFIT
-    elif explained and not late:
+    elif explained and not overdue:
         tries.explained += 1
         job.quiet = job.alone and tries.explained >= _EXPLAINED_TO_BE_QUIET
     else:
         tries.failures += 1
         if job.alone:
             return Verdict.CUT
-        if late or tries.failures >= _FAILURES_TO_SUSPECT:
+        if overdue or tries.failures >= _FAILURES_TO_SUSPECT:
             return Verdict.SUSPECT
     often = tries.unbegun + tries.explained >= _INNOCENT_TO_SUSPECT
     return Verdict.SUSPECT if often and not job.alone else Verdict.AGAIN

@@ -34,7 +34,7 @@ class Counting:
 
     @property
     def late(self) -> dict[str, float]:
-        """The batches that take longer than they may, and for how many seconds they have run."""
+        """The batches that have taken half of the time they may, and for how many seconds."""
         return {str(batch_id): round(seconds, 1) for batch_id, seconds in self._driver.late.items()}
 
     async def start(self, background: Background) -> None:

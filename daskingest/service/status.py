@@ -21,8 +21,7 @@ class SpoolStatus:
 class InFlightStatus:
     """The batches that were released and are not saved, and their articles.
 
-    `late` are those that take longer than they may, and for how many seconds they have run; their
-    workers are being replaced.
+    `late` are those that have taken half of the time they may, and for how many seconds.
     """
 
     batches: int
