@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
@@ -99,6 +100,9 @@ class JsonLines:
 
     def _append(self, lines: bytes) -> None:
         with self.path.open("ab") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                file.write(lines)  # /dev/null keeps nothing
+                return
             end = file.tell()
             if self._torn is not None:
                 end = min(end, self._torn)

@@ -12,8 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from daskingest.counts import Tally
+from daskingest.errors import DaskingestError
 
 _BEGIN, _DONE = "begin", "done"
+
+
+class LedgerError(DaskingestError):
+    """An entry cannot be read, and what a run has counted cannot be known."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -131,6 +136,15 @@ def entry_from_json(batch_id: BatchId, text: str) -> Entry:
 
 
 def read_ledger(rows: Mapping[str, str]) -> Ledger:
-    """Entries by id, from both as text."""
-    ids = {BatchId.parse(key): text for key, text in rows.items()}
-    return {batch_id: entry_from_json(batch_id, text) for batch_id, text in ids.items()}
+    """Entries by id, from both as text. Raises LedgerError when one can't be read."""
+    found: Ledger = {}
+    for key, text in rows.items():
+        try:
+            batch_id = BatchId.parse(key)
+            found[batch_id] = entry_from_json(batch_id, text)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LedgerError(
+                f"the store's ledger has an entry {key!r} that this version of daskingest cannot "
+                f"read ({text[:80]}); use the version that wrote it, or remove the entry"
+            ) from error
+    return found

@@ -192,6 +192,13 @@ class ServeSettings:
             least=0.0,
         ),
     ] = 30.0
+    take_over: Annotated[
+        bool,
+        Option(
+            "Count what waits in a restored or copied data directory as new articles; those that "
+            "the store has already are then counted twice."
+        ),
+    ] = False
     max_spool_bytes: Annotated[
         int,
         Option(

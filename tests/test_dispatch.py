@@ -55,10 +55,11 @@ from daskingest.pipeline.events import (
     WorkerDied,
     WorkersSeen,
 )
+from daskingest.pipeline.held import Holds
 from daskingest.pipeline.pending import Commit, Flush, News, Pending
 from daskingest.pipeline.places import TASKS_PER_WORKER
 from daskingest.pipeline.verdicts import KILLED_WORKER, TOO_LONG
-from daskingest.stores import AlreadyCommitted, TooLarge
+from daskingest.stores import AlreadyCommitted, Hold, Replaced, TooLarge
 
 RUN = "r"
 AT_ONCE = settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -102,15 +103,28 @@ class Store:
 
     def __init__(self) -> None:
         self.entries: Ledger = {}
+        self.ever: Ledger = {}
         self.rows: Counter[str] = Counter()
+        self.held = Hold(RUN, 0, "")
 
-    def commit(self, counts: Counts, entries: dict[BatchId, Entry]) -> int:
+    def take_over(self) -> tuple[Hold, Ledger]:
+        self.held = replace(self.held, epoch=self.held.epoch + 1)
+        return self.held, dict(self.entries)
+
+    def commit(self, counts: Counts, entries: dict[BatchId, Entry], holds: list[Hold]) -> int:
+        if [each.epoch for each in holds] != [self.held.epoch]:
+            raise Replaced(RUN, "")
         if entries.keys() & self.entries.keys():
             raise AlreadyCommitted
         words = [each.words for each in counts.publications.values()]
         if sum(map(len, words)) > MOST_ROWS:
             raise TooLarge
         self.entries |= entries
+        self.ever |= entries
+        for batch_id in holds[0].settled:
+            assert batch_id not in entries
+            self.entries.pop(batch_id, None)  # one flush may take several commits
+        self.held = replace(holds[0], settled=())
         for (number, _), count in itertools.chain(*(each.items() for each in words)):
             self.rows[number] += count
         return 0
@@ -124,6 +138,7 @@ class Saver:
     """A saver without its event loop: the parts that decide are the real ones."""
 
     number: int
+    holds: Holds
     pending: Pending = field(default_factory=Pending)
     news: News = field(default_factory=News)
     cursor: int = 0
@@ -133,14 +148,21 @@ class Saver:
     """It commits, perhaps though it was given up."""
 
     def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
-        if batch_id not in self.pending:
+        if batch_id not in self.pending and not self.holds.is_settled(batch_id):
             self.pending.add(batch_id, counts, entry, limit=6, now=0.0)
 
     def flush(self, store: Store) -> None:
         flush: Flush | None = self.pending.first
         if flush is not None:
             flush.closed = True
-            done = commit(flush, store)  # type: ignore[arg-type]
+            holds = self.holds.next(flush.batches, self.pending)
+            try:
+                done = commit(flush, holds, store)  # type: ignore[arg-type]
+            except Replaced:
+                assert not self.alive, "the one that is in use was replaced"
+                self.running = False
+                return
+            self.holds.committed(done.entries, holds if done.commits else ())
             self.news.add(done.entries, Commit(0.0, done.writes))
             self.pending.remove_first()
 
@@ -185,13 +207,15 @@ class World:
         self.tasks: dict[int, Running] = {}
         self.ends: list[Event] = []  # of tasks, that the driver does not know of yet
         self.owed: list[Take | CountRows | HandOver | Drain | StartSaver] = []
-        self.savers = [Saver(1)]
+        self.savers: list[Saver] = []
+        self.delivered: list[tuple[Batch, Saver]] = []
+        self.forgotten: set[BatchId] = set()
         self.names = map("w{}".format, itertools.count())
         self.workers = {next(self.names) for _ in range(self.plan.workers)}
         self.seen = frozenset(self.workers)
         self.undying: set[str] = set()
         self.now = 0.0
-        self.dispatcher = Dispatcher(dict(self.store.entries), 1, self.workers, LIMIT)
+        self.dispatcher = Dispatcher(self.start_saver(), 1, self.workers, LIMIT)
         self.obey(self.dispatcher.begin())
         for step in itertools.count():
             if self.end is not None:
@@ -219,9 +243,9 @@ class World:
             can += ["time"]  # the others are in time
         assert can, f"it waits for nothing: {self.dispatcher!r}"
         if self.troubles > 0:
-            can += ["lose", "late", "leave", "die", "unfit"]
+            can += ["lose", "late", "copy", "leave", "die", "unfit"]
         what = self.choose.draw(st.sampled_from(can))
-        self.troubles -= what in ("lose", "late", "leave", "die", "unfit")
+        self.troubles -= what in ("lose", "late", "copy", "leave", "die", "unfit")
         match what:
             case "owed":
                 at = self.choose.draw(st.integers(0, len(self.owed) - 1))
@@ -252,6 +276,10 @@ class World:
             case "late":
                 self.report(self.choose.draw(st.sampled_from(self.savers)), repeat=True)
                 self.tell(Woken())
+            case "copy" if self.delivered:
+                # A worker that was given up hands over once more what it has.
+                batch, saver = self.choose.draw(st.sampled_from(self.delivered))
+                self.hand_over(batch, saver)
             case "leave" | "die" if self.workers:
                 worker = self.choose.draw(st.sampled_from(sorted(self.workers)))
                 self.gone(worker, explained=what == "leave" or self.choose.draw(st.booleans()))
@@ -341,6 +369,7 @@ class World:
         numbers = numbers_of(batch)
         tally = Tally(rows=len(numbers), articles=len(numbers))
         saver.add(batch.id, counts_of(numbers), Counted(tally))
+        self.delivered.append((batch, saver))
 
     def pay(self, owed: Take | CountRows | HandOver | Drain | StartSaver) -> None:
         match owed:
@@ -361,9 +390,17 @@ class World:
                 if saver.alive:
                     self.report(saver, repeat=False)
             case StartSaver(runs):
-                self.savers.append(Saver(len(self.savers) + 1))
-                entries = {each: e for each, e in self.store.entries.items() if each.run in runs}
+                entries = self.start_saver()
+                assert runs <= {RUN}
                 self.tell(SaverStarted(self.savers[-1].number, entries))
+
+    def start_saver(self) -> Ledger:
+        """It takes the run over, and then reads the ledger."""
+        hold, ledger = self.store.take_over()
+        holds = Holds()
+        holds.take(hold, ledger)
+        self.savers.append(Saver(len(self.savers) + 1, holds))
+        return ledger
 
     def take(self, most: int) -> None:
         """What the source gives: perhaps none yet, and then it wakes the driver some time."""
@@ -419,11 +456,15 @@ class World:
 
     def note(self, finished: Finished) -> None:
         batch_id = finished.batch.id
-        assert isinstance(self.store.entries.get(batch_id), Counted), "told before it was stored"
+        assert isinstance(self.store.ever.get(batch_id), Counted), "told before it was stored"
         self.finished[batch_id] += 1
         self.last[batch_id.whole] += finished.last
         assert self.finished[batch_id] == 1, "told twice"
         assert self.last[batch_id.whole] <= 1, "the last part twice"
+        if finished.last and self.plan.forgetful:
+            self.forgotten.add(batch_id.whole)
+            numbers = (n for n in itertools.count(1) if BatchId(RUN, str(n)) not in self.forgotten)
+            self.savers[-1].holds.forget(RUN, next(numbers) - 1)
 
 
 @dataclass(frozen=True)
@@ -436,6 +477,8 @@ class Plan:
     workers: int
     troubles: int
     limit: int | None = None
+    forgetful: bool = True
+    """The source forgets what is in the store, as a spool does, and then the ledger may."""
 
     @property
     def guilty(self) -> frozenset[str]:
@@ -443,7 +486,7 @@ class Plan:
 
     def batches(self) -> Iterator[Batch]:
         first = 0
-        for place, size in enumerate(self.sizes):
+        for place, size in enumerate(self.sizes, 1):
             batch = Batch(BatchId(RUN, str(place)), Rows(tuple(range(first, first + size))))
             first += size
             if self.limit is not None and first > self.limit:
@@ -476,7 +519,7 @@ def check(world: World, plan: Plan) -> None:
     """
     rejected: Counter[str] = Counter()
     for batch in plan.batches():
-        rejected.update(rejects_of(batch, world.store.entries))
+        rejected.update(rejects_of(batch, world.store.ever))
     assert world.store.rows + rejected == Counter(plan.numbers)
     assert set(rejected) <= plan.guilty or world.unexplained >= 5
     if not plan.troubles:
@@ -514,6 +557,7 @@ def test_a_run_that_was_stopped_or_limited_goes_on(
     plan: Plan, data: st.DataObject, stops: list[int], limit: int
 ) -> None:
     """Each of the runs is with a driver of its own; only the store is the same."""
+    plan = replace(plan, forgetful=False)
     world = World(replace(plan, limit=limit), data)
     for steps in stops:
         world.run(stop_after=steps)

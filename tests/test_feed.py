@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,12 +13,10 @@ import pytest
 
 from daskingest.articles import Article
 from daskingest.counts import Tally
-from daskingest.ledger import BatchId, Counted, Ledger
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.events import Finished
-from daskingest.pipeline.pending import Commit
-from daskingest.service.feed import Feed, Forgetter, InFlight, stale
-from daskingest.service.metrics import Levels, Metrics
+from daskingest.service.feed import Feed, Forgetter, InFlight
+from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
 from daskingest.service.spool import Spool
@@ -39,15 +37,16 @@ class Bench:
         self.forgetter = Forgetter(
             self.spool, SpoolRejects(self.rejects), self.metrics, self.in_flight
         )
-        self.forgotten: list[BatchId] = []
+        self.forgotten: list[int] = []
+        """Up to which batch, each time."""
         self.at_forgetting: list[tuple[int, bool]] = []
 
     def wake(self) -> None:
         self.woken += 1
 
-    async def forget(self, batch_ids: Collection[BatchId]) -> None:
+    async def forget(self) -> None:
         """The ledger's part. Notes what the spool had, and whether there were rejects."""
-        self.forgotten += batch_ids
+        self.forgotten.append(self.spool.forgotten_up_to)
         self.at_forgetting.append((self.spool.articles, self.rejects.exists()))
 
     async def take(self, most: int = 9, idle: int = 0) -> list[Batch]:
@@ -96,7 +95,7 @@ def test_batches_are_counted_and_forgotten(tmp_path: Path) -> None:
         first, second, third = batches
         two = Tally(rows=2, articles=2, words=4, entities=1)
         await bench.see_through(done(second, two), done(first, two))
-        assert sorted(bench.forgotten) == [first.id, second.id]
+        assert bench.forgotten[-1] == 2
         assert (bench.spool.articles, bench.spool.unfinished()) == (1, [3])
         assert list(bench.in_flight) == [third.id]
         assert bench.metrics.saved_articles == 4
@@ -130,7 +129,7 @@ def test_a_batch_in_parts_is_forgotten_after_its_last(tmp_path: Path) -> None:
         await bench.forgetter.finished(done(one, Tally(rows=1, articles=1), last=False))
         assert bench.spool.articles == 2
         await bench.see_through(done(two, bad))
-        assert bench.forgotten == [batch.id]
+        assert bench.forgotten == [1]
         assert bench.at_forgetting == [(0, True)]
         [reject] = map(json.loads, bench.rejects.read_text().splitlines())
         assert reject == {
@@ -210,24 +209,5 @@ def test_rejects_are_on_disk_before_the_spool_forgets(
         await running
         assert bench.at_forgetting == [(0, True)]
         assert len(bench.rejects.read_text().splitlines()) == 1
-
-    with_bench(tmp_path, work)
-
-
-def test_what_the_ledger_has_and_the_spool_has_not_is_stale() -> None:
-    ledger: Ledger = {
-        BatchId.parse(text): Counted() for text in ("s:1", "s:2.0", "s:2.1", "s:3", "s:4.0.1")
-    }
-    assert stale(ledger, "s", [3, 4, 5]) == {BatchId("s", "1"), BatchId("s", "2")}
-
-
-def test_timings_are_counted(tmp_path: Path) -> None:
-    async def work(bench: Bench) -> None:
-        bench.forgetter.extracted(0.2)
-        bench.forgetter.committed(Commit(0.02, 7))
-        text = bench.metrics.text(Levels(0, 0, 0, 0)).decode()
-        assert "daskingest_store_writes_total 7.0" in text
-        assert 'daskingest_extraction_seconds_bucket{le="0.25"} 1.0' in text
-        assert 'daskingest_commit_seconds_bucket{le="0.01"} 0.0' in text
 
     with_bench(tmp_path, work)

@@ -178,3 +178,9 @@ def test_lines_are_added_from_any_thread(tmp_path: Path) -> None:
         thread.start()
         thread.join()
     assert lines_of(file.path) == OLD
+
+
+def test_a_device_keeps_nothing() -> None:
+    lines = JsonLines(Path("/dev/null"), KEY)
+    lines.add(OLD)
+    lines.add(NEW)

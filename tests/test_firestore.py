@@ -18,7 +18,7 @@ import psutil
 import pytest
 from emulated import Proxy, RandomFaults, Refused, content, emulator
 from google.cloud import firestore
-from program import PATIENCE, Program, Server, kill, run, until
+from program import Program, Server, kill, run, until
 
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
@@ -54,7 +54,7 @@ def merged(batches: list[Counts]) -> tuple[dict[str, int], dict[tuple[str, str, 
 
 async def save_all(url: str, batches: list[Counts], at_once: int = 4) -> None:
     """Add batches to a saver, a few at a time so that there are many commits, and drain it."""
-    saver = Saver(url, 0)
+    saver = Saver(url, 0, "me")
     for first in range(0, len(batches), at_once):
         some = enumerate(batches[first : first + at_once], first)
         await asyncio.gather(
@@ -126,7 +126,7 @@ def test_what_is_too_large_for_one_commit_is_halved(
     large.add_article("Large", [(f"word {i}", "ORG") for i in range(500)])
 
     async def go() -> None:
-        saver = Saver(firestore_url, 3600)
+        saver = Saver(firestore_url, 3600, "me")
         for i, counts in enumerate([*batches, large]):
             await saver.add(BatchId("r", str(i)), counts, Counted())
         await saver.drain()
@@ -337,51 +337,6 @@ def test_the_service_goes_on_while_firestore_is_away(
         assert server.stop() == 0, server.output
     finally:
         server.kill()
-
-
-def test_a_request_of_a_dead_saver_that_comes_late_is_not_counted(firestore_url: str) -> None:
-    """Its batch was made anew, committed, and forgotten by the service meanwhile."""
-    counts = _berlin()
-
-    async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
-        await saver.add(BatchId("r", "2"), counts, Counted())
-        await saver.drain()
-        with open_store(firestore_url) as late, pytest.raises(AlreadyCommitted):
-            late.commit(counts, {BatchId("r", "1"): Counted()})
-        assert set(await saver.ledger("r")) == {BatchId("r", "1"), BatchId("r", "2")}
-
-    asyncio.run(go())
-    assert content(firestore_url)[0] == {"p": 2}
-
-
-def test_the_ledger_forgets_when_no_request_can_come_any_more(
-    firestore_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_SETTLED_SECONDS", 0.5)
-
-    async def go() -> None:
-        saver = await _saver_that_forgets(firestore_url, BatchId("r", "1"))
-        async with asyncio.timeout(PATIENCE):
-            while await saver.ledger("r"):
-                await asyncio.sleep(0.02)
-
-    asyncio.run(go())
-
-
-def _berlin() -> Counts:
-    counts = Counts()
-    counts.add_article("P", [("berlin", "GPE")])
-    return counts
-
-
-async def _saver_that_forgets(url: str, batch_id: BatchId) -> Saver:
-    """One that has committed a batch, and was told to forget it."""
-    saver = Saver(url, 0.1)
-    await saver.add(batch_id, _berlin(), Counted())
-    await saver.drain()
-    await saver.forget([batch_id])
-    return saver
 
 
 def _spool_id(folder: Path) -> str:

@@ -87,6 +87,23 @@ def test_asked_twice_it_aborts() -> None:
     assert command.log == ["stopping", "aborting", f"exit {int(ExitCode.INTERRUPTED)}"]
 
 
+def test_a_stop_needs_no_terminal() -> None:
+    """Rich makes a SystemExit of a pipe that was closed."""
+    stopped: list[str] = []
+
+    def fail() -> None:
+        raise SystemExit
+
+    async def work() -> None:
+        interrupts = Interrupts(stopping=fail)
+        interrupts.attach(lambda: stopped.append("stop"))
+        interrupts.request()
+        await asyncio.sleep(0)
+
+    asyncio.run(work())
+    assert stopped == ["stop"]
+
+
 def test_an_abort_needs_no_terminal() -> None:
     codes: list[int] = []
 

@@ -16,6 +16,7 @@ from daskingest.ledger import (
     Counted,
     Done,
     Entry,
+    LedgerError,
     Split,
     entry_from_json,
     entry_to_json,
@@ -127,3 +128,12 @@ def test_entries_read_as_earlier_versions_wrote_them(
     assert json.loads(entry_to_json(expected)) == value | (
         {"file": "", "at": 0.0} | value if entry == "done" else {}
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("r:begin", '{"file": "x"}'), ("r:1.x", "{}"), ("r:1", "no JSON"), ("r:1", "[1]")],
+)
+def test_an_entry_that_can_not_be_read_is_named(key: str, text: str) -> None:
+    with pytest.raises(LedgerError, match=f"an entry '{key}'"):
+        read_ledger({"r:2": "{}", key: text})

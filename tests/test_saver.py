@@ -6,16 +6,11 @@ import asyncio
 import itertools
 import sqlite3
 from pathlib import Path
-from typing import Any
 
-import pytest
 from program import PATIENCE, content
 
 from daskingest.counts import Counts, Tally
-from daskingest.ledger import BatchId, Counted, Entry, Ledger
-from daskingest.models import find_model
-from daskingest.pipeline.actors import ActorAddress, SaverLost
-from daskingest.pipeline.cluster import SAVER, cluster
+from daskingest.ledger import BatchId, Counted, Entry
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import open_store
 
@@ -36,7 +31,7 @@ def rows(count: int = 0) -> Entry:
 
 def test_batches_are_committed_together_and_once(tmp_path: Path) -> None:
     async def go() -> None:
-        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
+        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600, "me")
         for _ in range(2):
             await saver.add(named("r:1"), counts_of("a"), rows(1))
             await saver.add(named("r:2"), counts_of("a", "b"), rows(2))
@@ -47,34 +42,19 @@ def test_batches_are_committed_together_and_once(tmp_path: Path) -> None:
         await saver.add(named("r:1"), counts_of("a"), rows(9))
         await saver.drain()
         assert (await saver.report(report.next)).committed == {named("r:1"): rows(1)}
-        assert await saver.ledger("r") == report.committed
+        assert open_store(f"sqlite:///{tmp_path}/a.db").ledger("r") == report.committed
 
     asyncio.run(go())
     assert content(tmp_path / "a.db") == ({"p": 2}, {("p", "a", "ORG"): 2, ("p", "b", "ORG"): 1})
 
 
-def test_two_savers_of_one_store_count_once(tmp_path: Path) -> None:
-    async def go() -> None:
-        savers = [Saver(f"sqlite:///{tmp_path}/a.db", 0.01) for _ in range(2)]
-        work = [
-            saver.add(named(f"r:{i}"), counts_of("a"), rows())
-            for i in range(50)
-            for saver in savers
-        ]
-        await asyncio.gather(*work)
-        await asyncio.gather(*(saver.drain() for saver in savers))
-        for saver in savers:
-            assert set((await saver.report(0)).committed) == {named(f"r:{i}") for i in range(50)}
-
-    asyncio.run(go())
-    assert content(tmp_path / "a.db")[0] == {"p": 50}
-
-
 def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:
     async def go() -> None:
         url = f"sqlite:///{tmp_path}/a.db"
-        saver = Saver(url, 3600)
-        store = saver._store.store = open_store(url, create=True)
+        saver = Saver(url, 3600, "me")
+        await saver.take_over("r")
+        store = saver._store.store
+        assert store is not None
         store.commit_size = 10
         saver._pending.most = 20
         db = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
@@ -99,75 +79,39 @@ def test_late_copies_of_what_is_forgotten_are_not_counted(tmp_path: Path) -> Non
     """A copy may come after the commit and wait for another one when its batch is forgotten."""
 
     async def go() -> None:
-        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
+        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600, "me")
         batches = ["r:1", "r:2.0", "r:2.1"]
         for batch in batches:
             await saver.add(named(batch), counts_of("a"), rows())
         await saver.drain()
         for batch in batches:
             await saver.add(named(batch), counts_of("a"), rows())
-        await saver.forget([named("r:1"), named("r:2")])
+        await saver.forget("r", 2)
         await saver.add(named("r:3"), counts_of("a"), rows())
         await saver.drain()
         for batch in batches:
             await saver.add(named(batch), counts_of("a"), rows())
         await saver.drain()
-        async with asyncio.timeout(PATIENCE):
-            while set(await saver.ledger("r")) != {named("r:3")}:
-                await asyncio.sleep(0.01)
+        await saver.add(named("r:4"), counts_of("a"), rows())
+        await saver.drain()
+        assert set(await saver.take_over("r")) == {named("r:3"), named("r:4")}
 
     asyncio.run(go())
-    assert content(tmp_path / "a.db")[0] == {"p": 4}
-
-
-def test_a_saver_that_was_given_up_commits_nothing_more(tmp_path: Path) -> None:
-    """It may still run: its process need not be dead for the driver to lose it."""
-
-    async def go() -> list[Ledger]:
-        url = f"sqlite:///{tmp_path}/a.db"
-        open_store(url, create=True).close()
-        async with cluster(None, 1, find_model()) as client:
-            future = client.submit(Saver, url, 3600, actor=True, resources={SAVER: 1}, key="s")
-            actor = await future
-            saver = ActorAddress(actor._address, actor.key)
-            await saver.call(client, "add", named("r:1"), counts_of("a"), rows())
-
-            def keep(dask_worker: Any) -> None:
-                dask_worker.given_up = dask_worker.state.actors["s"]
-
-            async def use(dask_worker: Any) -> Ledger:
-                kept = dask_worker.given_up
-                with pytest.raises(SaverLost):
-                    await kept.drain()
-                with pytest.raises(SaverLost):
-                    await kept.add(named("r:2"), counts_of("a"), rows())
-                ledger: Ledger = open_store(url).ledger("r")
-                return ledger
-
-            await client.run(keep, workers=[actor._address])
-            del actor, future
-            while (await client.run(_actors, workers=[saver.worker]))[saver.worker]:
-                await asyncio.sleep(0.05)
-            return list((await client.run(use, workers=[saver.worker])).values())
-
-    assert asyncio.run(go()) == [{}]
-
-
-def _actors(dask_worker: Any) -> list[str]:
-    return list(dask_worker.state.actors)
+    assert content(tmp_path / "a.db")[0] == {"p": 5}
 
 
 def test_trouble_is_told_and_passes(tmp_path: Path) -> None:
     async def go() -> None:
         folder = tmp_path / "later"
-        saver = Saver(f"sqlite:///{folder}/a.db", 0)
-        await saver.add(named("r:1"), counts_of("a"), rows())
+        saver = Saver(f"sqlite:///{folder}/a.db", 0, "me")
+        adding = asyncio.create_task(saver.add(named("r:1"), counts_of("a"), rows()))
         report = await saver.report(0)
         assert "unable to open" in report.trouble
         assert not report.committed
         folder.mkdir()
         while not report.committed:
             report = await saver.report(0)
+        await adding
         assert report.trouble == ""
 
     asyncio.run(go())
@@ -175,7 +119,7 @@ def test_trouble_is_told_and_passes(tmp_path: Path) -> None:
 
 def test_draining_ends_while_more_comes(tmp_path: Path) -> None:
     async def go() -> None:
-        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600)
+        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600, "me")
         await saver.add(named("r:0"), counts_of("a"), rows())
         ended = asyncio.Event()
 
@@ -191,6 +135,6 @@ def test_draining_ends_while_more_comes(tmp_path: Path) -> None:
             await saver.drain()
         ended.set()
         await feeding
-        assert named("r:0") in await saver.ledger("r")
+        assert named("r:0") in open_store(f"sqlite:///{tmp_path}/a.db").ledger("r")
 
     asyncio.run(go())

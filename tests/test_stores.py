@@ -122,8 +122,9 @@ def test_entries_are_looked_up_and_forgotten_with_their_parts(store: Store) -> N
     assert store.ledger_entries(ids("r:10", "r:1", "r:2", "r:3")) == other | one("r:1", Split(2))
     assert store.ledger_entries([]) == {}
     assert store.finished() == {"r": done}
-    store.forget(ids("r:1", "r:7"))
-    store.forget([])
+    hold = store.take_over("r", "me")
+    store.forget(ids("r:1", "r:7"), hold)
+    store.forget([], hold)
     assert store.ledger("r") == other | ends
 
 

@@ -55,14 +55,15 @@ class Interrupts:
             self.abort()
             return
         self.asked = True
-        self._stopping()
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: all is done
                 self._loop.call_soon_threadsafe(self._stop_once)
+        with contextlib.suppress(Exception, SystemExit):  # what Rich makes of a closed pipe
+            self._stopping()
 
     def abort(self) -> None:
         """End at once. Child processes notice that this process is gone, and end too."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             self._aborting()
         self._exit(ExitCode.INTERRUPTED)
 

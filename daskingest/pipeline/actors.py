@@ -6,7 +6,6 @@ tasks on the actor's worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ _CONNECT_SECONDS = 3.0  # Dask's own limit is longer, and a worker whose saver i
 
 
 class SaverLost(Exception):
-    """The saver did not answer: its process is gone, or cannot be reached; or it was replaced."""
+    """The saver did not answer: its process is gone, or cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +65,3 @@ def _answer(reply: Any) -> Any:
     if reply["status"] == "OK":
         return reply["result"]
     raise reply["exception"]
-
-
-def still_kept(actor: object) -> Callable[[], bool]:
-    """Tells whether Dask still has this actor, which is being made on this process' worker.
-
-    It lets go of one that the driver took for dead, though that may still run. Outside of a worker
-    an object is no actor, and kept.
-    """
-    try:
-        worker = get_worker()
-    except ValueError:
-        return lambda: True
-    return lambda: any(each is actor for each in worker.state.actors.values())

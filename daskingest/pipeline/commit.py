@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry
 from daskingest.pipeline.pending import Flush
-from daskingest.stores import AlreadyCommitted, Store, TooLarge
+from daskingest.stores import AlreadyCommitted, Hold, Store, TooLarge
 
 Batches = Mapping[BatchId, tuple[Counts, Entry]]
 
@@ -19,16 +19,20 @@ class Committed:
     too large for the store.
     """
 
+    holds: Collection[Hold]
+    commits: int = 0
+    """How many were made; each has moved the watermarks."""
     writes: int = 0
     entries: dict[BatchId, Entry | None] = field(default_factory=dict)
 
 
-def commit(flush: Flush, store: Store) -> Committed:
-    """Write those of a flush's batches that the ledger does not have. Raises StoreError.
+def commit(flush: Flush, holds: Collection[Hold], store: Store) -> Committed:
+    """Write those of a flush's batches that the ledger does not have, as the runs are held.
 
-    May be called again after an error, and when it is not known what became of a call.
+    Raises Replaced and StoreError. May be called again after an error, and when it is not known
+    what became of a call.
     """
-    committed = Committed()
+    committed = Committed(holds)
     _commit(flush.batches, flush.merged, store, committed)
     return committed
 
@@ -37,7 +41,7 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
     entries = {batch_id: entry for batch_id, (_, entry) in batches.items()}
     while entries:
         try:
-            committed.writes += store.commit(merged, entries)
+            committed.writes += store.commit(merged, entries, committed.holds)
         except AlreadyCommitted:
             known = store.ledger_entries(list(entries))
             committed.entries |= known
@@ -47,6 +51,7 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
             _commit_halves(batches, list(entries), store, committed)
             return
         else:
+            committed.commits += 1
             committed.entries |= entries
             return
 

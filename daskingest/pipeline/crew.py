@@ -32,6 +32,7 @@ from daskingest.pipeline.events import (
 from daskingest.pipeline.notices import Notices, event_of
 from daskingest.pipeline.saver_client import SaverRef, scheduler_lost
 from daskingest.pipeline.task import Assignment, TaskResult, Unfit, count_batch
+from daskingest.stores import Replaced
 
 _LOOKS_TO_BE_GONE = 3  # one after the other without a worker, when Dask has told nothing
 _KILL_SECONDS = 30.0
@@ -143,7 +144,7 @@ class Crew:
             result = await watched.future
         except KilledWorker:
             return WorkerDied(batch_id, number, await self._is_explained(watched))
-        except SaverLost as error:
+        except (SaverLost, Replaced) as error:
             return SaverUnreached(batch_id, number, str(error))
         except Unfit as error:
             return ControlFailed(batch_id, number, str(error))

@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 from distributed import Client
 
@@ -53,7 +52,8 @@ from daskingest.pipeline.events import (
 )
 from daskingest.pipeline.pending import Commit, Report
 from daskingest.pipeline.saver_client import SaverClient
-from daskingest.pipeline.savers import Savers
+from daskingest.pipeline.savers import Savers, Work
+from daskingest.stores import Replaced
 
 _LOOK_SECONDS = 1.0
 
@@ -73,19 +73,6 @@ class Observer:
         """The store was written to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a driver's workers extract with, and where its saver writes to, how often.
-
-    A batch may take `batch_timeout` seconds for each MiB of it.
-    """
-
-    model: str
-    store_url: str
-    flush_interval: float
-    batch_timeout: float
-
-
 class Driver:
     """Sees batches through a cluster into a store. Open one with `open_driver`.
 
@@ -98,7 +85,7 @@ class Driver:
         self._observer = observer
         hooks = Hooks(self._tell, observer.extracted, self._spawn)
         self._crew = Crew(client, work.model, hooks)
-        self._savers = Savers(client, work.store_url, work.flush_interval, self._saver_started)
+        self._savers = Savers(client, work, self._saver_started)
         self._trouble = ""
         self._stopping = False
         self._dispatcher: Dispatcher | None = None
@@ -131,22 +118,22 @@ class Driver:
         """Ask the source again: there may be batches now."""
         self._tell(Woken())
 
-    async def ledger(self, run: str) -> Ledger:
-        """The store's ledger of a run."""
-        return await self._savers.ledger(run)
+    async def take_over(self, run: str) -> Ledger:
+        """Hold a run from now on; whoever held it before can commit nothing more.
+
+        Returns what the store's ledger has of it.
+        """
+        return await self._savers.take_over(run)
 
     async def enter(self, batch_id: BatchId, entry: Entry) -> None:
         """Put an entry of the run's own into the ledger, if it isn't there. Returns when it is."""
         await self._savers.enter(batch_id, entry)
 
-    async def forget(self, batch_ids: Collection[BatchId]) -> None:
-        """Remove entries from the ledger, some time: of batches that will not be taken again.
-
-        Those that are lost with the saver stay.
-        """
+    async def forget(self, run: str, up_to: int) -> None:
+        """The run's source has forgotten all its batches up to this number: the ledger may, too."""
         with suppress(SaverLost):
             if self._savers.current is not None:
-                await self._savers.current.forget(batch_ids)
+                await self._savers.current.forget(run, up_to)
 
     async def run(self, source: BatchSource, ledger: Ledger) -> bool:
         """Count the batches that `ledger`, of the same run, does not have.
@@ -217,11 +204,11 @@ class Driver:
             saver = self._savers.with_number(number)
             await saver.add(batch_id, Counts(), entry)
             await saver.drain()
-        except SaverLost:
+        except (SaverLost, Replaced):
             self._tell(NotHandedOver(batch_id, number))
 
     async def _drain(self, number: int) -> None:
-        with suppress(SaverLost):  # the listener finds out as well
+        with suppress(SaverLost, Replaced):  # the listener finds out as well
             await self._savers.with_number(number).drain()
 
     def _submit(self, submit: Submit) -> None:
@@ -253,7 +240,7 @@ class Driver:
     async def _replace_saver(self, runs: Collection[str]) -> None:
         entries: Ledger = {}
         for run in runs:
-            entries |= await self._savers.ledger(run)
+            entries |= await self._savers.take_over(run)
         saver = await self._savers.ready()
         self._tell(SaverStarted(saver.number, entries))
 
@@ -261,14 +248,17 @@ class Driver:
         """Pass on what this saver reports, until it is lost."""
         try:
             while True:
-                self._reported(await saver.report())
-        except (SaverLost, OSError) as error:
+                self._reported(await saver.report(), saver)
+        except (SaverLost, Replaced, OSError) as error:
+            if isinstance(error, Replaced):
+                self._savers.check_replaced(error)
             log.warning("the saver was lost (%s); starting another", error)
             self._savers.drop(saver)
             self._tell(SaverGone(saver.number))
 
-    def _reported(self, report: Report) -> None:
-        self._trouble = report.trouble
+    def _reported(self, report: Report, saver: SaverClient) -> None:
+        if saver is self._savers.current:
+            self._trouble = report.trouble
         for commit in report.commits:
             self._observer.committed(commit)
         self._tell(Reported(report.committed, report.refused))

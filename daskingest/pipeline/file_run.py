@@ -72,7 +72,7 @@ class FileRun:
         """
         ledger = store.ledger(self.id)
         self._resume(ledger)
-        if self.finished and self.summary.tally.rejected:
+        if self.finished:
             self._find_lost_rejects(ledger)
         self.summary.billed = store.billed
         self._forecast = store.forecast(self.summary.size) if self.summary.size else ""
@@ -97,6 +97,8 @@ class FileRun:
 
     def _find_lost_rejects(self, ledger: Ledger) -> None:
         """Write what the file of rejects lacks, if the run that finished was killed before."""
+        if not self.summary.tally.rejected:
+            return
         for each in ranges(self._file, self._begun.batch_bytes):
             pending = [self._batch(each)]
             while pending:
@@ -109,11 +111,12 @@ class FileRun:
 
     async def count(self, driver: Driver, progress: Progress) -> None:
         """Count what the store does not have yet. Raises DaskingestError."""
-        await driver.enter(BatchId.begin(self.id), self._begun)
-        ledger = await driver.ledger(self.id)
+        ledger = await driver.take_over(self.id)
         self._resume(ledger)
-        if self.finished:
-            return  # another run was faster
+        if self.finished:  # another run was faster
+            await asyncio.to_thread(self._find_lost_rejects, ledger)
+            return
+        await driver.enter(BatchId.begin(self.id), self._begun)
         self._announce(progress)
         started = time.monotonic()
         complete = await driver.run(ListedBatches(self._batches()), ledger)

@@ -1,4 +1,4 @@
-"""What a saver holds: batches that wait for a commit, what was committed, what is to be forgotten.
+"""What a saver has in memory: batches that wait for a commit, and what was committed.
 
 Nothing here waits or knows a clock.
 """
@@ -6,7 +6,7 @@ Nothing here waits or knows a clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry, Ledger
 
 MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
-_REMEMBERED = 100_000  # batches that were forgotten, for fear of late copies
 
 
 class Commit(NamedTuple):
@@ -136,45 +135,3 @@ class News:
             trouble=trouble,
             commits=commits,
         )
-
-
-class Forgetting:
-    """Batches that are to leave the ledger, and those that were asked to of late.
-
-    They stay while what a saver that died asked the store for may still be done. A late copy of
-    one of them, on its way from a worker that was given up, is known for longer, as long as not too
-    many others have been forgotten since.
-    """
-
-    def __init__(self) -> None:
-        self._asked: dict[BatchId, float] = {}  # and since when
-        self._gone: dict[BatchId, None] = {}  # the oldest first
-
-    def ask(self, batch_ids: Collection[BatchId], now: float) -> None:
-        """Have these forgotten, with their parts, when it is time."""
-        self._asked.update(dict.fromkeys(batch_ids, now))
-        self._gone.update(dict.fromkeys(batch_ids))
-        while len(self._gone) > _REMEMBERED:
-            del self._gone[next(iter(self._gone))]
-
-    def is_gone(self, batch_id: BatchId) -> bool:
-        """Whether it was asked to be forgotten: a copy of it must not be counted."""
-        return batch_id.whole in self._gone
-
-    def seconds_left(self, settled_after: float, now: float) -> float | None:
-        """Until the first is due; None if there is none."""
-        return min(self._asked.values()) + settled_after - now if self._asked else None
-
-    def take_due(
-        self, pending: Iterable[BatchId], settled_after: float, now: float
-    ) -> list[BatchId]:
-        """Those that may leave the ledger now: no late copy of them waits to be committed."""
-        waiting = {batch_id.whole for batch_id in pending} if self._asked else set()
-        due = [
-            batch_id
-            for batch_id, asked in self._asked.items()
-            if asked + settled_after <= now and batch_id not in waiting
-        ]
-        for batch_id in due:
-            del self._asked[batch_id]
-        return due

@@ -11,11 +11,12 @@ from distributed import performance_report
 from daskingest.errors import UsageError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
-from daskingest.pipeline.driver import Driver, Observer, Work, open_driver
+from daskingest.pipeline.driver import Driver, Observer, open_driver
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.file_run import FileRun
 from daskingest.pipeline.pending import Commit
 from daskingest.pipeline.rejects import RejectsFile
+from daskingest.pipeline.savers import Work
 from daskingest.pipeline.summary import Summary, status_text
 from daskingest.progress import Progress
 from daskingest.settings import Settings

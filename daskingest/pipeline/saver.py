@@ -2,7 +2,9 @@
 
 Dask does not restore an actor that dies with its worker. So this one holds nothing that cannot be
 made again: what it had not committed is extracted again, and the store's ledger keeps what it had
-committed from being counted twice.
+committed from being counted twice. A saver that was given up may still be running, for nobody can
+tell whether a process that does not answer is dead: so each takes a run over in the store before
+anything of it is committed, and the store refuses what comes from the one before it.
 """
 
 from __future__ import annotations
@@ -14,47 +16,65 @@ from functools import partial
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry, Ledger
-from daskingest.pipeline.actors import SaverLost, still_kept
 from daskingest.pipeline.commit import commit
-from daskingest.pipeline.pending import Commit, Forgetting, News, Pending, Report
+from daskingest.pipeline.held import Holds
+from daskingest.pipeline.pending import Commit, News, Pending, Report
 from daskingest.pipeline.store_thread import StoreThread
-from daskingest.stores import Store
+from daskingest.stores import Hold, Store
 
 _POLL_SECONDS = 10.0
-_REPLACED = "another saver has taken over"
 
 
 class Saver:
-    """Collects counts and commits them, many batches at once.
+    """Collects counts and commits them, many batches at once. `owner` is the driver's name.
 
     All methods but the constructor are coroutines, so they run on the event loop of the saver's
-    worker and one that waits keeps no other from running. Store calls run on one thread.
+    worker and one that waits keeps no other from running. Store calls run on one thread. They raise
+    Replaced when another saver has taken over a run.
     """
 
-    def __init__(self, url: str, flush_interval: float) -> None:
+    def __init__(self, url: str, flush_interval: float, owner: str) -> None:
         self._interval = flush_interval
-        self._store = StoreThread(url, still_kept(self), self._tell)
+        self._owner = owner
+        self._store = StoreThread(url, self._tell)
         self._pending = Pending()
+        self._holds = Holds()
         self._news = News()
-        self._forgetting = Forgetting()
+        self._taking = asyncio.Lock()
         self._trouble = ""
         self._drains = 0  # calls of `drain` that wait
-        self._ended = False
+        self._end: Exception | None = None  # why there will be no more commits
         self._changed = asyncio.Condition()
         self._writer: asyncio.Task[None] | None = None
 
-    async def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
-        """Take a batch to commit. Waits while as much as memory allows is waiting already.
+    async def take_over(self, run: str) -> Ledger:
+        """Hold a run from now on. Returns its ledger; waits for a store that can't be read."""
+        async with self._taking:
+            return await self._take_over(run)
 
-        Adding a batch again, pending or committed, changes nothing. Raises SaverLost when another
-        saver has taken over.
+    async def _take_over(self, run: str) -> Ledger:
+        def work(store: Store) -> tuple[Hold, Ledger]:
+            return store.take_over(run, self._owner), store.ledger(run)
+
+        hold, ledger = await self._store.call(work)
+        async with self._changed:
+            self._holds.take(hold, ledger)
+        return ledger
+
+    async def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
+        """Take a batch to commit, of a run that is held. Waits while memory is full.
+
+        Adding a batch again, pending or committed, changes nothing.
         """
+        async with self._taking:
+            if batch_id.run not in self._holds:
+                await self._take_over(batch_id.run)
         async with self._changed:
             self._start()
-            await self._changed.wait_for(lambda: not self._pending.full or self._ended)
-            if self._ended:
-                raise SaverLost(_REPLACED)
-            if batch_id in self._pending or self._forgetting.is_gone(batch_id):
+            await self._changed.wait_for(lambda: not self._pending.full or self._end)
+            if self._end:
+                raise self._end
+            if batch_id in self._pending or self._holds.is_settled(batch_id):
                 return
             limit, now = self._store.commit_size, time.monotonic()
             self._pending.add(batch_id, counts, entry, limit, now)
@@ -69,13 +89,19 @@ class Saver:
             self._start()
             self._news.acknowledge(cursor)
             before = self._trouble
+
+            def is_any() -> bool:
+                return bool(self._news or self._end) or self._trouble != before
+
             with suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_SECONDS):
-                    await self._changed.wait_for(lambda: self._news or self._trouble != before)
+                    await self._changed.wait_for(is_any)
+            if self._end and not self._news:
+                raise self._end
             return self._news.report(self._trouble)
 
     async def drain(self) -> None:
-        """Commit all that is pending now, without waiting for more. Raises SaverLost like `add`."""
+        """Commit all that is pending now, without waiting for more."""
         async with self._changed:
             self._start()
             mine = list(self._pending)
@@ -86,54 +112,47 @@ class Saver:
             self._drains += 1
             self._changed.notify_all()
             try:
-                await self._changed.wait_for(lambda: self._ended or not waiting())
+                await self._changed.wait_for(lambda: self._end or not waiting())
             finally:
                 self._drains -= 1
-            if waiting():
-                raise SaverLost(_REPLACED)
+            if self._end and waiting():
+                raise self._end
 
-    async def forget(self, batch_ids: list[BatchId]) -> None:
-        """Remove committed batches from the ledger, with their parts, when it is time."""
+    async def forget(self, run: str, up_to: int) -> None:
+        """The source of a run has forgotten all its batches up to this number.
+
+        Their entries leave the ledger with the next commit.
+        """
         async with self._changed:
-            self._start()
-            self._forgetting.ask(batch_ids, time.monotonic())
-            self._changed.notify_all()
-
-    async def ledger(self, run: str) -> Ledger:
-        """The store's ledger of a run; waits for a store that can't be read."""
-        return await self._store.call(lambda store: store.ledger(run))
+            self._holds.forget(run, up_to)
 
     def _start(self) -> None:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        """Commit whenever a flush is due, for as long as this actor is the worker's."""
-        with suppress(SaverLost):
-            await self._store.call(lambda store: None)  # open, it tells its limits
+        """Commit whenever a flush is due, for as long as the runs are held."""
+        try:
             while True:
                 await self._write_once()
-        async with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        except Exception as error:
+            async with self._changed:
+                self._end = error
+                self._changed.notify_all()
 
     async def _write_once(self) -> None:
-        """Do what is due next."""
+        """Commit the flush that is due next."""
         async with self._changed:
             await self._until_due()
             flush = self._pending.first
-            if flush is not None:
-                flush.closed = True
-            settled_after, now = self._store.settled_after, time.monotonic()
-            forgotten = self._forgetting.take_due(self._pending, settled_after, now)
-        if forgotten:
-            await self._store.call(partial(_forget, forgotten))
-        if flush is None:
-            return
+            assert flush is not None
+            flush.closed = True
+            holds = self._holds.next(flush.batches, self._pending)
         started = time.monotonic()
-        committed = await self._store.call(partial(commit, flush))
+        committed = await self._store.call(partial(commit, flush, holds))
         async with self._changed:
             seconds = time.monotonic() - started
+            self._holds.committed(committed.entries, holds if committed.commits else ())
             self._news.add(committed.entries, Commit(seconds, committed.writes))
             self._pending.remove_first()
             self._changed.notify_all()
@@ -145,18 +164,11 @@ class Saver:
                     await self._changed.wait()
 
     def _seconds_left(self) -> float | None:
-        """Until the first flush is due, or without one something is to be forgotten."""
-        now = time.monotonic()
-        left = self._pending.seconds_left(self._interval, now)
-        if left is None:
-            return self._forgetting.seconds_left(self._store.settled_after, now)
-        return 0.0 if self._drains else left
+        """Until the first flush is due; None if there is none."""
+        left = self._pending.seconds_left(self._interval, time.monotonic())
+        return left if left is None or not self._drains else 0.0
 
     async def _tell(self, trouble: str) -> None:
         async with self._changed:
             self._trouble = trouble
             self._changed.notify_all()
-
-
-def _forget(batch_ids: list[BatchId], store: Store) -> None:
-    store.forget(batch_ids)

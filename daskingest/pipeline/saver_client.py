@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,7 @@ class SaverRef:
 
 
 class SaverClient:
-    """The driver's side of one saver. All methods raise SaverLost when it is gone.
+    """The driver's side of one saver. All methods raise SaverLost when it is gone, and Replaced.
 
     `number` tells it from the driver's other savers, before and after it.
     """
@@ -48,9 +47,9 @@ class SaverClient:
 
     @classmethod
     async def start(
-        cls, client: Client, number: int, store_url: str, flush_interval: float
+        cls, client: Client, number: int, store_url: str, flush_interval: float, owner: str
     ) -> SaverClient:
-        """Start a saver on a worker for it. Waits for one, as long as it takes.
+        """Start a saver of `owner` on a worker for it. Waits for one, as long as it takes.
 
         Raises DaskingestError when there is no scheduler any more.
         """
@@ -61,6 +60,7 @@ class SaverClient:
                 Saver,
                 store_url,
                 flush_interval,
+                owner,
                 key=f"saver-{uuid4().hex}",
                 actor=True,
                 resources={SAVER: 1},
@@ -74,6 +74,10 @@ class SaverClient:
             except CancelledError:
                 raise scheduler_lost() from None
             return cls(client, number, future, SaverRef(ActorAddress(actor._address, actor.key)))
+
+    def release(self) -> None:
+        """Let Dask end the actor, which may be running for nobody."""
+        self._future.release()
 
     async def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
         """See `Saver.add`."""
@@ -89,13 +93,13 @@ class SaverClient:
         self._cursor = report.next
         return report
 
-    async def forget(self, batch_ids: Collection[BatchId]) -> None:
+    async def forget(self, run: str, up_to: int) -> None:
         """See `Saver.forget`."""
-        await self._call("forget", list(batch_ids))
+        await self._call("forget", run, up_to)
 
-    async def ledger(self, run: str) -> Ledger:
-        """See `Saver.ledger`."""
-        return dict(await self._call("ledger", run))
+    async def take_over(self, run: str) -> Ledger:
+        """See `Saver.take_over`."""
+        return dict(await self._call("take_over", run))
 
     async def _call(self, method: str, *args: object) -> Any:
         return await self.ref.address.call(self._client, method, *args)

@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from distributed import Client
 
 from daskingest.counts import Counts
+from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.saver_client import SaverClient
+from daskingest.stores import Replaced
+
+
+class TakenOver(DaskingestError):
+    """Another program counts the same run into the same store. It goes on, and this one ends."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another daskingest, started later, counts the same into this store: it goes on, and "
+            "this one ends; what this one had committed is kept, and nothing is counted twice"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a driver's workers extract with, and where its savers write to, how often.
+
+    `owner` names the driver, in the store and for ever. A batch may take `batch_timeout` seconds
+    for each MiB of it.
+    """
+
+    model: str
+    store_url: str
+    flush_interval: float
+    batch_timeout: float
+    owner: str = field(default_factory=lambda: uuid4().hex)
 
 
 class Savers:
     """Starts a saver when it is needed and there is none; `started` is told of each."""
 
-    def __init__(
-        self,
-        client: Client,
-        store_url: str,
-        flush_interval: float,
-        started: Callable[[SaverClient], None],
-    ) -> None:
+    def __init__(self, client: Client, work: Work, started: Callable[[SaverClient], None]) -> None:
         self.current: SaverClient | None = None
         self._client = client
-        self._store_url = store_url
-        self._flush_interval = flush_interval
+        self._work = work
         self._started = started
         self._count = 0
         self._starting = asyncio.Lock()
@@ -41,8 +63,9 @@ class Savers:
         async with self._starting:
             if self.current is None:
                 self._count += 1
+                work = self._work
                 self.current = await SaverClient.start(
-                    self._client, self._count, self._store_url, self._flush_interval
+                    self._client, self._count, work.store_url, work.flush_interval, work.owner
                 )
                 self._started(self.current)
             return self.current
@@ -54,17 +77,26 @@ class Savers:
         return self.current
 
     def drop(self, saver: SaverClient) -> None:
-        """It is lost."""
+        """It is lost. Who still awaits an answer of it must not keep it."""
+        saver.release()
         if self.current is saver:
             self.current = None
 
-    async def ledger(self, run: str) -> Ledger:
-        """The store's ledger of a run."""
+    def check_replaced(self, error: Replaced) -> None:
+        """Raise TakenOver unless it was by a saver of this driver, which it took for lost."""
+        if error.owner != self._work.owner:
+            raise TakenOver from None
+
+    async def take_over(self, run: str) -> Ledger:
+        """Hold a run from now on. Returns what the store's ledger has of it then."""
         while True:
             saver = await self.ready()
             try:
-                return await saver.ledger(run)
+                return await saver.take_over(run)
             except SaverLost:
+                self.drop(saver)
+            except Replaced as error:
+                self.check_replaced(error)
                 self.drop(saver)
 
     async def enter(self, batch_id: BatchId, entry: Entry) -> None:
@@ -75,4 +107,7 @@ class Savers:
                 await saver.add(batch_id, Counts(), entry)
                 return await saver.drain()
             except SaverLost:
+                self.drop(saver)
+            except Replaced as error:
+                self.check_replaced(error)
                 self.drop(saver)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from daskingest.errors import StoreError
-from daskingest.pipeline.actors import SaverLost
-from daskingest.stores import Store, open_store
+from daskingest.ledger import LedgerError
+from daskingest.stores import Replaced, Store, open_store
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0  # seconds
 _COMMIT_SIZE = 100_000  # counters, until the store has said what it takes
-
-_CALLS = threading.Lock()
-"""Held while a saver of this process calls its store: one that takes another's place waits until
-that one's last commit is through, and finds its batches in the ledger.
-"""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,15 +22,11 @@ T = TypeVar("T")
 class StoreThread:
     """Opens the store at a URL when it is first called.
 
-    `wanted` is asked before each call: a saver that was replaced must write nothing more. `tell` is
-    told what keeps the store from working, and "" when it works again.
+    `tell` is told what keeps the store from working, and "" when it works again.
     """
 
-    def __init__(
-        self, url: str, wanted: Callable[[], bool], tell: Callable[[str], Awaitable[None]]
-    ) -> None:
+    def __init__(self, url: str, tell: Callable[[str], Awaitable[None]]) -> None:
         self._url = url
-        self._wanted = wanted
         self._tell = tell
         self._trouble = False
         self._thread = ThreadPoolExecutor(1, "store")
@@ -47,23 +37,17 @@ class StoreThread:
         """How many counters fit one commit well."""
         return self.store.commit_size if self.store else _COMMIT_SIZE
 
-    @property
-    def settled_after(self) -> float:
-        """See `Store.settled_after`; to be asked when it was called once."""
-        assert self.store is not None
-        return self.store.settled_after
-
     async def call(self, work: Callable[[Store], T]) -> T:
         """What the store answers, however often it must be asked, with growing pauses.
 
-        Raises SaverLost when this saver is not wanted any more.
+        Raises Replaced when another saver has taken over, and LedgerError.
         """
         delay = _RETRY_FIRST
         while True:
             try:
                 loop = asyncio.get_running_loop()
                 result = await loop.run_in_executor(self._thread, self._call, work)
-            except SaverLost:
+            except (Replaced, LedgerError):
                 raise
             except StoreError as error:
                 log.warning("%s; trying again in %.1f s", error, delay)
@@ -83,9 +67,6 @@ class StoreThread:
         await self._tell(trouble)
 
     def _call(self, work: Callable[[Store], T]) -> T:
-        with _CALLS:
-            if not self._wanted():
-                raise SaverLost("another saver has taken over")
-            if self.store is None:
-                self.store = open_store(self._url, create=True)
-            return work(self.store)
+        if self.store is None:
+            self.store = open_store(self._url, create=True)
+        return work(self.store)

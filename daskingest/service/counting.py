@@ -8,19 +8,23 @@ import logging
 from daskingest.ledger import Ledger
 from daskingest.pipeline.driver import Driver
 from daskingest.service.background import Background
-from daskingest.service.feed import Feed, Forgetter, InFlight, stale
+from daskingest.service.feed import Feed, Forgetter
 from daskingest.service.spool import Spool
 
 log = logging.getLogger(__name__)
 
 
 class Counting:
-    """Counts what the spool has and what comes, and lets it forget what is counted."""
+    """Counts what the spool has and what comes, and lets it forget what is counted.
+
+    `owner` is what the driver is called in the store.
+    """
 
     def __init__(
-        self, spool: Spool, driver: Driver, feed: Feed, forgetter: Forgetter, in_flight: InFlight
+        self, spool: Spool, driver: Driver, owner: str, feed: Feed, forgetter: Forgetter
     ) -> None:
-        self.in_flight = in_flight
+        self.in_flight = forgetter.in_flight
+        self._owner = owner
         self._spool = spool
         self._driver = driver
         self._feed = feed
@@ -39,9 +43,10 @@ class Counting:
 
     async def start(self, background: Background) -> None:
         """Take up what the spool has, and go on with what comes."""
-        ledger = await self._driver.ledger(self._spool.id)
-        if forgotten := stale(ledger, self._spool.id, self._spool.unfinished()):
-            await self._driver.forget(forgotten)
+        await self._spool.add_owner(self._owner)
+        ledger = await self._driver.take_over(self._spool.id)
+        await self._spool.keep_owner(self._owner)
+        await self._forget()
         if self._spool.articles:
             log.info("taking up the spool", extra={"articles": self._spool.articles})
         self._task = background.start(self._run(ledger))
@@ -60,10 +65,14 @@ class Counting:
             log.warning("stopping with work left", extra={"articles": self._spool.articles})
         return done
 
+    async def _forget(self) -> None:
+        """What the spool has forgotten, the ledger may forget."""
+        await self._driver.forget(self._spool.id, self._spool.forgotten_up_to)
+
     async def _run(self, ledger: Ledger) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._forgetter.run(self._driver.forget))
+                group.create_task(self._forgetter.run(self._forget))
                 await self._driver.run(self._feed, ledger)
                 self._forgetter.end()
         except ExceptionGroup as errors:

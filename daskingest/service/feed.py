@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from daskingest.articles import Article
 from daskingest.counts import Tally
-from daskingest.ledger import BatchId, Ledger
+from daskingest.ledger import BatchId
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.driver import Observer
 from daskingest.pipeline.events import Finished
@@ -54,11 +54,6 @@ class InFlight(dict[BatchId, Released]):
 def batch_id(spool_id: str, number: int) -> BatchId:
     """What the ledger calls a batch of a spool."""
     return BatchId(spool_id, str(number))
-
-
-def stale(ledger: Ledger, spool_id: str, unfinished: Collection[int]) -> set[BatchId]:
-    """The batches of a spool's ledger that the spool has forgotten: the ledger may, too."""
-    return {each.whole for each in ledger} - {batch_id(spool_id, each) for each in unfinished}
 
 
 class Feed:
@@ -140,13 +135,13 @@ class Forgetter(Observer):
         self._spool = spool
         self._rejects = rejects
         self._metrics = metrics
-        self._in_flight = in_flight
+        self.in_flight = in_flight
         self._whole: asyncio.Queue[BatchId | None] = asyncio.Queue()
 
     async def finished(self, batch: Finished) -> None:
         """See `Observer.finished`."""
         whole, tally = batch.batch.id.whole, batch.tally
-        released = self._in_flight[whole]
+        released = self.in_flight[whole]
         released.tally.merge(tally)
         for row, reason in sorted(tally.failed.items()):
             place = batch.batch.first + row
@@ -169,7 +164,7 @@ class Forgetter(Observer):
         """There will be no more: let `run` return when it has done what there is."""
         self._whole.put_nowait(None)
 
-    async def run(self, forget: Callable[[Collection[BatchId]], Awaitable[None]]) -> None:
+    async def run(self, forget: Callable[[], Awaitable[None]]) -> None:
         """Let the spool forget what the store has, and then `forget`, which is the ledger's."""
         ended = False
         while not ended:
@@ -180,11 +175,11 @@ class Forgetter(Observer):
             if finished := [each for each in found if each is not None]:
                 await self._forget_in_spool(finished)
                 for each in finished:
-                    _log(each, self._in_flight.pop(each))
-                await forget(finished)
+                    _log(each, self.in_flight.pop(each))
+                await forget()
 
     async def _forget_in_spool(self, finished: Sequence[BatchId]) -> None:
-        rejects = [reject for each in finished for reject in self._in_flight[each].rejects]
+        rejects = [reject for each in finished for reject in self.in_flight[each].rejects]
         while True:
             try:
                 if rejects:

@@ -18,7 +18,8 @@ from daskingest import __version__
 from daskingest.errors import DaskingestError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
-from daskingest.pipeline.driver import Work, open_driver
+from daskingest.pipeline.driver import open_driver
+from daskingest.pipeline.savers import Work
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
@@ -27,6 +28,7 @@ from daskingest.service.listening import lets_try
 from daskingest.service.metrics import Levels, Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
+from daskingest.service.restored import check_spool
 from daskingest.service.spool import Spool
 from daskingest.service.status import InFlightStatus, RatesStatus, SpoolStatus, Status
 from daskingest.service.trials import Trials
@@ -142,12 +144,13 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
     What is in the spool at the end stays there. Raises DaskingestError if it can't start.
     """
     model, store_url = find_model(settings.model), absolute_url(settings.store)
-    with open_store(store_url, create=True) as store:
-        billed = store.billed
     metrics, in_flight = Metrics(asyncio.get_running_loop().time()), InFlight()
     limits = Limits(settings.batch_articles, settings.batch_bytes, settings.batch_seconds)
     async with AsyncExitStack() as stack:
-        spool = stack.enter_context(closing(Spool(Path(settings.data_dir))))
+        with open_store(store_url, create=True) as store:
+            billed = store.billed
+            spool = stack.enter_context(closing(Spool(Path(settings.data_dir))))
+            check_spool(spool, store, Path(settings.data_dir), settings.take_over)
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
         client = await stack.enter_async_context(
@@ -162,7 +165,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             dashboard=client.dashboard_link,
             spool=spool,
             metrics=metrics,
-            counting=Counting(spool, driver, feed, forgetter, in_flight),
+            counting=Counting(spool, driver, work.owner, feed, forgetter),
             intake=Intake(spool, metrics, settings.max_spool_bytes, driver.wake),
             watch=Watch(client, metrics),
             trials=await stack.enter_async_context(_trials(settings, model)),

@@ -57,7 +57,9 @@ class Spool:
                 other = isinstance(error, LayoutError)
                 why = "it is not a spool of this version of daskingest" if other else error
                 raise UsageError(f"cannot use the spool {path}: {why}") from None
-            self.id = self._tables.id
+            self.owners = self._tables.owners()
+            """Who has held its run in the store, as far as it knows."""
+            self._file = file
             self._answers = Answers(file.connection)
             self._uploads = itertools.count(1)
             self._writer = GroupCommit(file, self._tables)
@@ -87,6 +89,35 @@ class Spool:
         with suppress(IndexError):
             received.append(state.chunks[0].received)
         return min(received, default=None)
+
+    @property
+    def id(self) -> str:
+        """What tells it from all other spools."""
+        return self._tables.id
+
+    @property
+    def last_number(self) -> int:
+        """The number of the batch that was made last; 0: there was none."""
+        return self._tables.state.last_number
+
+    @property
+    def forgotten_up_to(self) -> int:
+        """It has forgotten all batches up to this number, and will not give them again."""
+        return min(self._tables.state.batches, default=self.last_number + 1) - 1
+
+    def renew(self) -> None:
+        """Give the spool another identity. To be called before anything else."""
+        with self._file.transaction():
+            self._tables.renew()
+        self.owners = set()
+
+    async def add_owner(self, owner: str) -> None:
+        """Write down that somebody is about to hold its run."""
+        await self._writer.do(lambda: self._tables.add_owner(owner))
+
+    async def keep_owner(self, owner: str) -> None:
+        """Write down that this one holds it, and none of those before any more."""
+        await self._writer.do(lambda: self._tables.keep_owner(owner))
 
     def unfinished(self) -> list[int]:
         """The numbers of the batches that the store may not have, as a restart finds them."""

@@ -54,6 +54,10 @@ _CHUNK_BYTES = 1 << 20  # of articles that are packed together
 _CHUNKS = "SELECT first, last, taken, received, upload FROM chunks"
 
 
+_LATER = "CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY) WITHOUT ROWID"
+"""What spools of earlier versions lack: who has held its run in the store, see `restored`."""
+
+
 class SpoolFile:
     """Reads and changes the tables. To be used inside of transactions, on one thread.
 
@@ -64,8 +68,8 @@ class SpoolFile:
         self._db = db
         self._coming: list[Article] = []
         self.state = State()
-        [(spool_id,)] = db.execute("SELECT id FROM spool").fetchall()
-        self.id: str = spool_id
+        db.execute(_LATER)
+        self.id = self._read_id()
 
     def before_commit(self) -> None:
         """Pack together what several requests of this transaction brought."""
@@ -86,11 +90,37 @@ class SpoolFile:
             state.bytes += size
             if upload is None and articles:
                 state.show(chunk, size)
+        for (number,) in db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'"):
+            state.last_number = number
         for number, *fields in db.execute("SELECT number, articles, bytes, received FROM batches"):
             batch = state.batches[number] = StoredBatch(*fields)
             state.articles += batch.articles
             state.bytes += batch.bytes
         self.state = state
+
+    # Who it is.
+
+    def renew(self) -> None:
+        """Give the spool another identity, under which nothing has been counted."""
+        self._db.execute("UPDATE spool SET id = 'spool-' || lower(hex(randomblob(16)))")
+        self._db.execute("DELETE FROM owners")
+        self.id = self._read_id()
+
+    def owners(self) -> set[str]:
+        """Who has held its run, or was about to."""
+        return {owner for (owner,) in self._db.execute("SELECT owner FROM owners")}
+
+    def add_owner(self, owner: str) -> None:
+        """Somebody is about to hold its run."""
+        self._db.execute("INSERT INTO owners VALUES (?)", (owner,))
+
+    def keep_owner(self, owner: str) -> None:
+        """This one holds it, and none of those before any more."""
+        self._db.execute("DELETE FROM owners WHERE owner <> ?", (owner,))
+
+    def _read_id(self) -> str:
+        [(found,)] = self._db.execute("SELECT id FROM spool").fetchall()
+        return str(found)
 
     # Articles that come.
 

@@ -32,6 +32,7 @@ class State:
     """What is in the file; read once, and again whenever a transaction was undone."""
 
     next: int = 1  # article's number
+    last_number: int = 0  # of a batch
     chunks: deque[Chunk] = field(default_factory=deque)  # with articles in no batch
     articles: int = 0  # all
     bytes: int = 0
@@ -54,5 +55,6 @@ class State:
     def add_batch(self, number: int, batch: StoredBatch) -> None:
         """Articles that were waiting are in a batch."""
         self.batches[number] = batch
+        self.last_number = number
         self.waiting_articles -= batch.articles
         self.waiting_bytes -= batch.bytes

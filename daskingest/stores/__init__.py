@@ -17,8 +17,34 @@ class AlreadyCommitted(Exception):
     """A commit was refused whole because the ledger has one of its batch ids already."""
 
 
+class Replaced(Exception):
+    """A commit was refused whole because another saver has taken over a run of it."""
+
+    def __init__(self, run: str, owner: str) -> None:
+        super().__init__(run, owner)
+        self.run = run
+        self.owner = owner
+        """Whose the run is now; empty if nobody has it."""
+
+
 class TooLarge(Exception):
     """A commit was refused whole because the store takes only smaller ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A run as it was taken over: commits of its batches compare the epoch, which only grows.
+
+    `owner` names the program that has it. All its batches up to the number `watermark` are counted,
+    and have no entries of their own in the ledger (0: it has no numbers, or none are). To move the
+    watermark, a commit is given a hold with a higher one, and in `settled` the entries that go.
+    """
+
+    run: str
+    epoch: int
+    owner: str
+    watermark: int = 0
+    settled: tuple[BatchId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +78,26 @@ class Store(Protocol):
     commit_size: int
     """How many counters (see `Counts.size`) still fit one commit well."""
 
-    settled_after: float
-    """Seconds after which a commit that a dead process asked for has been made, or never will."""
+    def take_over(self, run: str, owner: str) -> Hold:
+        """Hold a run: from now on the commits of whoever held it before are refused.
 
-    def commit(self, counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
+        To be called before the run's ledger is read.
+        """
+
+    def hold(self, run: str) -> Hold | None:
+        """How a run is held now; None: nobody has ever taken it over."""
+
+    def commit(
+        self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
+    ) -> int:
         """Add the counts and the ledger entries, by batch id: all of it, durably, or nothing.
 
-        Returns how many rows or documents that wrote. Raises AlreadyCommitted, having written
-        nothing, when the ledger has one of the ids, and TooLarge when it is too much for one
-        commit.
+        `holds` are of all runs that another could take over. Their epochs are compared, and their
+        watermarks moved, in the same transaction.
+
+        Returns how many rows or documents that wrote. Raises, having written nothing: Replaced when
+        another has taken over one of the runs, AlreadyCommitted when the ledger has one of the ids,
+        and TooLarge when it is too much for one commit.
         """
 
     def ledger(self, run: str) -> Ledger:
@@ -72,10 +109,11 @@ class Store(Protocol):
     def finished(self) -> dict[str, Done]:
         """The runs that are done."""
 
-    def forget(self, batch_ids: Collection[BatchId]) -> None:
-        """Remove the ledger's entries of these batches and of their parts.
+    def forget(self, batch_ids: Collection[BatchId], hold: Hold) -> None:
+        """Remove the ledger's entries of these batches of a run, and of their parts.
 
-        Only of batches that will never be committed again: the ledger no longer tells.
+        Only of batches that will never be committed again: the ledger no longer tells. Raises
+        Replaced when another has taken over the run.
         """
 
     def publications(self) -> list[Publication]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
+from uuid import uuid4
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -17,16 +18,19 @@ from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Done, Entry, Ledger
-from daskingest.stores import AlreadyCommitted, Publication, TooLarge, Word
+from daskingest.stores import AlreadyCommitted, Hold, Publication, Replaced, TooLarge, Word
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY, advice, says_too_large
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
+    RUNS,
     WORDS,
     commit_bytes,
     document_id,
     entry_id,
+    hold_id,
+    hold_of,
     ledger_of,
     publication_of,
     word_id,
@@ -43,7 +47,6 @@ _PAGE = 5_000
 _IN = 30  # values that one query can ask for
 _EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _ATTEMPT_SECONDS = 60.0  # the deadline that a request carries
-_SETTLED_SECONDS = _ATTEMPT_SECONDS + 30.0  # and some for clocks
 
 
 class FirestoreStore:
@@ -53,7 +56,6 @@ class FirestoreStore:
 
     def __init__(self, project: str, database: str | None = None, create: bool = False) -> None:
         self.commit_size = 40_000
-        self.settled_after = _SETTLED_SECONDS
         self._project = project
         self._database = database
         self._create = create
@@ -79,20 +81,69 @@ class FirestoreStore:
                 nothing.delete(retry=CHECK_RETRY, timeout=10.0)
         self.close()
 
-    def commit(self, counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
+    def take_over(self, run: str, owner: str) -> Hold:
+        """See `Store.take_over`."""
+        runs, token = self._db().collection(RUNS), uuid4().hex
+        while True:
+            before, its_token = self._held(run)
+            if before is not None and its_token == token:
+                return before  # it went through the last time
+            epoch, watermark = (before.epoch + 1, before.watermark) if before else (1, 0)
+            hold = Hold(run, epoch, owner, watermark)
+            batch = self._db().batch()
+            if before is not None:
+                there = self._db().write_option(exists=True)
+                batch.delete(runs.document(hold_id(before)), option=there)
+            fields = {"run": run, "epoch": epoch, "owner": owner, "watermark": watermark}
+            batch.create(runs.document(hold_id(hold)), {**fields, "token": token})
+            with self._working("write to"):
+                try:
+                    batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
+                    return hold
+                except (exceptions.AlreadyExists, exceptions.NotFound):
+                    if self._held(run) == (before, its_token):
+                        raise  # there is no such database
+
+    def hold(self, run: str) -> Hold | None:
+        """See `Store.hold`."""
+        return self._held(run)[0]
+
+    def _held(self, run: str) -> tuple[Hold | None, str]:
+        """How a run is held, and the token of that."""
+        with self._working("read"):
+            query = self._db().collection(RUNS).where(filter=FieldFilter("run", "==", run))
+            found = [_fields(each) for each in query.stream(retry=RETRY)]
+        if not found:
+            return None, ""
+        latest = max(found, key=lambda each: int(each["epoch"]))
+        return hold_of(latest), latest["token"]
+
+    def _refused(self, holds: Collection[Hold], error: exceptions.NotFound) -> Exception:
+        """What a commit that found nothing to update or to delete means."""
+        for hold in holds:
+            now = self.hold(hold.run)
+            if now is None or now.epoch != hold.epoch:
+                return Replaced(hold.run, now.owner if now else "")
+        return error
+
+    def commit(
+        self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
+    ) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
         if commit_bytes(counts, entries) > _MOST_BYTES:
             raise self._too_large(entries)
         if self._builder.whole_maps and self.ledger_entries(list(entries)):
             raise AlreadyCommitted  # such an emulator would write what comes before the one it has
         with self._working("write to"):
-            batch = self._builder.build(self._db(), counts, entries)
+            batch = self._builder.build(self._db(), counts, entries, holds)
             writes = len(batch)
             self._rate.wait(writes)
             try:
                 batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
             except exceptions.AlreadyExists:
                 raise AlreadyCommitted from None
+            except exceptions.NotFound as error:
+                raise self._refused(holds, error) from None
             except exceptions.RetryError as error:
                 if isinstance(error.cause, exceptions.DeadlineExceeded) and len(entries) > 1:
                     raise TooLarge from error  # perhaps: smaller ones are quicker
@@ -124,18 +175,21 @@ class FirestoreStore:
         found = self._entries(FieldFilter("entry", "==", "done"))
         return {key.run: each for key, each in found.items() if isinstance(each, Done)}
 
-    def forget(self, batch_ids: Collection[BatchId]) -> None:
+    def forget(self, batch_ids: Collection[BatchId], hold: Hold) -> None:
         """See `Store.forget`."""
         for some in grouped(batch_ids, lambda each: 1, _IN):
             family = self._entries(FieldFilter("whole", "in", [str(batch_id) for batch_id in some]))
             if not family:
                 continue
             with self._working("write to"):
-                batch = self._db().batch()
+                batch = self._builder.build(self._db(), Counts(), {}, [hold])
                 for batch_id in family:
                     batch.delete(self._entry(batch_id))
-                self._rate.wait(len(family))
-                batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
+                self._rate.wait(len(batch))
+                try:
+                    batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
+                except exceptions.NotFound as error:
+                    raise self._refused([hold], error) from None
 
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""

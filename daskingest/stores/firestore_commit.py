@@ -16,14 +16,17 @@ from google.cloud import firestore
 
 from daskingest.counts import Counts, PublicationCounts
 from daskingest.ledger import BatchId, Entry
+from daskingest.stores import Hold
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
+    RUNS,
     WORDS,
     document_id,
     entry_fields,
     entry_id,
+    hold_id,
     key_fields,
     word_id,
 )
@@ -38,13 +41,22 @@ class CommitBuilder:
         self._named: set[str] = set()  # documents' ids
 
     def build(
-        self, db: firestore.Client, counts: Counts, entries: Mapping[BatchId, Entry]
+        self,
+        db: firestore.Client,
+        counts: Counts,
+        entries: Mapping[BatchId, Entry],
+        holds: Collection[Hold] = (),
     ) -> firestore.WriteBatch:
-        """A commit's writes, the ledger's first."""
+        """A commit's writes: first those that refuse it, of the runs' epochs and of the ledger."""
         batch = db.batch()
+        for hold in holds:
+            document = db.collection(RUNS).document(hold_id(hold))
+            batch.update(document, {"watermark": hold.watermark})  # fails if it is not there
         for batch_id, entry in sorted(entries.items(), key=lambda item: item[0]):
             document = db.collection(LEDGER).document(entry_id(batch_id))
             batch.create(document, entry_fields(batch_id, entry))
+        for batch_id in (each for hold in holds for each in hold.settled):
+            batch.delete(db.collection(LEDGER).document(entry_id(batch_id)))
         publications = db.collection(PUBLICATIONS)
         nameless = self._nameless(db, [document_id(key) for key in counts.publications])
         for key, each in sorted(counts.publications.items()):

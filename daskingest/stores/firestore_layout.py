@@ -7,6 +7,9 @@
 - `ledger/{hash}`: a batch id in two fields, `run` and `entry`, with its `note`, as JSON; `whole` is
   the batch's id without its parts. `{hash}` is a digest of the batch id: ids that follow each other
   would all be written to one place of the database.
+- `runs/{hash}-{epoch}`: how a run is held: `run`, `epoch`, `owner`, `watermark`, and a `token` of
+  its own. Whoever takes a run over deletes the document of the epoch before in the commit that
+  makes its own. Every commit writes it, on the condition that it exists.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from daskingest.counts import Counts, PublicationCounts
-from daskingest.ledger import BatchId, Entry, Ledger, entry_from_json, entry_to_json
-from daskingest.stores import Publication, Word
+from daskingest.ledger import BatchId, Entry, Ledger, entry_to_json, read_ledger
+from daskingest.stores import Hold, Publication, Word
 
-PUBLICATIONS, WORDS, LEDGER = "publications", "ent", "ledger"
+PUBLICATIONS, WORDS, LEDGER, RUNS = "publications", "ent", "ledger", "runs"
 _MOST_ID = 1_500  # bytes of a document's id
 
 
@@ -51,6 +54,16 @@ def entry_id(batch_id: BatchId) -> str:
     return hashlib.sha256(str(batch_id).encode()).hexdigest()
 
 
+def hold_id(hold: Hold) -> str:
+    """The id of the document of a run's epoch."""
+    return f"{hashlib.sha256(hold.run.encode()).hexdigest()}-{hold.epoch}"
+
+
+def hold_of(fields: Mapping[str, Any]) -> Hold:
+    """The hold that has a document with these fields."""
+    return Hold(fields["run"], fields["epoch"], fields["owner"], fields["watermark"])
+
+
 def key_fields(key: str) -> dict[str, str]:
     """What a publication's document has besides, for the key to be read from it."""
     return {} if _decoded(document_id(key)) == key else {"key": key}
@@ -77,8 +90,7 @@ def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
 
 def ledger_of(fields: Mapping[str, Any]) -> Ledger:
     """The one entry that has a document with these fields."""
-    batch_id = BatchId.parse(f"{fields['run']}:{fields['entry']}")
-    return {batch_id: entry_from_json(batch_id, fields["note"])}
+    return read_ledger({f"{fields['run']}:{fields['entry']}": fields["note"]})
 
 
 def commit_bytes(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:

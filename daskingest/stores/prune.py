@@ -12,8 +12,8 @@ def prune(store: Store, older_than: float) -> int:
     """Remove the batches of runs that were done so many seconds ago. Returns how many entries.
 
     That a run is done stays known, so its file is not counted again, and so do batches with
-    rejects, which a repeated run looks up. Only for runs that nothing works on any more: a batch
-    of one that was forgotten and is then committed counts twice. Raises StoreError.
+    rejects, which a repeated run looks up. A run is taken over first: what a saver that was given
+    up long ago may still have on its way is refused. Raises StoreError.
     """
     removed = 0
     for run, done in store.finished().items():
@@ -26,6 +26,7 @@ def prune(store: Store, older_than: float) -> int:
             and isinstance(entry, Counted)
             and not entry.tally.rejected
         ]
-        store.forget(gone)
+        if gone:
+            store.forget(gone, store.take_over(run, "prune"))
         removed += len(gone)
     return removed

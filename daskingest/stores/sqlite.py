@@ -21,7 +21,7 @@ from daskingest.ledger import (
     read_ledger,
 )
 from daskingest.sqlite_file import Layout, OtherApplication, OtherVersion, SqliteFile
-from daskingest.stores import AlreadyCommitted, Publication, Word
+from daskingest.stores import AlreadyCommitted, Hold, Publication, Replaced, Word
 
 _SCRIPT = """
 CREATE TABLE publications (
@@ -51,9 +51,12 @@ CREATE TABLE ledger (
 """
 
 _LAYOUT = Layout(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
-_INDEX = (
-    "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)"
+_LATER = (
+    "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)",
+    "CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, epoch INTEGER NOT NULL, "
+    "owner TEXT NOT NULL, watermark INTEGER NOT NULL) WITHOUT ROWID",
 )
+"""What stores of earlier versions lack."""
 _CACHE_KIB = 262_144  # the tables outgrow SQLite's default of 2 MiB
 
 
@@ -62,7 +65,6 @@ class SqliteStore:
 
     billed = False
     commit_size = 500_000
-    settled_after = 0.0  # SQLite undoes what a process leaves unfinished
 
     def __init__(self, path: str, create: bool = False) -> None:
         self._path = Path(path)
@@ -84,17 +86,37 @@ class SqliteStore:
                 pass
         self.close()
 
-    def commit(self, counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
+    def take_over(self, run: str, owner: str) -> Hold:
+        """See `Store.take_over`."""
+        with self._transaction() as db:
+            [(epoch, watermark)] = db.execute(
+                "INSERT INTO runs VALUES (?, 1, ?, 0) ON CONFLICT (run) DO UPDATE "
+                "SET epoch = epoch + 1, owner = excluded.owner RETURNING epoch, watermark",
+                (run, owner),
+            ).fetchall()
+        return Hold(run, epoch, owner, watermark)
+
+    def hold(self, run: str) -> Hold | None:
+        """See `Store.hold`."""
+        with self._reading() as db:
+            return _hold(db, run)
+
+    def commit(
+        self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
+    ) -> int:
         """See `Store.commit`."""
         ledger = sorted((str(batch_id), entry_to_json(each)) for batch_id, each in entries.items())
         with self._transaction() as db:
             before = db.total_changes
+            for each in holds:
+                _compare(db, each)
+                _settle(db, each)
             try:
                 db.executemany("INSERT INTO ledger VALUES (?, ?)", ledger)
             except sqlite3.IntegrityError:
                 raise AlreadyCommitted from None
-            for key, each in sorted(counts.publications.items()):
-                _add_publication(db, key, each)
+            for key, its in sorted(counts.publications.items()):
+                _add_publication(db, key, its)
             return db.total_changes - before
 
     def ledger(self, run: str) -> Ledger:
@@ -124,9 +146,10 @@ class SqliteStore:
             found = read_ledger(dict(rows))
         return {key.run: each for key, each in found.items() if isinstance(each, Done)}
 
-    def forget(self, batch_ids: Collection[BatchId]) -> None:
+    def forget(self, batch_ids: Collection[BatchId], hold: Hold) -> None:
         """See `Store.forget`."""
         with self._transaction() as db:
+            _compare(db, hold)
             db.executemany(
                 "DELETE FROM ledger WHERE batch_id = ?1 "
                 "OR (batch_id >= ?1 || '.' AND batch_id < ?1 || '/')",
@@ -262,8 +285,8 @@ class SqliteStore:
         if self._file is None:
             file = self._open()
             try:
-                if self._create:  # stores of earlier versions lack it
-                    file.connection.execute(_INDEX)
+                for statement in _LATER if self._create else ():
+                    file.connection.execute(statement)
                 file.connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
             except BaseException:
                 file.close()
@@ -289,6 +312,25 @@ class SqliteStore:
                 f"{self._path} has version {error.found} of the store's layout, expected "
                 f"{_LAYOUT.version}; use the daskingest that wrote it"
             ) from None
+
+
+def _hold(db: sqlite3.Connection, run: str) -> Hold | None:
+    found = db.execute("SELECT epoch, owner, watermark FROM runs WHERE run = ?", (run,)).fetchone()
+    return Hold(run, *found) if found else None
+
+
+def _compare(db: sqlite3.Connection, hold: Hold) -> None:
+    """Raise Replaced unless the run is still held so. To be called inside a transaction."""
+    now = _hold(db, hold.run)
+    if now is None or now.epoch != hold.epoch:
+        raise Replaced(hold.run, now.owner if now else "")
+
+
+def _settle(db: sqlite3.Connection, hold: Hold) -> None:
+    """Move a run's watermark."""
+    db.execute("UPDATE runs SET watermark = ? WHERE run = ?", (hold.watermark, hold.run))
+    ids = ((str(batch_id),) for batch_id in hold.settled)
+    db.executemany("DELETE FROM ledger WHERE batch_id = ?", ids)
 
 
 def _add_publication(db: sqlite3.Connection, key: str, counts: PublicationCounts) -> None:

@@ -63,7 +63,7 @@ def test_writes_against_distinct_words(many_real_articles: Path, sink: Sink) -> 
     batches = [extract(each.rows(), model) for each in ranges(file, BATCH_BYTES)]
 
     async def go() -> None:
-        saver = Saver("firestore://sink", 60.0)
+        saver = Saver("firestore://sink", 60.0, "me")
         for i, batch in enumerate(batches):
             await saver.add(BatchId("r", str(i)), batch.counts, Counted(batch.tally))
         await saver.drain()

@@ -1,0 +1,55 @@
+"""Whether a spool is the one that the store knows, or was restored from a backup, or copied.
+
+Batches are known to the store by their spool's id and their number. A data directory that is put
+back as it was before gives new articles numbers that the store has counted already, and they would
+be dropped after they were acknowledged. So the store remembers who held the spool's run last, and
+the spool whom it was held by: if the store's last one is not among the spool's, the spool was used
+elsewhere since.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from daskingest.errors import UsageError
+from daskingest.ledger import Ledger
+from daskingest.service.spool import Spool
+from daskingest.stores import Hold, Store
+
+log = logging.getLogger(__name__)
+
+
+def check_spool(spool: Spool, store: Store, folder: Path, take_over: bool) -> None:
+    """Raise UsageError, saying what to do, if a spool was used elsewhere since it was used here.
+
+    With `take_over` it gets a new identity instead: what it holds is counted as new.
+    """
+    found = what_is_wrong(spool, store.hold(spool.id), store.ledger(spool.id))
+    if not found:
+        return
+    if not take_over:
+        raise UsageError(
+            f"the data directory {folder} was restored from a backup, or is a copy: {found}. "
+            "Articles that it takes now could be lost. Use the directory that was in use last; or "
+            f"start with --take-over to count the {spool.articles:,} articles that wait in this "
+            "one as new ones, of which those that the store has already are then counted twice"
+        )
+    spool.renew()
+    log.warning(
+        "taking over a restored or copied spool; articles that were counted already count twice",
+        extra={"articles": spool.articles, "spool": spool.id},
+    )
+
+
+def what_is_wrong(spool: Spool, hold: Hold | None, ledger: Ledger) -> str:
+    """Why the spool can't be the one that the store knows; empty if it can."""
+    numbers = [int(each.entry) for each in ledger if each.is_batch]
+    counted = max([hold.watermark if hold else 0, *numbers])
+    if spool.last_number < counted:
+        return f"the store has its batch {counted:,}, and it has made {spool.last_number:,} so far"
+    if hold is not None and hold.owner not in spool.owners:
+        return "another service has counted its articles since"
+    if hold is not None and spool.forgotten_up_to < hold.watermark:
+        return f"the store has all its batches up to {hold.watermark:,}, which it still holds"
+    return ""

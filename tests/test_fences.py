@@ -1,0 +1,152 @@
+"""Of two savers of one run the later one goes on, whatever the earlier one was about to do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from emulated import content
+
+from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
+from daskingest.pipeline.saver import Saver
+from daskingest.stores import Replaced, Store, open_store
+
+
+@pytest.fixture(params=["sqlite", "firestore"])
+def url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('tmp_path')}/store.db"
+    found: str = request.getfixturevalue("firestore_url")
+    return found
+
+
+def counts() -> Counts:
+    found = Counts()
+    found.add_article("P", [("berlin", "GPE")])
+    return found
+
+
+@pytest.fixture
+def store(url: str) -> Store:
+    return open_store(url, create=True)
+
+
+def test_runs_are_taken_over(store: Store) -> None:
+    assert store.hold("r") is None
+    first = store.take_over("r", "one")
+    assert store.hold("r") == first
+    assert (first.run, first.owner, first.watermark) == ("r", "one", 0)
+    second = store.take_over("r", "two")
+    assert second.epoch > first.epoch
+    assert store.hold("r") == second
+    assert store.hold("other") is None
+
+
+def test_commits_and_forgetting_are_refused_when_the_run_was_taken_over(store: Store) -> None:
+    first, other = store.take_over("r", "one"), store.take_over("q", "one")
+    one, two = BatchId("r", "1"), BatchId("r", "2")
+    store.commit(counts(), {one: Counted()}, [first, other])
+    second = store.take_over("r", "two")
+    with pytest.raises(Replaced) as refused:
+        store.commit(counts(), {two: Counted()}, [other, first])
+    assert (refused.value.run, refused.value.owner) == ("r", "two")
+    with pytest.raises(Replaced):
+        store.forget([one], first)
+    assert set(store.ledger("r")) == {one}
+    assert [each.count for each in store.publications()] == [1]
+    store.commit(counts(), {two: Counted()}, [second, other])
+    store.forget([one], second)
+    assert set(store.ledger("r")) == {two}
+
+
+def test_a_run_that_nobody_holds_any_more_is_refused(store: Store) -> None:
+    hold = store.take_over("r", "one")
+    lost = type(hold)(run="r", epoch=hold.epoch - 1, owner="one")
+    with pytest.raises(Replaced):
+        store.commit(counts(), {BatchId("r", "1"): Counted()}, [lost])
+    assert store.publications() == []
+
+
+async def trial(url: str, number: int) -> None:
+    """The first saver waits between what it looked at and its commit: for a lock, for its pace, in
+    a process that was stopped. Meanwhile another one does it all, and the ledger forgets it.
+    """
+    run = f"run {number}"
+    first, second = Saver(url, 3600, "one"), Saver(url, 3600, "two")
+    await first.take_over(run)
+    reached, gate = threading.Event(), threading.Event()
+    store = first._store.store
+    assert store is not None
+    _at_the_barrier(store, reached.set, gate.wait)
+    await first.add(BatchId(run, "1"), counts(), Counted())
+    draining = asyncio.create_task(first.drain())
+    await asyncio.to_thread(reached.wait)
+    assert await second.take_over(run) == {}
+    await second.add(BatchId(run, "1"), counts(), Counted())
+    await second.drain()
+    await second.forget(run, 1)
+    await second.add(BatchId(run, "2"), counts(), Counted())
+    await second.drain()
+    gate.set()
+    with pytest.raises(Replaced):
+        await draining
+    with pytest.raises(Replaced):
+        await first.add(BatchId(run, "3"), counts(), Counted())
+    for each in (first, second):
+        assert each._store.store is not None
+        each._store.store.close()
+        each._store._thread.shutdown()
+
+
+def _at_the_barrier(store: Store, reached: Callable[[], None], wait: Callable[[], object]) -> None:
+    commit = store.commit
+
+    def late(*arguments: object) -> int:
+        reached()
+        wait()
+        return commit(*arguments)  # type: ignore[arg-type]
+
+    store.commit = late  # type: ignore[method-assign, assignment]
+
+
+def test_a_saver_that_was_replaced_while_it_waited_doubles_nothing(url: str) -> None:
+    trials = 100
+    store = open_store(url, create=True)
+
+    async def go() -> None:
+        for number in range(trials):
+            await trial(url, number)
+
+    asyncio.run(go())
+    assert content(url) == ({"p": 2 * trials}, {("p", "berlin", "GPE"): 2 * trials})
+    ledgers = [store.ledger(f"run {number}") for number in range(trials)]
+    assert [set(each) for each in ledgers] == [
+        {BatchId(f"run {number}", "2")} for number in range(trials)
+    ]
+
+
+def test_the_ledger_stays_as_large_as_what_is_in_flight(url: str) -> None:
+    """And a late copy of what it has forgotten is not counted."""
+
+    async def go() -> None:
+        saver = Saver(url, 3600, "one")
+        await saver.take_over("r")
+        for number in range(1, 31):
+            await saver.add(BatchId("r", str(number)), counts(), Counted())
+            await saver.drain()
+            if number > 3:
+                await saver.forget("r", number - 3)
+                await saver.add(BatchId("r", str(number - 3)), counts(), Counted())
+        ledger = open_store(url).ledger("r")
+        assert set(ledger) == {BatchId("r", str(number)) for number in (27, 28, 29, 30)}
+        again = Saver(url, 3600, "two")
+        assert await again.take_over("r") == ledger
+        await again.add(BatchId("r", "26"), counts(), Counted())
+        await again.add(BatchId("r", "27"), counts(), Counted())
+        await again.drain()
+
+    asyncio.run(go())
+    assert content(url)[0] == {"p": 30}
