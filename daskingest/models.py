@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daskingest.errors import UsageError
+from daskingest.settings import RecognizerKind
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -62,18 +63,30 @@ def _folder(model: str) -> Path:
     raise UsageError(f"{model} is no spaCy model: expected a meta.json in the package")
 
 
-@functools.cache
-def load_model(model: str) -> Finder:
+def load_model(model: str, recognizer: RecognizerKind = RecognizerKind.FAST) -> Finder:
     """The model, once per process, with only what its entities need.
 
-    Raises UsageError when the pipeline has no `ner`.
+    Raises UsageError when the pipeline has no `ner`, ValueError when there is no such recognizer.
     """
+    return _load(model, RecognizerKind(recognizer))
+
+
+@functools.cache
+def _load(model: str, recognizer: RecognizerKind) -> Finder:
+    from daskingest.recognizer.finder import Finder
+
+    nlp = load_pipeline(model, entities_only=True)
+    if recognizer is RecognizerKind.SPACY:
+        return Finder(nlp, fast=False)
+    return _accelerated(nlp)
+
+
+def _accelerated(nlp: Language) -> Finder:
     from thinc.api import NumpyOps
 
     from daskingest.recognizer.finder import Finder
     from daskingest.recognizer.kernels import compiling
 
-    nlp = load_pipeline(model, entities_only=True)
     for _, pipe in nlp.pipeline:
         if (part := getattr(pipe, "model", None)) and isinstance(part.ops, NumpyOps):
             for node in part.walk():  # numpy's matrix product is several times as fast as BLIS'

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from daskingest.errors import UsageError
 from daskingest.extraction import entities_in
+from daskingest.files import durable_rename
 from daskingest.models import find_model
 
 HEADER = (
@@ -147,7 +148,7 @@ def write_sample(
             raise UsageError(f"no room for {size:,} bytes at {out}: {free:,} bytes are free")
         with part.open("w", newline="", encoding="utf-8") as file:
             done = _write(file, Maker(seed).rows(), articles, size, progress)
-        part.replace(out)
+        durable_rename(part, out)
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
     finally:

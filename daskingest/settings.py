@@ -7,6 +7,7 @@ lists them, and `daskingest.run_csv` takes those of `Settings` as arguments.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
+from enum import StrEnum
 from typing import Annotated
 
 DEFAULT_STORE = "sqlite:///daskingest.db"
@@ -29,6 +30,13 @@ MAX_SPOOL_BYTES = 4 << 30
 _FLUSH_INTERVAL = 5.0
 _HOST, _PORT = "127.0.0.1", 8000
 _REJECTS = "rejects.jsonl"
+
+
+class RecognizerKind(StrEnum):
+    """What computes a model's entities; they are the same."""
+
+    FAST = "fast"
+    SPACY = "spacy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,13 @@ Model = Annotated[
     Option(
         "A spaCy pipeline with an `ner`: an installed package, or a folder.",
         shown="en_core_web_sm",
+    ),
+]
+Recognizer = Annotated[
+    RecognizerKind,
+    Option(
+        "What finds the entities: the fast recognizer, or spaCy's own nlp.pipe, to compare. The "
+        "counts are the same, and a run may go on with the other."
     ),
 ]
 FlushInterval = Annotated[
@@ -153,6 +168,7 @@ class Settings:
     content_column: ContentColumn = None
     publication_column: PublicationColumn = None
     model: Model = None
+    recognizer: Recognizer = RecognizerKind.FAST
     limit: Annotated[
         int | None, Option("Count the first N articles of each file only.", least=1, shown="all")
     ] = None
@@ -178,6 +194,7 @@ class ServeSettings:
     workers: Workers = None
     scheduler: Scheduler = None
     model: Model = None
+    recognizer: Recognizer = RecognizerKind.FAST
     flush_interval: FlushInterval = _FLUSH_INTERVAL
     data_dir: DataDir = DATA_DIR
     keys: tuple[str, ...] = ()
@@ -202,7 +219,9 @@ class ServeSettings:
     max_spool_bytes: Annotated[
         int,
         Option(
-            "Bytes that may wait to be counted; beyond, submissions are refused with 503.", least=1
+            "Bytes that may wait to be counted, with the idempotency keys of a day; beyond, "
+            "submissions are refused with 503.",
+            least=1,
         ),
     ] = MAX_SPOOL_BYTES
     max_body_bytes: Annotated[int, Option("Largest JSON body, unpacked.", least=1)] = 16 << 20
@@ -300,7 +319,10 @@ class UploadSettings:
     ] = None
     resume: Annotated[
         bool,
-        Option("Go on with an upload that was interrupted; begin one if there is none."),
+        Option(
+            "Go on with an upload that was interrupted. What says how far it is, is looked for in "
+            "this folder, beside the CSV file and where it was written last."
+        ),
     ] = False
     state: Annotated[
         str | None,

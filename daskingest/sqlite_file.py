@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -15,12 +15,14 @@ class Layout:
     """What a kind of file looks like: two numbers in its header, and its tables.
 
     `script` makes the tables, and may fill them. Its statements are separated by a semicolon at the
-    end of a line, and are run in one transaction.
+    end of a line, and are run in one transaction. `upgrades` has, by version, such a script that
+    makes the next version of it.
     """
 
     application_id: int
     version: int
     script: str
+    upgrades: Mapping[int, str] = field(default_factory=dict)
 
 
 class LayoutError(Exception):
@@ -40,7 +42,8 @@ class OtherVersion(LayoutError):
 
 
 class SqliteFile:
-    """A file with this layout, open until `close`; made if there is none, unless `read_only`.
+    """A file with this layout, open until `close`; made if there is none, unless `read_only`, and
+    brought to this version from those that have an upgrade.
 
     Readers and one writer do not block each other; a second writer waits up to `busy_seconds`. What
     was committed survives a loss of power. To be used by one thread at a time.
@@ -56,8 +59,10 @@ class SqliteFile:
             uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
-            if not read_only and self._is_empty():
-                self._lay_out(layout)
+            if not read_only:
+                if self._is_empty():
+                    self._lay_out(layout)
+                self._upgrade(layout)
             self._check(layout)
             if not read_only:
                 self.connection.execute("PRAGMA journal_mode = WAL")
@@ -98,15 +103,36 @@ class SqliteFile:
         with self.transaction() as db:
             if not self._is_empty():
                 return  # another process was quicker
-            for statement in layout.script.split(";\n"):
-                db.execute(statement)
+            _run(db, layout.script)
             db.execute(f"PRAGMA application_id = {layout.application_id}")
             db.execute(f"PRAGMA user_version = {layout.version}")
 
-    def _check(self, layout: Layout) -> None:
+    def _upgrade(self, layout: Layout) -> None:
+        if not self._has_upgrade(layout):
+            return
+        with self.transaction() as db:
+            while self._has_upgrade(layout):  # another process may have been quicker
+                _, version = self._identity()
+                _run(db, layout.upgrades[version])
+                db.execute(f"PRAGMA user_version = {version + 1}")
+
+    def _has_upgrade(self, layout: Layout) -> bool:
+        application, version = self._identity()
+        return application == layout.application_id and version in layout.upgrades
+
+    def _identity(self) -> tuple[int, int]:
         [(application,)] = self.connection.execute("PRAGMA application_id").fetchall()
         [(version,)] = self.connection.execute("PRAGMA user_version").fetchall()
+        return application, version
+
+    def _check(self, layout: Layout) -> None:
+        application, version = self._identity()
         if application != layout.application_id:
             raise OtherApplication
         if version != layout.version:
             raise OtherVersion(version)
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    for statement in script.split(";\n"):
+        db.execute(statement)

@@ -24,6 +24,14 @@ SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 HEADER = ["", "date", "title", "article", "url", "publication"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Notes are not written into the home of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def real_articles() -> Path:
     """638 real articles, where they are at hand; they always are in CI."""

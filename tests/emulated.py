@@ -56,6 +56,8 @@ class Proxy:
 
     def __init__(self, target: str) -> None:
         self.fault: Fault = lambda commit: commit()
+        self.invalid: bytes | None = None
+        """What no commit may hold."""
         self.commits = 0
         self.address = f"127.0.0.1:{free_port()}"
         self._target = grpc.insecure_channel(target)
@@ -87,6 +89,8 @@ class Proxy:
             return answer
 
         self.commits += method == COMMIT
+        if method == COMMIT and self.invalid is not None and self.invalid in request:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not this")
         try:
             return self.fault(call) if method == COMMIT else call()
         except grpc.RpcError as error:

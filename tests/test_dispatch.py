@@ -58,7 +58,7 @@ from daskingest.pipeline.events import (
 from daskingest.pipeline.held import Holds
 from daskingest.pipeline.pending import Commit, Flush, News, Pending
 from daskingest.pipeline.places import TASKS_PER_WORKER
-from daskingest.pipeline.verdicts import KILLED_WORKER, TOO_LONG
+from daskingest.pipeline.verdicts import KILLED_WORKER, NOT_TAKEN, TOO_LONG
 from daskingest.stores import AlreadyCommitted, Hold, Replaced, TooLarge
 
 RUN = "r"
@@ -984,3 +984,23 @@ def test_an_empty_source_is_asked_again_when_something_has_changed() -> None:
     assert dispatcher.handle(WorkersSeen(names(1))) == []  # the answer is awaited,
     assert dispatcher.handle(Taken([])) == [Take(2, 1)]  # and was about other workers
     assert dispatcher.handle(Taken([])) == []
+
+
+def test_what_the_store_never_takes_is_cut_down_to_the_article_and_rejected() -> None:
+    batch = rows(2)
+    first, _ = batch.parts(1)
+    dispatcher = started()
+    dispatcher.handle(Taken([batch]))
+    dispatcher.handle(Extracted(batch.id, 1, []))
+    assert dispatcher.handle(Reported({}, invalid=(batch.id,)))[0] == CountRows(batch)
+    split = dispatcher.handle(RowsCounted(batch.id, 2, 2))
+    assert split[0] == HandOver(batch.id, Split(1), 1)
+    assert Submit(first, 2, "w0") in dispatcher.handle(Reported({batch.id: Split(1)}))
+    told = dispatcher.handle(Reported({}, invalid=(first.id,)))  # before its task has ended
+    assert CountRows(first) not in told
+    assert dispatcher.handle(Extracted(first.id, 2, []))[0] == CountRows(first)
+    [handed, *_] = dispatcher.handle(RowsCounted(first.id, 1, 1))
+    assert isinstance(handed, HandOver)
+    assert isinstance(handed.entry, Counted)
+    assert handed.entry.tally.failed == {0: NOT_TAKEN}
+    assert handed.batch_id == first.id

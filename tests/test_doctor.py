@@ -23,7 +23,7 @@ from daskingest.stores import open_store
 GIB = 1 << 30
 CPUINFO = Path("/proc/cpuinfo")
 CHECKS = {
-    *("Python", "packages", "spaCy", "model", "BLAS", "cores", "dashboard", "memory"),
+    *("Python", "packages", "SQLite", "spaCy", "model", "BLAS", "cores", "dashboard", "memory"),
     *("open files", "store", "disk", "port"),
 }
 
@@ -87,6 +87,18 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, listener: socket.sock
         ("port", "Address already in use"),
     ):
         assert text in found[check], found
+
+
+@pytest.mark.parametrize("sound", [(3, 51, 3), (3, 53, 0), (4, 0, 0), (3, 50, 7), (3, 44, 6)])
+def test_an_sqlite_without_the_bug(sound: tuple[int, ...]) -> None:
+    assert line(software.check_sqlite, sound) == "ok " + ".".join(map(str, sound))
+
+
+@pytest.mark.parametrize("faulty", [(3, 40, 1), (3, 44, 5), (3, 45, 0), (3, 50, 6), (3, 51, 2)])
+def test_an_sqlite_that_may_damage_its_files(faulty: tuple[int, ...]) -> None:
+    found = line(software.check_sqlite, faulty)
+    assert found.startswith(f"warning {'.'.join(map(str, faulty))} has a bug, mended in 3.51.3")
+    assert "let one program at a time count into an sqlite:/// store" in found
 
 
 @pytest.mark.parametrize("package", ["spacy", "numpy", "thinc", "threadpoolctl", "distributed"])

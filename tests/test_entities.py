@@ -19,6 +19,7 @@ from daskingest.errors import UsageError
 from daskingest.extraction import extract, split_text
 from daskingest.models import find_model, load_model, model_identity
 from daskingest.recognizer.finder import Finder
+from daskingest.settings import RecognizerKind
 
 TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
 
@@ -40,6 +41,18 @@ def deadly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_only_what_sets_entities_is_loaded(find: Finder) -> None:
     assert find.nlp.pipe_names == ["ner"]
     assert load_model(find_model()) is find
+
+
+def test_spacy_s_own_way_finds_the_same(find: Finder) -> None:
+    plain = load_model(find_model(), RecognizerKind.SPACY)
+    assert load_model(find_model(), RecognizerKind.SPACY) is plain is not find
+    assert plain.recognizer is None
+    assert plain.nlp.pipe_names == ["ner"]
+    assert plain.nlp.pipeline[0][1].__class__.__module__.startswith("spacy.")
+    articles = [Article(TEXT, "P"), Article("Nothing to see.", "Q")]
+    assert extract(articles, plain).counts == extract(articles, find).counts
+    with pytest.raises(ValueError, match="quick"):
+        load_model(find_model(), "quick")  # type: ignore[arg-type]
 
 
 def test_articles_are_counted_and_rejects_kept(find: Finder) -> None:

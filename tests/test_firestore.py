@@ -117,6 +117,109 @@ def test_a_connection_that_is_cut_for_a_while(
     assert content(firestore_url) == merged(batches)
 
 
+def documents(url: str) -> firestore.Client:
+    """The database as somebody sees it in a console."""
+    return firestore.Client(project=url.removeprefix("firestore://"))
+
+
+def three(word: str = "a") -> Counts:
+    counts = Counts()
+    for _ in range(3):
+        counts.add_article("The Post", [(word, "ORG")])
+    return counts
+
+
+def save(url: str, number: int, counts: Counts) -> None:
+    """Commit a batch, by a process that has seen nothing of the store."""
+    with open_store(url, create=True) as store:
+        store.commit(counts, {BatchId("r", str(number)): Counted()})
+
+
+def replace(document: firestore.DocumentReference, fields: dict[str, object]) -> None:
+    document.delete()
+    document.set(fields)
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": 7}, {"name": ""}])
+def test_a_publication_without_a_name_gets_it_again(
+    firestore_url: str, fields: dict[str, object]
+) -> None:
+    save(firestore_url, 1, three())
+    replace(documents(firestore_url).document("publications/the post"), {**fields, "count": 3})
+    with open_store(firestore_url) as store:
+        assert [each.name for each in store.publications()] == ["the post"]
+    save(firestore_url, 2, three())
+    with open_store(firestore_url) as store:
+        [found] = store.publications()
+    assert (found.name, found.count) == ("The Post", 6)
+
+
+def test_a_publication_that_was_deleted_meanwhile_is_no_end(firestore_url: str) -> None:
+    with open_store(firestore_url, create=True) as store:
+        store.commit(three(), {BatchId("r", "1"): Counted()})
+        documents(firestore_url).document("publications/the post").delete()
+        store.commit(three(), {BatchId("r", "2"): Counted()})  # it has seen the name
+    save(firestore_url, 3, three())
+    with open_store(firestore_url) as store:
+        [found] = store.publications()
+    assert (found.name, found.count) == ("The Post", 6)
+
+
+@pytest.mark.parametrize("count", ["3", None, [3], 2.5, True])
+def test_a_count_that_is_no_number_is_named_and_counted_anew(
+    firestore_url: str, count: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(firestore_url, 1, three())
+    document = documents(firestore_url).document("publications/the post")
+    document.update({"count": count})
+    with (
+        open_store(firestore_url) as store,
+        pytest.raises(StoreError, match=f"publications/the post .*{re.escape(repr(count))}"),
+    ):
+        store.publications()
+    save(firestore_url, 2, three())
+    assert "the document publications/the post has the count" in caplog.text
+    with open_store(firestore_url) as store:
+        assert [each.count for each in store.publications()] == [3]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"count": 3, "labels": {"ORG": 3}}, "its `word` is None"),
+        ({"word": "a", "labels": {"ORG": 3}}, "its `count` is None"),
+        ({"word": "a", "count": "many", "labels": {"ORG": 3}}, "its `count` is 'many'"),
+        ({"word": "a", "count": 3, "labels": 3}, "its `labels` are 3"),
+        ({"word": "a", "count": 3, "labels": {"ORG": "x"}}, "its `labels.ORG` is 'x'"),
+    ],
+)
+def test_a_word_that_was_changed_is_named(
+    firestore_url: str, fields: dict[str, object], said: str
+) -> None:
+    save(firestore_url, 1, three())
+    [document] = documents(firestore_url).document("publications/the post").collection("ent").get()
+    replace(document.reference, fields)
+    with (
+        open_store(firestore_url) as store,
+        pytest.raises(StoreError, match=re.escape(document.reference.path)) as told,
+    ):
+        store.find_words([("the post", "a")])
+    assert said in str(told.value)
+    if "`count`" not in said and "ORG" not in said:  # Firestore would count from 0 again
+        save(firestore_url, 2, three())
+
+
+def test_a_ledger_entry_that_was_changed_is_named(firestore_url: str) -> None:
+    save(firestore_url, 1, three())
+    [document] = documents(firestore_url).collection("ledger").get()
+    document.reference.update({"note": "{"})
+    with (
+        open_store(firestore_url) as store,
+        pytest.raises(StoreError, match=document.reference.path),
+    ):
+        store.ledger("r")
+
+
 def test_what_is_too_large_for_one_commit_is_halved(
     firestore_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

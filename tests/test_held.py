@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from daskingest.ledger import BatchId, Counted, Ledger, Split
 from daskingest.pipeline.held import HeldRun
+from daskingest.pipeline.pending import Refusal
 from daskingest.stores import Hold
 
 
@@ -50,7 +51,7 @@ def test_parts_are_counted_when_both_are() -> None:
 
 def test_what_was_refused_is_not_counted() -> None:
     run = held(watermark=1)
-    run.committed({named("2"): None})
+    run.committed({named("2"): Refusal.TOO_LARGE})
     run.forget(2)
     assert run.next_hold(()).watermark == 1
 

@@ -56,7 +56,8 @@ class Bench:
     async def texts(self) -> list[str]:
         """What the spool has, in order."""
         batches = await self.spool.release(1_000, 0, LIMITS, drain=True)
-        return [article.content for batch in batches for article in batch.articles]
+        rows = [row for batch in batches for row in batch.articles]
+        return [row.content for row in rows if isinstance(row, Article)]
 
 
 def with_bench(folder: Path, work: Callable[[Bench], Awaitable[None]], **options: int) -> None:

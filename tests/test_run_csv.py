@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import signal
@@ -11,6 +12,11 @@ from pathlib import Path
 
 import pytest
 from program import Program, StoreContent, content, kill, ledger, reference, run, until
+
+from daskingest.errors import UsageError
+from daskingest.pipeline.run import Run
+from daskingest.progress import Progress
+from daskingest.settings import Settings
 
 SMALL = ["--workers", "2", "--batch-bytes", "3000", "--flush-interval", "0.3"]
 """Many batches and many commits from a small file."""
@@ -51,6 +57,29 @@ def test_counts_are_those_of_spacy(sample: Path, tmp_path: Path, expected: Store
     assert "was counted already" in output
     assert "starting the cluster" not in output
     assert content(tmp_path / "daskingest.db") == expected
+
+
+def test_a_run_may_go_on_with_the_other_recognizer(
+    sample: Path, tmp_path: Path, expected: StoreContent
+) -> None:
+    code, output = run(
+        tmp_path, "run-csv", str(sample), *SMALL, "--recognizer", "spacy", "--limit", "40"
+    )
+    assert code == 0, output
+    code, output = run(tmp_path, "run-csv", str(sample), *SMALL, "--recognizer", "fast")
+    assert code == 0, output
+    assert content(tmp_path / "daskingest.db") == expected
+
+
+def test_the_workers_are_told_which_recognizer(sample: Path, tmp_path: Path) -> None:
+    settings = Settings(
+        store=f"sqlite:///{tmp_path / 'a.db'}",
+        rejects=str(tmp_path / "rejects.jsonl"),
+        workers=1,
+        recognizer="quick",  # type: ignore[arg-type]
+    )
+    with pytest.raises(UsageError, match=r"the workers cannot load .*'quick'"):
+        asyncio.run(Run([str(sample)], settings, Progress())())
 
 
 @pytest.mark.slow

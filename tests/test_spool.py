@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -37,8 +38,9 @@ def with_spool(folder: Path, work: Callable[[Spool], Awaitable[T]]) -> T:
     return asyncio.run(go())
 
 
-def ids(batches: list[SpooledBatch]) -> list[str | None]:
-    return [article.id for batch in batches for article in batch.articles]
+def ids(batches: Sequence[SpooledBatch | None]) -> list[str | None]:
+    rows = [row for batch in batches if batch is not None for row in batch.articles]
+    return [row.id if isinstance(row, Article) else row.reason for row in rows]
 
 
 def numbers(first: int, number: int) -> list[str]:
@@ -176,6 +178,76 @@ def test_a_key_counts_once_also_after_a_restart(tmp_path: Path) -> None:
 
     with_spool(tmp_path, first)
     with_spool(tmp_path, second)
+
+
+def test_keys_expire_by_the_time_in_use_and_not_by_the_clock_on_the_wall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, hour = Key("k", "digest"), 3600.0
+    used = 5.0
+
+    def with_clock(work: Callable[[Spool], Awaitable[T]]) -> T:
+        async def go() -> T:
+            with closing(Spool(tmp_path, lambda: used)) as spool:
+                return await work(spool)
+
+        return asyncio.run(go())
+
+    async def repeats(spool: Spool) -> bool:
+        await spool.tidy()
+        return (await spool.add(articles(0, 1), key)).repeated
+
+    async def much_later(spool: Spool) -> None:
+        nonlocal used
+        assert not await repeats(spool)
+        jumped = time.time() + 25 * hour
+        monkeypatch.setattr(time, "time", lambda: jumped)
+        await spool.release(1, 1, LIMITS, drain=True)
+        await spool.forget([1])
+        assert await repeats(spool)
+        used += 13 * hour
+        assert await repeats(spool)
+
+    with_clock(much_later)
+    used = 77_777_777.0  # that clock begins anywhere, and what it passes meanwhile is no use
+    assert with_clock(repeats)
+
+    async def a_day_in_all(spool: Spool) -> None:
+        nonlocal used
+        used += 10 * hour
+        assert await repeats(spool)
+        used += 2 * hour
+        assert not await repeats(spool)
+
+    with_clock(a_day_in_all)
+
+
+def test_keys_take_room_in_the_spool_until_they_are_forgotten(tmp_path: Path) -> None:
+    used = 0.0
+
+    async def work(spool: Spool) -> int:
+        nonlocal used
+        for i in range(50):
+            await spool.add([], Key(f"key {i}", "digest"))
+        kept = spool.bytes
+        assert (spool.articles, spool.key_bytes) == (0, kept)
+        assert kept > 50 * len("key 0" + "digest")
+        with pytest.raises(KeyReused):
+            await spool.add([], Key("key 1", "another"))
+        assert spool.bytes == kept
+        used += 100_000
+        await spool.tidy()  # nothing was counted, and no request came
+        assert spool.bytes == 0
+        await spool.add([], Key("key", "digest"))
+        return spool.bytes
+
+    async def go() -> None:
+        with closing(Spool(tmp_path, lambda: used)) as spool:
+            kept = await work(spool)
+        with closing(Spool(tmp_path, lambda: used)) as spool:
+            assert spool.bytes == kept > 0
+
+    asyncio.run(go())
 
 
 def test_a_disk_that_is_full_takes_nothing_and_gets_well(tmp_path: Path) -> None:

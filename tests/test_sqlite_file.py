@@ -153,3 +153,23 @@ def test_a_copy_in_another_journal_mode_is_taken(tmp_path: Path) -> None:
     assert pragma(copy, "journal_mode") == "delete"
     SqliteFile(copy, LAYOUT).close()
     assert pragma(copy, "journal_mode") == "wal"
+
+
+def test_a_version_before_is_upgraded_where_there_is_a_way(tmp_path: Path) -> None:
+    path = tmp_path / "f.db"
+    with SqliteFile(path, LAYOUT) as file:
+        file.connection.execute("INSERT INTO t VALUES (1)")
+    steps = {3: "CREATE TABLE v (z)", 4: "UPDATE t SET x = x + 1;\nINSERT INTO t VALUES (9)"}
+    later = replace(LAYOUT, version=5, upgrades=steps)
+    with pytest.raises(OtherVersion):
+        SqliteFile(path, later, read_only=True)
+    broken = {3: "CREATE TABLE v (z)", 4: "UPDATE nothing SET x = 1"}
+    with pytest.raises(sqlite3.OperationalError):
+        SqliteFile(path, replace(later, upgrades=broken))
+    assert pragma(path, "user_version") == 3
+    for _ in range(2):
+        with SqliteFile(path, later) as file:
+            assert numbers(file) == [2, 9]
+    assert pragma(path, "user_version") == 5
+    with pytest.raises(OtherVersion):
+        SqliteFile(path, LAYOUT)

@@ -33,7 +33,7 @@ def test_the_json_object_has_all_of_it_in_order() -> None:
     assert json.dumps(STATUS.to_json(), separators=(",", ":")) == (
         '{"version":"1.2","state":"serving","trouble":"","accepted":5,"duplicate":1,'
         '"rejected":{"no content":2},"saved":3,'
-        '"spool":{"articles":2,"bytes":400,"max_bytes":1000,"oldest_seconds":null},'
+        '"spool":{"articles":2,"bytes":400,"max_bytes":1000,"oldest_seconds":null,"damaged":0},'
         '"in_flight":{"batches":1,"articles":2,"late":{"s:7":31.5}},'
         '"rates":{"accepted_per_second":0.5,"saved_per_second":0.25},'
         '"workers":{"extract-0":{"memory_bytes":100,"restarts":1},'

@@ -160,10 +160,11 @@ def test_it_goes_on_where_it_was(
 ) -> None:
     name = f"resumed after {number.name}".lower()
     file = write_csv([*pairs(name, 1000), ("", "no publication"), (name, "")])
-    options = ["--batch", "3", "--resume", "--json"]
+    options = ["--batch", "3", "--json"]
     environment = {"DASKINGEST_API_KEY": f"{KEY},other"}
     for done in (60, 150):
         program = upload(tmp_path, file, server.url, *options, "--rate", "150", **environment)
+        options = ["--batch", "3", "--resume", "--json"]
         reaches(program, done)
         program.process.send_signal(number)
         code = program.wait()
@@ -268,10 +269,12 @@ def test_ctrl_c_waits_for_answers_and_a_second_one_does_not(
 
     file = write_csv(pairs("p", 30))
     with Stub(answer) as stub:
-        options = ["--batch", "3", "--concurrency", "2", "--resume"]
+        begin = ["--batch", "3", "--concurrency", "2"]
+        options = [*begin, "--resume"]
         for interruptions in (2, 1):
             seen = len(stub.requests)
-            program = upload(tmp_path, file, stub.url, *options)
+            now = begin if interruptions == 2 else options
+            program = upload(tmp_path, file, stub.url, *now)
             until(lambda: len(stub.requests) == seen + 2)
             program.process.send_signal(signal.SIGINT)
             until(lambda: "waiting for the answers" in program.output)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -51,8 +52,8 @@ def test_the_processes_of_a_local_cluster(write_csv: Callable[..., str], tmp_pat
 
 
 @contextmanager
-def dask_process(*arguments: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "dask", *arguments]
+def dask_process(*arguments: str, before: tuple[str, ...] = ()) -> Iterator[None]:
+    command = [*before, sys.executable, "-m", "dask", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield
@@ -80,6 +81,33 @@ def test_a_cluster_that_exists(sample: Path, tmp_path: Path) -> None:
             with dask_process("worker", *local, *one, "--resources", "saver=1"):
                 until(lambda: run(tmp_path, *options)[0] == 0)
     assert content(tmp_path / "daskingest.db") == expected
+
+
+def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path) -> None:
+    """One in a container of its own: another folder lies where the store's is."""
+    place = tmp_path / "store"
+    place.mkdir()
+    apart = ("unshare", "-rm", "sh", "-c", f'mount -t tmpfs none {place} && exec "$@"', "sh")
+    if shutil.which("unshare") is None or subprocess.call([*apart, "true"]):
+        pytest.skip("this machine makes no namespaces")
+    file, store = tmp_path / "scheduler.json", place / "counts.db"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    one = ("--nworkers", "1", "--nthreads", "1")
+    with (
+        dask_process("scheduler", *local, "--port", "0"),
+        dask_process("worker", *local, *one, "--resources", "extract=1"),
+        dask_process("worker", *local, *one, "--resources", "saver=1", before=apart),
+    ):
+        until(file.exists)
+        address = str(yaml.safe_load(file.read_text())["address"])
+        options = ["--scheduler", address, "--store", f"sqlite:///{store}"]
+        until(lambda: "with the resource" not in run(tmp_path, "doctor", *options)[1])
+        for command in (["run-csv", str(sample)], ["serve", "--port", "0"]):
+            code, output = run(tmp_path, *command, *options)
+            assert code == 2, output
+            assert "does not see it: start the one with the resource 'saver' on this" in output
+    assert content(store) == ({}, {})
+    assert {each.name for each in place.iterdir()} == {"counts.db"}
 
 
 def test_a_scheduler_that_is_not_there(sample: Path, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Findin
     keys = os.environ.get("DASKINGEST_API_KEY")
     yield "Python", software.check_python
     yield "packages", software.check_packages
+    yield "SQLite", software.check_sqlite
     yield "spaCy", software.check_spacy
     yield "model", partial(software.check_model, settings.model)
     yield "BLAS", partial(check_blas, os.environ)

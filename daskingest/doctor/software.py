@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import platform
+import sqlite3
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,12 @@ from daskingest import __version__
 from daskingest.doctor.finding import Finding, ok, problem, warning
 
 _PYTHON = (3, 11)
+_SQLITE_SOUND = (3, 51, 3)
+_SQLITE_FIXED = (((3, 44, 6), (3, 45)), ((3, 50, 7), (3, 51)))
+"""Older ones that have the mend too, and the versions from which on that isn't so.
+
+Source: "The WAL-Reset Bug" in SQLite's documentation of write-ahead logging.
+"""
 _AGAIN = "install daskingest again with what it needs: `pip install -e .` in its folder"
 
 
@@ -44,6 +51,21 @@ def check_packages(package: str = "daskingest") -> Finding:
     if wrong:
         return problem("packages", f"{found}: {', '.join(wrong)}", _AGAIN)
     return ok("packages", f"{found}, and the {len(needed)} that it needs")
+
+
+def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
+    """Whether this SQLite has the bug of 3.7.0 to 3.51.2 in resetting a write-ahead log."""
+    found = ".".join(map(str, version))
+    fixed = any(first <= version < until for first, until in _SQLITE_FIXED)
+    if fixed or version >= _SQLITE_SOUND:
+        return ok("SQLite", found)
+    return warning(
+        "SQLite",
+        f"{found} has a bug, mended in 3.51.3: where two programs write to one file at the same "
+        "moment it may, very rarely, be damaged",
+        "let one program at a time count into an sqlite:/// store, and keep copies of it, or use a "
+        "Python with a newer SQLite",
+    )
 
 
 def check_spacy() -> Finding:

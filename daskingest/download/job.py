@@ -72,7 +72,7 @@ class _Job:
                     raise UsageError(f"{path} was changed since; remove it to get it anew")
                 return path
             if same and self._zip.exists() and self._zip.stat().st_size == manifest.size:
-                self._zip.replace(transfer.part)
+                durable_rename(self._zip, transfer.part)
                 self._kept = True
         for path in (self._plain, self._zip):
             _refuse(path)

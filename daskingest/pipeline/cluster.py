@@ -19,6 +19,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
+from daskingest.settings import RecognizerKind
 
 EXTRACT, SAVER = "extract", "saver"
 """The resources by which a worker says what it is for."""
@@ -74,10 +75,11 @@ class LoadModel(WorkerPlugin):
 
     idempotent = True
 
-    def __init__(self, model: str, niceness: int = 0) -> None:
+    def __init__(self, model: str, recognizer: RecognizerKind, niceness: int = 0) -> None:
         self._model = model
+        self._recognizer = recognizer
         self._niceness = niceness
-        self.name = f"daskingest-model-{model}"
+        self.name = f"daskingest-model-{model}-{recognizer}"
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on each worker, also on those that join later."""
@@ -87,13 +89,17 @@ class LoadModel(WorkerPlugin):
         if EXTRACT in worker.state.total_resources:
             from daskingest.models import load_model
 
-            load_model(self._model)
+            load_model(self._model, self._recognizer)
             os.nice(self._niceness)
 
 
 @asynccontextmanager
 async def cluster(
-    scheduler: str | None, workers: int | None, model: str, niceness: int = 0
+    scheduler: str | None,
+    workers: int | None,
+    model: str,
+    niceness: int = 0,
+    recognizer: RecognizerKind = RecognizerKind.FAST,
 ) -> AsyncIterator[Client]:
     """A client of a cluster with the model loaded: of the one at `scheduler`, else a new local one.
 
@@ -121,7 +127,8 @@ async def cluster(
         await require_resources(client, scheduler or client.scheduler.address)
         client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
-            await client.register_plugin(LoadModel(model, niceness if scheduler is None else 0))
+            niceness = niceness if scheduler is None else 0
+            await client.register_plugin(LoadModel(model, recognizer, niceness))
         except UsageError:
             raise
         except Exception as error:

@@ -1,29 +1,35 @@
-"""One commit of a saver: what the ledger has already is left out, what is too large is halved."""
+"""One commit of a saver: what the ledger has already is left out, what is refused is halved.
+
+So a batch that the store will never take, whatever the reason, keeps no other one waiting.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry
-from daskingest.pipeline.pending import Flush
-from daskingest.stores import AlreadyCommitted, Hold, Store, TooLarge
+from daskingest.pipeline.pending import Flush, Refusal
+from daskingest.stores import AlreadyCommitted, Hold, Invalid, Store, TooLarge
+
+_TRIES = 3  # of a batch alone, before it is taken to be invalid
+
+log = logging.getLogger(__name__)
 
 Batches = Mapping[BatchId, tuple[Counts, Entry]]
 
 
 @dataclass(slots=True)
 class Committed:
-    """How much was written, and the batches' entries as the ledger has them: None for one that is
-    too large for the store.
-    """
+    """How much was written, and the batches' entries as the ledger has them, or why it hasn't."""
 
     holds: Collection[Hold]
     commits: int = 0
     """How many were made; each has moved the watermarks."""
     writes: int = 0
-    entries: dict[BatchId, Entry | None] = field(default_factory=dict)
+    entries: dict[BatchId, Entry | Refusal] = field(default_factory=dict)
 
 
 def commit(flush: Flush, holds: Collection[Hold], store: Store) -> Committed:
@@ -39,6 +45,7 @@ def commit(flush: Flush, holds: Collection[Hold], store: Store) -> Committed:
 
 def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed) -> None:
     entries = {batch_id: entry for batch_id, (_, entry) in batches.items()}
+    tries = 0
     while entries:
         try:
             committed.writes += store.commit(merged, entries, committed.holds)
@@ -50,6 +57,17 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
         except TooLarge:
             _commit_halves(batches, list(entries), store, committed)
             return
+        except Invalid as error:
+            if len(entries) > 1:
+                _commit_halves(batches, list(entries), store, committed)
+                return
+            tries += 1
+            _check_store(store, merged, error)
+            if tries == _TRIES:
+                [alone] = entries
+                log.warning("batch %s: %s", alone, error)
+                committed.entries[alone] = Refusal.INVALID
+                return
         else:
             committed.commits += 1
             committed.entries |= entries
@@ -59,14 +77,24 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
 def _commit_halves(
     batches: Batches, ids: list[BatchId], store: Store, committed: Committed
 ) -> None:
-    """Where all are too large for one commit, they go in two; one that is by itself is refused."""
+    """What is refused goes in two; a batch that is too large by itself is told of."""
     if len(ids) == 1:
-        committed.entries[ids[0]] = None
+        committed.entries[ids[0]] = Refusal.TOO_LARGE
         return
     middle = len(ids) // 2
     for half in (ids[:middle], ids[middle:]):
         mine = {batch_id: batches[batch_id] for batch_id in half}
         _commit(mine, _merged(mine, half), store, committed)
+
+
+def _check_store(store: Store, refused: Counts, error: Invalid) -> None:
+    """Raise StoreError unless it is these counts that the store does not take.
+
+    It is not them if there are none, or if the store does not take a commit of nothing either.
+    """
+    if not refused.publications:
+        raise error
+    store.commit(Counts(), {})
 
 
 def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> Counts:

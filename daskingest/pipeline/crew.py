@@ -31,6 +31,7 @@ from daskingest.pipeline.events import (
 )
 from daskingest.pipeline.notices import Notices, event_of
 from daskingest.pipeline.saver_client import SaverRef, scheduler_lost
+from daskingest.pipeline.savers import Work
 from daskingest.pipeline.task import Assignment, TaskResult, Unfit, count_batch
 from daskingest.stores import Replaced
 
@@ -67,9 +68,9 @@ class Hooks:
 class Crew:
     """The workers with the resource to extract, and the tasks that they have from this driver."""
 
-    def __init__(self, client: Client, model: str, hooks: Hooks) -> None:
+    def __init__(self, client: Client, work: Work, hooks: Hooks) -> None:
         self._client = client
-        self._model = model
+        self._work = work
         self._hooks = hooks
         self._topic = f"daskingest-task-{uuid4().hex}"
         self._workers: dict[str, WorkerSeen] = {}
@@ -93,11 +94,11 @@ class Crew:
 
     def submit(self, submit: Submit, saver: SaverRef) -> None:
         """Have a worker extract a batch: see the instruction."""
-        batch, number = submit.batch, submit.task
+        batch, number, work = submit.batch, submit.task, self._work
         notices = Notices(self._topic, batch.id, number)
         future = self._client.submit(
             count_batch,
-            Assignment(batch, self._model, saver, notices, controlled=submit.alone),
+            Assignment(batch, work.model, work.recognizer, saver, notices, submit.alone),
             key=f"extract-{batch.id}-{number}-{self._topic}",
             resources={EXTRACT: 1},
             workers=[submit.worker],

@@ -13,9 +13,9 @@ worker that takes longer than a batch may take is killed.
 
 What workers die of, or take too long for, is a suspect. One suspect at a time is tried alone on one
 worker, which must extract a harmless text just before, while the other workers go on; it is cut in
-two until the article that does it stands alone. So is what is too large for one commit of the
-store. A cut is an entry in the ledger like counts are, so that a batch is cut in the same place by
-whoever goes on with the run.
+two until the article that does it stands alone. So is what the store does not take, being invalid
+or too large for one commit. A cut is an entry in the ledger like counts are, so that a batch is cut
+in the same place by whoever goes on with the run.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ from daskingest.pipeline.tasks import TaskEnd, Tasks
 from daskingest.pipeline.verdicts import (
     FAILURES_TO_REJECT,
     KILLED_WORKER,
+    NOT_TAKEN,
     TOO_LONG,
     TOO_MANY_WORDS,
     Verdict,
@@ -158,12 +159,11 @@ class Dispatcher:
                 job = self._jobs.find(batch_id, State.HANDED)
                 if job is not None and job.saver == saver:
                     self._jobs.move(job, State.WAITING)
-            case Reported(committed, refused):
+            case Reported(committed, refused, invalid):
                 self._draining = False
                 yield from self._in_the_store(committed)
-                for batch_id in refused:
-                    if (job := self._jobs.find(batch_id, State.RUNNING, State.HANDED)) is not None:
-                        yield from self._refused(job)
+                yield from self._refused(refused, TOO_MANY_WORDS)
+                yield from self._refused(invalid, NOT_TAKEN)
             case SaverGone(saver):
                 if saver == self._saver:
                     self._saver = None
@@ -219,7 +219,7 @@ class Dispatcher:
                 mine = job.saver == self._saver
                 self._jobs.move(job, State.HANDED if mine else State.WAITING)
                 if mine and job.refused:
-                    yield self._cut(job, TOO_MANY_WORDS)
+                    yield self._cut(job, job.refused)
             case SaverUnreached(_, _, reason):
                 self._jobs.clear(job)
                 job.tries.unreached += job.saver == self._saver
@@ -270,11 +270,15 @@ class Dispatcher:
 
     # Batches are cut.
 
-    def _refused(self, job: Job) -> Iterator[Instruction]:
-        """It is too large for one commit of the store, which may be told before its task's end."""
-        job.refused = True
-        if job.state is State.HANDED:
-            yield self._cut(job, TOO_MANY_WORDS)
+    def _refused(self, batch_ids: Iterable[BatchId], reason: str) -> Iterator[Instruction]:
+        """The store does not take these batches, which may be told before their tasks' end."""
+        for batch_id in batch_ids:
+            job = self._jobs.find(batch_id, State.RUNNING, State.HANDED)
+            if job is None:
+                continue
+            job.refused = reason
+            if job.state is State.HANDED:
+                yield self._cut(job, reason)
 
     def _cut(self, job: Job, reason: str) -> Instruction:
         job.cut_for = reason
@@ -364,7 +368,7 @@ class Dispatcher:
             yield from self._hand_over(job, Split(batch.only))
             return
         log.debug("batch %s: submitted", batch.id)
-        job.refused = False
+        job.refused = ""
         yield self._tasks.submit(job, worker)
 
     def _ask(self, kept: str | None) -> Iterator[Instruction]:
@@ -380,12 +384,8 @@ class Dispatcher:
         """A worker that has nothing takes what waits behind another's task."""
         if self._source.due or self._source.awaited:
             return
-        for job, task in self._tasks.waiting():
-            worker = self._places.next(kept)
-            if worker is None or not self._places.is_empty(worker):
-                break
-            yield Withdraw(job.batch.id, task.number)
-            self._tasks.leave(job, task)
+        for job, task, worker in self._tasks.to_move(kept):
+            yield Withdraw(job.batch.id, task)
             yield from self._submit(job, worker, saver)
 
     def _conclusion(self, saver: int) -> Iterator[Instruction]:

@@ -53,6 +53,7 @@ from daskingest.pipeline.events import (
 from daskingest.pipeline.pending import Commit, Report
 from daskingest.pipeline.saver_client import SaverClient
 from daskingest.pipeline.savers import Savers, Work
+from daskingest.pipeline.store_place import require_one_store
 from daskingest.stores import Replaced
 
 _LOOK_SECONDS = 1.0
@@ -82,9 +83,11 @@ class Driver:
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
         self.workers = 1
         self._limit = TimeLimit(work.batch_timeout)
+        self._client = client
+        self._work = work
         self._observer = observer
         hooks = Hooks(self._tell, observer.extracted, self._spawn)
-        self._crew = Crew(client, work.model, hooks)
+        self._crew = Crew(client, work, hooks)
         self._savers = Savers(client, work, self._saver_started)
         self._trouble = ""
         self._stopping = False
@@ -261,7 +264,7 @@ class Driver:
             self._trouble = report.trouble
         for commit in report.commits:
             self._observer.committed(commit)
-        self._tell(Reported(report.committed, report.refused))
+        self._tell(Reported(report.committed, report.refused, report.invalid))
 
     # What goes on meanwhile.
 
@@ -296,7 +299,11 @@ class Driver:
 
 @asynccontextmanager
 async def open_driver(client: Client, work: Work, observer: Observer) -> AsyncIterator[Driver]:
-    """A driver on a cluster, whose saver is started when it is first needed."""
+    """A driver on a cluster, whose saver is started when it is first needed.
+
+    Raises UsageError if that would write to another file than the store here.
+    """
+    await require_one_store(client, work.store_url)
     driver = Driver(client, work, observer)
     try:
         yield driver

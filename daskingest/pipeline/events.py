@@ -108,10 +108,13 @@ class NotHandedOver:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The store has these entries; batches that are too large for one commit were refused."""
+    """The store has these entries. Batches that are too large for one commit were refused, and
+    invalid ones, which hold something that the store never takes.
+    """
 
     committed: Ledger
     refused: tuple[BatchId, ...] = ()
+    invalid: tuple[BatchId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

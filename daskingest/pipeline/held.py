@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from daskingest.ledger import BatchId, Entry, Ledger, Split
+from daskingest.pipeline.pending import Refusal
 from daskingest.stores import Hold
 
 
@@ -32,10 +33,10 @@ class HeldRun:
         below = max(self._hold.watermark, self._forgotten or 0)
         return self._is_below(batch_id, below)
 
-    def committed(self, entries: Mapping[BatchId, Entry | None]) -> None:
-        """The store has these entries; None: it refused them."""
+    def committed(self, entries: Mapping[BatchId, Entry | Refusal]) -> None:
+        """The store has these entries, but for those that it refused."""
         for batch_id, entry in entries.items():
-            if entry is not None and batch_id.is_batch:
+            if not isinstance(entry, Refusal) and batch_id.is_batch:
                 self._split[batch_id] = isinstance(entry, Split)
 
     def forget(self, up_to: int) -> None:
@@ -109,7 +110,7 @@ class Holds:
         wholes = {each.whole for each in pending}
         return [self._runs[run].next_hold(wholes) for run in sorted({b.run for b in batch_ids})]
 
-    def committed(self, entries: Mapping[BatchId, Entry | None], holds: Iterable[Hold]) -> None:
+    def committed(self, entries: Mapping[BatchId, Entry | Refusal], holds: Iterable[Hold]) -> None:
         """A commit is through."""
         for batch_id, entry in entries.items():
             self._runs[batch_id.run].committed({batch_id: entry})

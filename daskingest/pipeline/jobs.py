@@ -71,7 +71,7 @@ class Job:
     task: Task | None = None
     tries: Tries = field(default_factory=Tries)
     quiet: bool = False
-    refused: bool = False  # by the store, whole
+    refused: str = ""  # why, if the store does not take it
     cut_for: str = ""
     measured: int | None = None  # bytes of its texts
     rejects: list[Reject] | None = None

@@ -8,12 +8,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry, Ledger
 
 MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
+
+
+class Refusal(Enum):
+    """Why a batch that stands alone is in no commit."""
+
+    TOO_LARGE = "it is too large for one commit of the store"
+    INVALID = "the store does not take what is in it"
 
 
 class Commit(NamedTuple):
@@ -28,13 +36,14 @@ class Report:
     """What the saver tells the driver: the batches that the store has, with their entries.
 
     `next` is the cursor to ask with for what comes after; `refused` are batches that are too large
-    for one commit of the store; `trouble` says what keeps the saver from committing, if anything
-    does; `commits` are those since the last report.
+    for one commit of the store, `invalid` those that it does not take at all; `trouble` says what
+    keeps the saver from committing, if anything does; `commits` are those since the last report.
     """
 
     committed: Ledger
     next: int
     refused: tuple[BatchId, ...] = ()
+    invalid: tuple[BatchId, ...] = ()
     trouble: str = ""
     commits: tuple[Commit, ...] = ()
 
@@ -106,15 +115,15 @@ class News:
     """
 
     def __init__(self) -> None:
-        self._news: list[tuple[BatchId, Entry | None]] = []  # None: refused
+        self._news: list[tuple[BatchId, Entry | Refusal]] = []
         self._told = 0  # how many the driver has had, and are no longer kept
         self._commits: list[Commit] = []
 
     def __bool__(self) -> bool:
         return bool(self._news)
 
-    def add(self, entries: Mapping[BatchId, Entry | None], commit: Commit) -> None:
-        """A commit is through: the entries that the ledger has now, None for what was refused."""
+    def add(self, entries: Mapping[BatchId, Entry | Refusal], commit: Commit) -> None:
+        """A commit is through: the entries that the ledger has now, and what was refused."""
         self._news += entries.items()
         self._commits.append(commit)
 
@@ -129,9 +138,10 @@ class News:
         commits = tuple(self._commits)
         self._commits.clear()
         return Report(
-            committed={each: entry for each, entry in self._news if entry is not None},
+            committed={each: entry for each, entry in self._news if not isinstance(entry, Refusal)},
             next=self._told + len(self._news),
-            refused=tuple(each for each, entry in self._news if entry is None),
+            refused=tuple(each for each, entry in self._news if entry is Refusal.TOO_LARGE),
+            invalid=tuple(each for each, entry in self._news if entry is Refusal.INVALID),
             trouble=trouble,
             commits=commits,
         )

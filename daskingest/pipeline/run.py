@@ -51,9 +51,14 @@ class Run(Observer):
         store_url = absolute_url(settings.store)
         runs = await asyncio.to_thread(self._open, model, store_url)
         if any(not each.finished for each in runs):
-            await self._count(
-                runs, Work(model, store_url, settings.flush_interval, settings.batch_timeout)
+            work = Work(
+                model,
+                store_url,
+                settings.flush_interval,
+                settings.batch_timeout,
+                settings.recognizer,
             )
+            await self._count(runs, work)
         return [each.summary for each in runs]
 
     def _open(self, model: str, store_url: str) -> list[FileRun]:
@@ -69,7 +74,10 @@ class Run(Observer):
     async def _count(self, runs: list[FileRun], work: Work) -> None:
         settings = self._settings
         self._progress.say("starting the cluster")
-        async with cluster(settings.scheduler, settings.workers, work.model) as client:
+        starting = cluster(
+            settings.scheduler, settings.workers, work.model, recognizer=work.recognizer
+        )
+        async with starting as client:
             self._progress.say(f"dashboard: {client.dashboard_link}")
             opening = open_driver(client, work, self)
             async with _report_to(settings.performance_report), opening as driver:

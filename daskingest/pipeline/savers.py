@@ -14,6 +14,7 @@ from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.saver_client import SaverClient
+from daskingest.settings import RecognizerKind
 from daskingest.stores import Replaced
 
 
@@ -39,6 +40,7 @@ class Work:
     store_url: str
     flush_interval: float
     batch_timeout: float
+    recognizer: RecognizerKind = RecognizerKind.FAST
     owner: str = field(default_factory=lambda: uuid4().hex)
 
 

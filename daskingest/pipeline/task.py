@@ -13,6 +13,7 @@ from daskingest.models import load_model
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.notices import Notices
 from daskingest.pipeline.saver_client import SaverRef
+from daskingest.settings import RecognizerKind
 
 _HARMLESS = Article("Angela Merkel met Barack Obama in Berlin on Monday.", "control")
 
@@ -34,6 +35,7 @@ class Assignment:
 
     batch: Batch
     model: str
+    recognizer: RecognizerKind
     saver: SaverRef
     notices: Notices
     controlled: bool
@@ -44,7 +46,7 @@ def count_batch(assignment: Assignment) -> TaskResult:
 
     Raises SaverLost if the saver can't be reached, Unfit if the control fails.
     """
-    batch, find = assignment.batch, load_model(assignment.model)
+    batch, find = assignment.batch, load_model(assignment.model, assignment.recognizer)
     assignment.notices.begun()
     if assignment.controlled:
         try:

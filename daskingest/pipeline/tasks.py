@@ -84,12 +84,20 @@ class Tasks:
         if job.state is State.STORED:
             self._jobs.remove(job)
 
-    def waiting(self) -> Iterator[tuple[Job, Task]]:
-        """Those that wait behind another task, as far as is known."""
+    def to_move(self, kept: str | None) -> Iterator[tuple[Job, int, str]]:
+        """What waits behind another's task, for a worker that has nothing: job, task, worker.
+
+        The task has left its worker when this tells it.
+        """
         for batch_id in self.places.waiting():
+            worker = self.places.next(kept)
+            if worker is None or not self.places.is_empty(worker):
+                return
             job = self._jobs.find(batch_id, State.RUNNING)
             if job is not None and job.task is not None and job.task.began is None:
-                yield job, job.task
+                task = job.task
+                self.leave(job, task)
+                yield job, task.number, worker
 
     def of(self, worker: str) -> list[tuple[Job, Task]]:
         """The tasks of a worker."""

@@ -12,6 +12,7 @@ from daskingest.pipeline.jobs import Job, Task
 KILLED_WORKER = "killed its worker"
 TOO_LONG = "took too long"
 TOO_MANY_WORDS = "more words than one commit of the store takes"
+NOT_TAKEN = "refused by the store"
 
 FAILURES_TO_REJECT = {KILLED_WORKER: 3, TOO_LONG: 2}
 """How often an article must have failed alone, on workers that had passed a control just before."""

@@ -24,14 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class Finder:
-    """Finds what `nlp.pipe` finds, having accelerated the pipeline it is given.
+    """Finds what `nlp.pipe` finds, having accelerated the pipeline it is given, if `fast`.
 
-    If a trained `ner` is all there is in it, no Docs are made.
+    If a trained `ner` is all there is in it then, no Docs are made.
     """
 
-    def __init__(self, nlp: Language) -> None:
+    def __init__(self, nlp: Language, fast: bool = True) -> None:
         self.nlp = nlp
-        accelerate(nlp)
+        if fast:
+            accelerate(nlp)
         self.recognizer: Recognizer | None = None
         if len(nlp.pipeline) == 1 and isinstance(recognizer := nlp.pipeline[0][1], Recognizer):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from daskingest.service.group_commit import Declined
 
 _KEEP_SECONDS = 24 * 3600.0
 _PRUNE_SECONDS = 60.0
+_OVERHEAD = 100  # bytes that an answer costs besides its texts
+_SIZE = f"length(key) + length(digest) + length(answer) + {_OVERHEAD}"
 
 
 class KeyReused(Declined):
@@ -34,16 +37,28 @@ class Answer:
 
 
 class Answers:
-    """The answers in the spool's file, for a day. To be used inside of transactions."""
+    """The answers in the spool's file, for a day. To be used inside of transactions.
+
+    Times are seconds that the service has been in use.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._pruned = 0.0
+        self._pruned = -math.inf
+        self.bytes = 0
+        """What they take on disk, about."""
+        self.reload()
+
+    def reload(self) -> None:
+        """Take the size from the file."""
+        [(self.bytes,)] = self._db.execute(
+            f"SELECT coalesce(sum({_SIZE}), 0) FROM answers"
+        ).fetchall()
 
     def give(self, body: dict[str, Any], key: Key | None, now: float) -> Answer:
         """The answer that was given to this key before; from now on it is this one.
 
-        `now` is in seconds since 1970. Raises KeyReused.
+        Raises KeyReused.
         """
         if key is None:
             return Answer(body)
@@ -54,10 +69,16 @@ class Answers:
             return Answer(json.loads(known), repeated=True)
         values = (key.key, key.digest, json.dumps(body), now)
         self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", values)
+        self.bytes += sum(map(len, values[:3])) + _OVERHEAD
         return Answer(body)
 
     def prune(self, now: float) -> None:
         """Forget the answers that are older than a day, now and then."""
         if now - self._pruned > _PRUNE_SECONDS:
             self._pruned = now
-            self._db.execute("DELETE FROM answers WHERE given < ?", (now - _KEEP_SECONDS,))
+            old = (now - _KEEP_SECONDS,)
+            [(freed,)] = self._db.execute(
+                f"SELECT coalesce(sum({_SIZE}), 0) FROM answers WHERE given < ?", old
+            ).fetchall()
+            self._db.execute("DELETE FROM answers WHERE given < ?", old)
+            self.bytes -= freed

@@ -23,6 +23,7 @@ from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import RejectsError, SpoolRejects
 from daskingest.service.spool import Spool, SpooledBatch
+from daskingest.service.spool_file import UNREADABLE
 
 _RETRY_SECONDS = 1.0
 
@@ -83,21 +84,22 @@ class Feed:
     async def take(self, most: int, idle: int) -> list[Batch] | None:
         """See `BatchSource.take`."""
         try:
-            if self._left:
-                return await self._take_up(most)
-            batches = await self._spool.release(most, idle, self._limits, self.draining)
+            while self._left:
+                if batches := await self._take_up(most):
+                    return batches
+            released = await self._spool.release(most, idle, self._limits, self.draining)
         except SpoolError as error:
             log.warning("%s; trying again", error)
             self._wake_after(_RETRY_SECONDS)
             return []
-        if not batches:
+        if not released:
             if self.draining:
                 return None
             if self._spool.waiting:
                 self._wake_after(self._limits.seconds)
-        for each in batches:
+        for each in released:
             self._metrics.released(len(each.articles), each.size, each.reason, each.waited)
-        return [self._release(each) for each in batches]
+        return [self._release(each) for each in released]
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -107,7 +109,7 @@ class Feed:
     async def _take_up(self, most: int) -> list[Batch]:
         batches = [await self._spool.load(number) for number in self._left[:most]]
         self._left = self._left[most:]
-        return [self._release(each) for each in batches]
+        return [self._release(each) for each in batches if each is not None]
 
     def _release(self, batch: SpooledBatch) -> Batch:
         its_id = batch_id(self._spool.id, batch.number)
@@ -145,9 +147,12 @@ class Forgetter(Observer):
         released.tally.merge(tally)
         for row, reason in sorted(tally.failed.items()):
             place = batch.batch.first + row
-            rejected = (f"{whole}#{place}", released.batch.articles[place], reason)
-            released.rejects.append(rejected)
+            article = released.batch.articles[place]
+            if isinstance(article, Article):
+                released.rejects.append((f"{whole}#{place}", article, reason))
             self._metrics.rejected(reason, 1)
+        if unreadable := tally.rejected[UNREADABLE]:
+            self._metrics.rejected(UNREADABLE, unreadable)
         self._metrics.saved(tally.articles, tally.words, tally.entities)
         if batch.last:
             self._whole.put_nowait(whole)

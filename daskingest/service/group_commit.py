@@ -38,7 +38,7 @@ class Kept(Protocol):
         """Write what the transaction's operations have put together."""
 
     def reload(self) -> None:
-        """Take all from the file again: a transaction was undone."""
+        """Take all from the file again, in a transaction: the one before was undone."""
 
 
 _Operation = tuple[Callable[[], Any], "asyncio.Future[Any]"]
@@ -114,7 +114,8 @@ class GroupCommit:
             futures[0].get_loop().call_soon_threadsafe(_resolve, futures, outcomes)
 
     def _reload(self) -> None:
-        self._kept.reload()
+        with self._file.transaction():
+            self._kept.reload()
         self._stale = False
 
 

@@ -88,10 +88,12 @@ class Intake:
         if self.draining:
             raise Draining("the service is shutting down; try again when it is back", articles)
         if self._spool.bytes + size >= self._max_bytes:
+            keys = self._spool.key_bytes
+            kept = f", {keys:,} of them as idempotency keys" if keys else ""
             asked = f", and these are {size:,} more" if size else ""
             raise SpoolFull(
                 f"the spool is full: {self._spool.bytes:,} of {self._max_bytes:,} bytes wait to be "
-                f"counted{asked}; try again later",
+                f"counted{kept}{asked}; try again later",
                 articles,
             )
 

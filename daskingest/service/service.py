@@ -7,6 +7,7 @@ between.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -23,6 +24,7 @@ from daskingest.pipeline.savers import Work
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
+from daskingest.service.group_commit import SpoolError
 from daskingest.service.intake import Intake
 from daskingest.service.listening import lets_try
 from daskingest.service.metrics import Levels, Metrics
@@ -37,8 +39,10 @@ from daskingest.settings import ServeSettings
 from daskingest.stores import Store, absolute_url, open_store
 from daskingest.stores.reading import Readers
 
+_TIDY_SECONDS = 61.0
 _NICENESS = 15  # of the workers: requests are answered first
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -102,6 +106,7 @@ class Service:
                 bytes=self.spool.bytes,
                 max_bytes=self.settings.max_spool_bytes,
                 oldest_seconds=None if oldest is None else round(oldest, 1),
+                damaged=self.spool.damaged,
             ),
             in_flight=InFlightStatus(len(in_flight), in_flight.articles, self.counting.late),
             rates=RatesStatus(round(accepted, 1), round(saved, 1)),
@@ -123,6 +128,7 @@ class Service:
         """Take up what the spool has, and go on with what comes."""
         await self.counting.start(self.background)
         self.background.start(self.watch.run())
+        self.background.start(self._tidy())
 
     async def drain(self) -> bool:
         """Take nothing more, and see what is in the spool through, as far as there is time.
@@ -131,6 +137,14 @@ class Service:
         """
         self.intake.draining = True
         return await self.counting.drain(self.settings.drain_timeout)
+
+    async def _tidy(self) -> None:
+        while True:
+            try:
+                await self.spool.tidy()
+            except SpoolError as error:
+                log.warning("%s; trying again", error)
+            await asyncio.sleep(_TIDY_SECONDS)
 
     def _oldest_seconds(self) -> float | None:
         oldest = self.spool.oldest
@@ -154,9 +168,15 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
         client = await stack.enter_async_context(
-            cluster(settings.scheduler, settings.workers, model, _NICENESS)
+            cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
         )
-        work = Work(model, store_url, settings.flush_interval, settings.batch_timeout)
+        work = Work(
+            model,
+            store_url,
+            settings.flush_interval,
+            settings.batch_timeout,
+            settings.recognizer,
+        )
         driver = await stack.enter_async_context(open_driver(client, work, forgetter))
         feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
         service = Service(

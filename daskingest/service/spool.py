@@ -5,33 +5,38 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from daskingest.articles import Article
+from daskingest.articles import Article, Reject
 from daskingest.errors import UsageError
 from daskingest.files import lock_file
-from daskingest.service.answers import Answer, Answers, Key, KeyReused
+from daskingest.service.answers import Answer, Key, KeyReused
 from daskingest.service.group_commit import GroupCommit
 from daskingest.service.micro_batches import Demand, Limits, Reason, due, fill
+from daskingest.service.packing import Unreadable
 from daskingest.service.spool_file import LAYOUT, SpoolFile
+from daskingest.service.time_in_use import TimeInUse
 from daskingest.sqlite_file import LayoutError, SqliteFile
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledBatch:
-    """Articles under a number that never changes; `waited` is the oldest one's time, in seconds."""
+    """Articles under a number that never changes; `waited` is the oldest one's time, in seconds.
+
+    In the place of one that cannot be read any more there is a reject.
+    """
 
     number: int
-    articles: Sequence[Article]
+    articles: Sequence[Article | Reject]
     size: int
     reason: Reason
     waited: float
 
-    def rows(self) -> Iterator[Article]:
+    def rows(self) -> Iterator[Article | Reject]:
         """The articles. With `size`, in bytes, this makes it a batch's RowSource."""
         return iter(self.articles)
 
@@ -40,10 +45,11 @@ class Spool:
     """Opens the spool in a folder, made if need be; one process at a time can.
 
     All coroutines return when what they did is on disk, and raise SpoolError when it could not be
-    done. Call `close` at the end. Raises UsageError.
+    done. Call `close` at the end. Articles that cannot be read any more are set aside; the others
+    go on. `clock` has seconds of a time that runs evenly. Raises UsageError.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         path = folder / "spool.db"
         with ExitStack() as stack:
             stack.enter_context(_lock(folder))
@@ -52,7 +58,8 @@ class Spool:
                 self._tables = SpoolFile(file.connection)
                 with file.transaction():
                     self._tables.drop_all_staged()
-                self._tables.reload()
+                    self._tables.reload()
+                self._used = TimeInUse(file.connection, clock)
             except (sqlite3.Error, LayoutError) as error:
                 other = isinstance(error, LayoutError)
                 why = "it is not a spool of this version of daskingest" if other else error
@@ -60,21 +67,31 @@ class Spool:
             self.owners = self._tables.owners()
             """Who has held its run in the store, as far as it knows."""
             self._file = file
-            self._answers = Answers(file.connection)
             self._uploads = itertools.count(1)
+            stack.callback(self._keep_time, file)
             self._writer = GroupCommit(file, self._tables)
             stack.callback(self._writer.close)
             self._resources = stack.pop_all()
 
     @property
     def bytes(self) -> int:
-        """Bytes of the articles that the store does not have yet."""
-        return self._tables.state.bytes
+        """Bytes of the articles that the store does not have yet, and of remembered keys."""
+        return self._tables.state.bytes + self.key_bytes
+
+    @property
+    def key_bytes(self) -> int:
+        """Bytes of idempotency keys, and of what was answered to them."""
+        return self._tables.answers.bytes
 
     @property
     def articles(self) -> int:
         """Articles that the store does not have yet."""
         return self._tables.state.articles
+
+    @property
+    def damaged(self) -> int:
+        """Articles that were set aside because they, or which ones they are, cannot be read."""
+        return self._tables.damage.articles
 
     @property
     def waiting(self) -> int:
@@ -137,7 +154,7 @@ class Spool:
         told = {"accepted": len(articles)} if body is None else body
 
         def work() -> Answer:
-            answer = self._answers.give(told, key, time.time())
+            answer = self._tables.answers.give(told, key, self._used.now)
             if not answer.repeated:
                 self._tables.add(articles)
             return answer
@@ -158,7 +175,7 @@ class Spool:
 
         def work() -> Answer:
             try:
-                answer = self._answers.give(body, key, time.time())
+                answer = self._tables.answers.give(body, key, self._used.now)
             except KeyReused:
                 self._tables.drop_staged(upload)
                 raise
@@ -191,7 +208,10 @@ class Spool:
                 reason = due(self._tables.state.waiting, limits, demand)
                 if reason is None:
                     break
-                batches.append(self._release(reason, limits))
+                try:
+                    batches.append(self._release(reason, limits))
+                except Unreadable:
+                    self._tables.refresh()
             return batches
 
         return await self._writer.do(work) if self.waiting else []
@@ -202,14 +222,16 @@ class Spool:
         waited = time.time() - received
         return SpooledBatch(number, batch.articles, batch.bytes, batch.reason, waited)
 
-    async def load(self, number: int) -> SpooledBatch:
-        """A batch as it was released."""
+    async def load(self, number: int) -> SpooledBatch | None:
+        """A batch as it was released; None if it was set aside."""
 
-        def work() -> SpooledBatch:
-            stored = self._tables.state.batches[number]
-            articles = self._tables.batch_articles(number)
+        def work() -> SpooledBatch | None:
+            stored = self._tables.state.batches.get(number)
+            rows = self._tables.batch_rows(number)
+            if stored is None or rows is None:
+                return None
             waited = time.time() - stored.received
-            return SpooledBatch(number, articles, stored.bytes, "restart", waited)
+            return SpooledBatch(number, rows, stored.bytes, "restart", waited)
 
         return await self._writer.do(work)
 
@@ -219,13 +241,25 @@ class Spool:
         def work() -> None:
             for number in numbers:
                 self._tables.forget_batch(number)
-            self._answers.prune(time.time())
+
+        await self._writer.do(work)
+
+    async def tidy(self) -> None:
+        """Forget keys that are a day of use old. To be done every minute or so."""
+
+        def work() -> None:
+            self._used.keep()
+            self._tables.answers.prune(self._used.now)
 
         await self._writer.do(work)
 
     def close(self) -> None:
         """Write what is waiting to be written, and close."""
         self._resources.close()
+
+    def _keep_time(self, file: SqliteFile) -> None:
+        with suppress(sqlite3.Error), file.transaction():
+            self._used.keep()
 
 
 def _lock(folder: Path) -> IO[str]:

@@ -11,19 +11,25 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 
-import msgpack
-
-from daskingest.articles import Article
+from daskingest.articles import Article, Reject
 from daskingest.grouping import grouped
+from daskingest.service import damage
+from daskingest.service.answers import Answers
+from daskingest.service.damage import Damage
 from daskingest.service.micro_batches import MicroBatch, size_of
+from daskingest.service.packing import Unreadable, pack, unpack
 from daskingest.service.spool_state import Chunk, State, StoredBatch
 from daskingest.sqlite_file import Layout
 
+_NEW_IN_2 = f"""
+CREATE INDEX answers_by_age ON answers (given);
+{damage.SCRIPT}"""
+
 LAYOUT = Layout(
     application_id=0x64695350,  # "diSP"
-    version=1,
-    script="""
-CREATE TABLE spool (id TEXT NOT NULL);
+    version=2,
+    script=f"""
+CREATE TABLE spool (id TEXT NOT NULL, used REAL NOT NULL DEFAULT 0);
 CREATE TABLE articles (first INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE chunks (
     first INTEGER PRIMARY KEY,
@@ -46,9 +52,18 @@ CREATE TABLE answers (
     answer TEXT NOT NULL,
     given REAL NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO spool VALUES ('spool-' || lower(hex(randomblob(16))))
-""",
+INSERT INTO spool (id) VALUES ('spool-' || lower(hex(randomblob(16))));
+{_NEW_IN_2}""",
+    # Answers of version 1 have times of the clock on the wall: they are kept for another day.
+    upgrades={
+        1: f"""
+ALTER TABLE spool ADD COLUMN used REAL NOT NULL DEFAULT 0;
+UPDATE answers SET given = 0;
+{_NEW_IN_2}"""
+    },
 )
+
+UNREADABLE = "cannot be read in the spool"
 
 _CHUNK_BYTES = 1 << 20  # of articles that are packed together
 _CHUNKS = "SELECT first, last, taken, received, upload FROM chunks"
@@ -70,6 +85,8 @@ class SpoolFile:
         self.state = State()
         db.execute(_LATER)
         self.id = self._read_id()
+        self.answers = Answers(db)
+        self.damage = Damage(db)
 
     def before_commit(self) -> None:
         """Pack together what several requests of this transaction brought."""
@@ -78,13 +95,24 @@ class SpoolFile:
             self._coming = []
 
     def reload(self) -> None:
-        """Take the state from the file."""
-        db, state = self._db, State()
+        """Take all from the file, and forget what was to be written."""
         self._coming = []
+        self.answers.reload()
+        self.damage.reload()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take the state from the file. What of it cannot be read is set aside."""
+        db, state = self._db, State()
         [(last,)] = db.execute("SELECT max(last) FROM chunks").fetchall()
         state.next = (last or 0) + 1
         for chunk, upload in self._chunks(f"{_CHUNKS} ORDER BY received, first"):
-            articles = self._read(chunk.taken + 1, chunk.last)
+            try:
+                articles = self._read(chunk.taken + 1, chunk.last)
+            except Unreadable as why:
+                if upload is None:
+                    self._lose_waiting(chunk, why)
+                continue
             size = sum(map(size_of, articles))
             state.articles += len(articles)
             state.bytes += size
@@ -92,7 +120,13 @@ class SpoolFile:
                 state.show(chunk, size)
         for (number,) in db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'"):
             state.last_number = number
-        for number, *fields in db.execute("SELECT number, articles, bytes, received FROM batches"):
+        batches = db.execute("SELECT number, articles, bytes, received FROM batches").fetchall()
+        for number, *fields in batches:
+            try:
+                self._ranges(number)
+            except Unreadable as why:
+                self._lose_batch(number, why)
+                continue
             batch = state.batches[number] = StoredBatch(*fields)
             state.articles += batch.articles
             state.bytes += batch.bytes
@@ -143,7 +177,10 @@ class SpoolFile:
     def drop_staged(self, upload: int) -> None:
         """Forget what was staged."""
         for chunk, _ in self._chunks(f"{_CHUNKS} WHERE upload = ?", upload):
-            articles = self._read(chunk.first, chunk.last)
+            try:
+                articles = self._read(chunk.first, chunk.last)
+            except Unreadable:
+                articles = []  # nobody was told that they are taken
             self.state.articles -= len(articles)
             self.state.bytes -= sum(map(size_of, articles))
             self._delete_chunk(chunk.first)
@@ -156,7 +193,10 @@ class SpoolFile:
     # Batches.
 
     def waiting_articles(self) -> Iterator[tuple[int, list[Article]]]:
-        """The articles in no batch, by chunk: the first one's number, and all."""
+        """The articles in no batch, by chunk: the first one's number, and all.
+
+        Raises Unreadable; `refresh` sets aside what cannot be read.
+        """
         for chunk in self.state.chunks:
             first = chunk.taken + 1
             yield first, self._read(first, chunk.last)
@@ -183,16 +223,36 @@ class SpoolFile:
         state.add_batch(number, stored)
         return number, received
 
-    def batch_articles(self, number: int) -> list[Article]:
-        """The articles of a batch."""
-        return [
-            article for first, last in self._ranges(number) for article in self._read(first, last)
-        ]
+    def batch_rows(self, number: int) -> list[Article | Reject] | None:
+        """A batch's articles, each in its place; those that cannot be read are rejects.
+
+        None if it is not known any more which articles they are; the batch is set aside then.
+        """
+        found: list[Article | Reject] = []
+        try:
+            ranges = self._ranges(number)
+        except Unreadable as why:
+            self._lose_batch(number, why)
+            self.refresh()
+            return None
+        for first, last in ranges:
+            try:
+                found += self._read(first, last)
+            except Unreadable as why:
+                place = f"articles {first} to {last}, in batch {number},"
+                count = last - first + 1
+                if not self.damage.has(place):
+                    self.damage.set_aside(place, count, why, self._packed(first)[1])
+                found += [Reject(UNREADABLE, str(why), len(found) + i) for i in range(count)]
+        return found
 
     def forget_batch(self, number: int) -> None:
         """Forget a batch and its articles, if it is there."""
-        for first, last in self._ranges(number):
-            self._forget_saved(first, last)
+        try:
+            for first, last in self._ranges(number):
+                self._forget_saved(first, last)
+        except Unreadable as why:
+            self._lose_batch(number, why)
         self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
         batch = self.state.batches.pop(number, None)
         if batch is not None:
@@ -206,8 +266,7 @@ class SpoolFile:
         db, state, received = self._db, self.state, time.time()
         for part in grouped(articles, size_of, _CHUNK_BYTES):
             chunk = Chunk(state.next, state.next + len(part) - 1, state.next - 1, received)
-            packed = msgpack.packb([(a.content, a.publication, a.id) for a in part])
-            db.execute("INSERT INTO articles VALUES (?, ?)", (chunk.first, packed))
+            db.execute("INSERT INTO articles VALUES (?, ?)", (chunk.first, pack(part)))
             values = (chunk.first, chunk.last, chunk.taken, len(part), received, upload)
             db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", values)
             size = sum(map(size_of, part))
@@ -222,27 +281,67 @@ class SpoolFile:
         return [(Chunk(*fields), upload) for *fields, upload in rows]
 
     def _ranges(self, number: int) -> list[tuple[int, int]]:
-        found = self._db.execute("SELECT ranges FROM batches WHERE number = ?", (number,))
-        return [(first, last) for (text,) in found for first, last in json.loads(text)]
+        """The numbers of a batch's articles; none if it is forgotten. Raises Unreadable."""
+        query = "SELECT ranges, articles FROM batches WHERE number = ?"
+        for text, articles in self._db.execute(query, (number,)).fetchall():
+            try:
+                ranges = [(int(first), int(last)) for first, last in json.loads(text)]
+            except (ValueError, TypeError) as error:
+                raise Unreadable(f"which articles it has is not legible: {error}") from error
+            if any(first > last for first, last in ranges) or articles != sum(
+                last - first + 1 for first, last in ranges
+            ):
+                raise Unreadable(f"it has {articles:,} articles, but their numbers are {text}")
+            return ranges
+        return []
+
+    def _packed(self, number: int) -> tuple[int, object, int]:
+        """The chunk that an article is in: the first one's number, all as bytes, how many."""
+        query = (
+            "SELECT first, packed, last - first + 1 FROM articles JOIN chunks USING (first) "
+            "WHERE first <= ?1 AND last >= ?1"
+        )
+        rows = self._db.execute(f"{query} ORDER BY first DESC LIMIT 1", (number,)).fetchall()
+        [(start, packed, count)] = rows or [(number, None, 0)]
+        return int(start), packed, int(count)
 
     def _read(self, first: int, last: int) -> list[Article]:
-        """Articles of one chunk, by their numbers."""
+        """Articles of one chunk, by their numbers. Raises Unreadable."""
         if first > last:
             return []
-        found = "SELECT first, packed FROM articles WHERE first <= ? ORDER BY first DESC LIMIT 1"
-        [(start, packed)] = self._db.execute(found, (first,)).fetchall()
-        rows = msgpack.unpackb(packed)[first - start : last - start + 1]
-        return [Article(*row) for row in rows]
+        start, packed, count = self._packed(first)
+        if packed is None:
+            raise Unreadable("they are not there")
+        if last >= start + count:
+            raise Unreadable(f"the last ones that came with them are number {start + count - 1}")
+        return unpack(packed, count)[first - start : last - start + 1]
+
+    def _lose_waiting(self, chunk: Chunk, why: Unreadable) -> None:
+        """Set aside those of a chunk's articles that are in no batch."""
+        first, last = chunk.taken + 1, chunk.last
+        place = f"articles {first} to {last}"
+        self.damage.set_aside(place, last - first + 1, why, self._packed(first)[1])
+        self._db.execute("UPDATE chunks SET taken = last WHERE first = ?", (chunk.first,))
+        self._forget_saved(first, last)
+
+    def _lose_batch(self, number: int, why: Unreadable) -> None:
+        """Set a batch aside. Its articles stay in their table: which ones they are is not known."""
+        query = "SELECT articles, ranges FROM batches WHERE number = ?"
+        for articles, ranges in self._db.execute(query, (number,)).fetchall():
+            place = f"batch {number} of {articles} articles, which stay in the table articles,"
+            self.damage.set_aside(place, articles, why, ranges)
+        self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
 
     def _forget_saved(self, first: int, last: int) -> None:
         """The store has these articles of one chunk: when it has all, the chunk goes."""
-        found = "SELECT first, unsaved FROM chunks WHERE first <= ? ORDER BY first DESC LIMIT 1"
-        [(start, unsaved)] = self._db.execute(found, (first,)).fetchall()
-        unsaved -= last - first + 1
-        if unsaved:
-            self._db.execute("UPDATE chunks SET unsaved = ? WHERE first = ?", (unsaved, start))
-        else:
-            self._delete_chunk(start)
+        query = "SELECT first, unsaved FROM chunks WHERE first <= ?1 AND last >= ?1"
+        found = self._db.execute(f"{query} ORDER BY first DESC LIMIT 1", (first,)).fetchall()
+        for start, unsaved in found:
+            left = unsaved - (last - first + 1)
+            if left > 0:
+                self._db.execute("UPDATE chunks SET unsaved = ? WHERE first = ?", (left, start))
+            else:
+                self._delete_chunk(start)
 
     def _delete_chunk(self, first: int) -> None:
         self._db.execute("DELETE FROM chunks WHERE first = ?", (first,))

@@ -9,12 +9,17 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """The articles that the store does not have, and how long the oldest of them has waited."""
+    """The articles that the store does not have, and how long the oldest of them has waited.
+
+    `bytes` has those of remembered idempotency keys too. `damaged` are articles that could not be
+    read, and were set aside: see the log.
+    """
 
     articles: int
     bytes: int
     max_bytes: int
     oldest_seconds: float | None
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

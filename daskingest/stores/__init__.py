@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from daskingest.counts import Counts
-from daskingest.errors import UsageError
+from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Done, Entry, Ledger
 from daskingest.settings import DEFAULT_STORE
 
@@ -29,6 +29,13 @@ class Replaced(Exception):
 
 class TooLarge(Exception):
     """A commit was refused whole because the store takes only smaller ones."""
+
+
+class Invalid(StoreError):
+    """A commit was refused whole because of what is in it: the store takes others, and this never.
+
+    Whatever else keeps it from being written is another StoreError, and may pass.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,8 @@ class Store(Protocol):
 
         Returns how many rows or documents that wrote. Raises, having written nothing: Replaced when
         another has taken over one of the runs, AlreadyCommitted when the ledger has one of the ids,
-        and TooLarge when it is too much for one commit.
+        TooLarge when it is too much for one commit, and Invalid when there is something in it that
+        the store does not take.
         """
 
     def ledger(self, run: str) -> Ledger:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
-from uuid import uuid4
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -18,25 +18,34 @@ from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Done, Entry, Ledger
-from daskingest.stores import AlreadyCommitted, Hold, Publication, Replaced, TooLarge, Word
+from daskingest.stores import (
+    AlreadyCommitted,
+    Hold,
+    Invalid,
+    Publication,
+    TooLarge,
+    Word,
+)
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY, advice, says_too_large
+from daskingest.stores.firestore_holds import held, refused, take_over
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
-    RUNS,
     WORDS,
+    Changed,
     commit_bytes,
     document_id,
     entry_id,
-    hold_id,
-    hold_of,
     ledger_of,
     publication_of,
     word_id,
     word_of,
 )
 from daskingest.stores.write_rate import WriteRate
+
+T = TypeVar("T")
+Snapshot = firestore.DocumentSnapshot[Any]
 
 _FREE_WRITES_A_DAY = 20_000
 _WRITES_PER_MB = 4_000
@@ -83,59 +92,27 @@ class FirestoreStore:
 
     def take_over(self, run: str, owner: str) -> Hold:
         """See `Store.take_over`."""
-        runs, token = self._db().collection(RUNS), uuid4().hex
-        while True:
-            before, its_token = self._held(run)
-            if before is not None and its_token == token:
-                return before  # it went through the last time
-            epoch, watermark = (before.epoch + 1, before.watermark) if before else (1, 0)
-            hold = Hold(run, epoch, owner, watermark)
-            batch = self._db().batch()
-            if before is not None:
-                there = self._db().write_option(exists=True)
-                batch.delete(runs.document(hold_id(before)), option=there)
-            fields = {"run": run, "epoch": epoch, "owner": owner, "watermark": watermark}
-            batch.create(runs.document(hold_id(hold)), {**fields, "token": token})
-            with self._working("write to"):
-                try:
-                    batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
-                    return hold
-                except (exceptions.AlreadyExists, exceptions.NotFound):
-                    if self._held(run) == (before, its_token):
-                        raise  # there is no such database
+        with self._working("write to"):
+            return take_over(self._db(), run, owner, _ATTEMPT_SECONDS)
 
     def hold(self, run: str) -> Hold | None:
         """See `Store.hold`."""
-        return self._held(run)[0]
-
-    def _held(self, run: str) -> tuple[Hold | None, str]:
-        """How a run is held, and the token of that."""
         with self._working("read"):
-            query = self._db().collection(RUNS).where(filter=FieldFilter("run", "==", run))
-            found = [_fields(each) for each in query.stream(retry=RETRY)]
-        if not found:
-            return None, ""
-        latest = max(found, key=lambda each: int(each["epoch"]))
-        return hold_of(latest), latest["token"]
-
-    def _refused(self, holds: Collection[Hold], error: exceptions.NotFound) -> Exception:
-        """What a commit that found nothing to update or to delete means."""
-        for hold in holds:
-            now = self.hold(hold.run)
-            if now is None or now.epoch != hold.epoch:
-                return Replaced(hold.run, now.owner if now else "")
-        return error
+            return held(self._db(), run)[0]
 
     def commit(
         self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
     ) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
-        if commit_bytes(counts, entries) > _MOST_BYTES:
+        with self._encoding():
+            large = commit_bytes(counts, entries) > _MOST_BYTES
+        if large:
             raise self._too_large(entries)
         if self._builder.whole_maps and self.ledger_entries(list(entries)):
             raise AlreadyCommitted  # such an emulator would write what comes before the one it has
         with self._working("write to"):
-            batch = self._builder.build(self._db(), counts, entries, holds)
+            with self._encoding():
+                batch = self._builder.build(self._db(), counts, entries, holds)
             writes = len(batch)
             self._rate.wait(writes)
             try:
@@ -143,7 +120,7 @@ class FirestoreStore:
             except exceptions.AlreadyExists:
                 raise AlreadyCommitted from None
             except exceptions.NotFound as error:
-                raise self._refused(holds, error) from None
+                raise refused(self._db(), holds, error) from None
             except exceptions.RetryError as error:
                 if isinstance(error.cause, exceptions.DeadlineExceeded) and len(entries) > 1:
                     raise TooLarge from error  # perhaps: smaller ones are quicker
@@ -151,6 +128,9 @@ class FirestoreStore:
             except (exceptions.InvalidArgument, exceptions.ResourceExhausted) as error:
                 if says_too_large(error):
                     raise self._too_large(entries) from error
+                if isinstance(error, exceptions.InvalidArgument):
+                    told = advice(error, self._project)
+                    raise Invalid(f"{self._name} does not take it: {told}") from error
                 raise
         self._builder.committed(counts)
         return writes
@@ -167,7 +147,7 @@ class FirestoreStore:
                 documents = [self._entry(batch_id) for batch_id in some]
                 for snapshot in self._db().get_all(documents, retry=RETRY):
                     if snapshot.exists:
-                        found |= ledger_of(_fields(snapshot))
+                        found |= self._read(ledger_of, snapshot)
         return found
 
     def finished(self) -> dict[str, Done]:
@@ -189,20 +169,20 @@ class FirestoreStore:
                 try:
                     batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
                 except exceptions.NotFound as error:
-                    raise self._refused([hold], error) from None
+                    raise refused(self._db(), [hold], error) from None
 
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""
         with self._working("read"):
             documents = list(self._db().collection(PUBLICATIONS).stream(retry=RETRY))
-        found = [publication_of(each.id, _fields(each)) for each in documents]
+        found = [self._read(partial(publication_of, each.id), each) for each in documents]
         return sorted(filter(None, found), key=lambda each: (-each.count, each.key))
 
     def publication(self, key: str) -> Publication | None:
         """See `Store.publication`."""
         with self._working("read"):
             [found] = self._db().get_all([self._publication(key)], retry=RETRY)
-        return publication_of(found.id, _fields(found))
+        return self._read(partial(publication_of, found.id), found)
 
     def words(
         self,
@@ -217,7 +197,7 @@ class FirestoreStore:
             for query in self._in_order(publication, after, label):
                 left = limit - len(found)
                 for each in query.limit(left).stream(retry=RETRY) if left else ():
-                    found += _seen(word_of(_fields(each)), label)
+                    found += _seen(self._read(word_of, each), label)
         return found
 
     def _in_order(
@@ -250,7 +230,7 @@ class FirestoreStore:
         found: list[Word] = []
         with self._working("read"):
             for each in beginning.stream(retry=RETRY):
-                found += _seen(word_of(_fields(each)), label)
+                found += _seen(self._read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
@@ -264,7 +244,7 @@ class FirestoreStore:
                 places = {document.path: pair for document, pair in wanted.items()}
                 for snapshot in self._db().get_all(list(wanted), retry=RETRY):
                     if snapshot.exists:
-                        found[places[snapshot.reference.path]] = word_of(_fields(snapshot))
+                        found[places[snapshot.reference.path]] = self._read(word_of, snapshot)
         return found
 
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
@@ -284,7 +264,7 @@ class FirestoreStore:
             if last is not None:
                 page = query.where(filter=FieldFilter("word", ">", last))
             with self._working("read"):
-                words = [word_of(_fields(each)) for each in page.stream(retry=RETRY)]
+                words = [self._read(word_of, each) for each in page.stream(retry=RETRY)]
             for each in words:
                 for label, count in each.labels.items():
                     yield publication.name, each.word, label, count
@@ -307,6 +287,18 @@ class FirestoreStore:
             self._client.close()  # type: ignore[no-untyped-call]
             self._client = None
 
+    def _read(self, read: Callable[[Mapping[str, Any]], T], document: Snapshot) -> T:
+        """What a document says. Raises StoreError, which names it, if somebody has changed it so
+        that this cannot be told.
+        """
+        try:
+            return read(document.to_dict() or {})
+        except (Changed, ValueError, TypeError, KeyError) as error:
+            path = document.reference.path
+            raise StoreError(
+                f"the document {path} of {self._name} was changed: {error}; repair it there"
+            ) from error
+
     def _db(self) -> firestore.Client:
         if self._client is None:
             self._client = firestore.Client(project=self._project, database=self._database)
@@ -320,7 +312,7 @@ class FirestoreStore:
         with self._working("read"):
             query = self._db().collection(LEDGER).where(filter=condition)
             for snapshot in query.stream(retry=RETRY):
-                found |= ledger_of(_fields(snapshot))
+                found |= self._read(ledger_of, snapshot)
         return found
 
     def _publication(self, key: str) -> firestore.DocumentReference:
@@ -335,6 +327,14 @@ class FirestoreStore:
         if len(entries) > 1:
             self.commit_size = max(1_000, self.commit_size // 2)
         return TooLarge()
+
+    @contextmanager
+    def _encoding(self) -> Iterator[None]:
+        """What cannot be made a request is invalid."""
+        try:
+            yield
+        except (ValueError, TypeError) as error:
+            raise Invalid(f"{self._name} does not take it: {error}") from error
 
     @contextmanager
     def _working(self, doing: str) -> Iterator[None]:
@@ -352,10 +352,6 @@ class FirestoreStore:
         return f"firestore://{self._project}{database}" + (
             f" in the emulator at {emulator}" if emulator else ""
         )
-
-
-def _fields(document: firestore.DocumentSnapshot[Any]) -> dict[str, Any]:
-    return document.to_dict() or {}
 
 
 def _seen(word: Word, label: str | None) -> list[Word]:

@@ -7,8 +7,9 @@ next time, whole.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from google.api_core import exceptions
@@ -27,9 +28,13 @@ from daskingest.stores.firestore_layout import (
     entry_fields,
     entry_id,
     hold_id,
+    is_number,
     key_fields,
+    name_in,
     word_id,
 )
+
+log = logging.getLogger(__name__)
 
 
 class CommitBuilder:
@@ -58,10 +63,12 @@ class CommitBuilder:
         for batch_id in (each for hold in holds for each in hold.settled):
             batch.delete(db.collection(LEDGER).document(entry_id(batch_id)))
         publications = db.collection(PUBLICATIONS)
-        nameless = self._nameless(db, [document_id(key) for key in counts.publications])
+        nameless, miscounted = self._look_up(db, map(document_id, counts.publications))
         for key, each in sorted(counts.publications.items()):
             document = publications.document(document_id(key))
             fields: dict[str, Any] = {"count": firestore.Increment(each.articles)}
+            if document.id in miscounted:
+                fields["count"] = each.articles
             if document.id in nameless:
                 fields |= {"name": each.name, **key_fields(key)}
             batch.set(document, fields, merge=True)
@@ -97,14 +104,27 @@ class CommitBuilder:
                 fields["labels"] = dict(Counter(labels) + Counter(before.get(document.id, {})))
                 batch.set(document, fields, merge=list(fields))
 
-    def _nameless(self, db: firestore.Client, ids: Collection[str]) -> set[str]:
-        """Those of the publications' documents that have no name yet."""
+    def _look_up(self, db: firestore.Client, ids: Iterable[str]) -> tuple[set[str], set[str]]:
+        """Those of the publications' documents that have no name yet, and those whose count is no
+        number: somebody has changed them, and they are counted anew from here on.
+        """
         unknown = sorted(set(ids) - self._named)
         documents = [db.collection(PUBLICATIONS).document(each) for each in unknown]
-        found = db.get_all(documents, field_paths=["name"], retry=RETRY)
-        named = {each.id for each in found if each.exists and each.get("name")}
-        self._named |= named
-        return set(unknown) - named
+        nameless, miscounted = set(unknown), set[str]()
+        for each in db.get_all(documents, field_paths=["name", "count"], retry=RETRY):
+            fields = each.to_dict() or {}
+            count = fields.get("count", 0)
+            if not is_number(count):
+                log.warning(
+                    "the document %s has the count %r, which is no number; counting from 0 again",
+                    each.reference.path,
+                    count,
+                )
+                miscounted.add(each.id)
+            elif name_in(fields):
+                nameless.discard(each.id)
+        self._named |= set(unknown) - nameless
+        return nameless, miscounted
 
 
 def increments_in_maps(scratch: firestore.DocumentReference) -> bool:
@@ -122,4 +142,5 @@ def _labels(
 ) -> dict[str, dict[str, int]]:
     """The counts by label that words' documents have, by id."""
     found = db.get_all(list(documents), retry=RETRY)
-    return {each.id: each.get("labels") for each in found if each.exists}
+    by_id = {each.id: (each.to_dict() or {}).get("labels") for each in found}
+    return {key: labels for key, labels in by_id.items() if isinstance(labels, dict)}

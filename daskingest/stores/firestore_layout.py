@@ -22,6 +22,11 @@ from daskingest.counts import Counts, PublicationCounts
 from daskingest.ledger import BatchId, Entry, Ledger, entry_to_json, read_ledger
 from daskingest.stores import Hold, Publication, Word
 
+
+class Changed(Exception):
+    """A document's fields are not as they were written; says which, and what was seen."""
+
+
 PUBLICATIONS, WORDS, LEDGER, RUNS = "publications", "ent", "ledger", "runs"
 _MOST_ID = 1_500  # bytes of a document's id
 
@@ -70,16 +75,40 @@ def key_fields(key: str) -> dict[str, str]:
 
 
 def publication_of(document: str, fields: Mapping[str, Any]) -> Publication | None:
-    """The publication that has a document; none if nothing was counted there."""
+    """The publication that has a document; none if nothing was counted there.
+
+    Raises Changed, as the others of these do.
+    """
     if "count" not in fields:
         return None
-    key = fields.get("key") or _decoded(document)
-    return Publication(key, fields.get("name", key), fields["count"])
+    key = _text(fields, "key") if "key" in fields else _decoded(document)
+    return Publication(key, name_in(fields) or key, _number("count", fields["count"]))
+
+
+def name_in(fields: Mapping[str, Any]) -> str:
+    """A publication's name; empty if it has none, and one is to be written."""
+    name = fields.get("name")
+    return name if isinstance(name, str) else ""
+
+
+def is_number(value: object) -> bool:
+    """Whether a field can be counted up; a console may have made a float of a whole number."""
+    whole = isinstance(value, float) and value.is_integer()
+    return whole or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def labels_in(fields: Mapping[str, Any]) -> dict[str, int]:
+    """A word's counts by label."""
+    labels = fields.get("labels", {})
+    if not isinstance(labels, dict):
+        raise Changed(f"its `labels` are {labels!r}, expected was a map")
+    return {label: _number(f"labels.{label}", count) for label, count in sorted(labels.items())}
 
 
 def word_of(fields: Mapping[str, Any]) -> Word:
     """The word that has a document with these fields."""
-    return Word(fields["word"], fields["count"], dict(sorted(fields.get("labels", {}).items())))
+    count = _number("count", fields.get("count"))
+    return Word(_text(fields, "word"), count, labels_in(fields))
 
 
 def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
@@ -90,7 +119,8 @@ def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
 
 def ledger_of(fields: Mapping[str, Any]) -> Ledger:
     """The one entry that has a document with these fields."""
-    return read_ledger({f"{fields['run']}:{fields['entry']}": fields["note"]})
+    run, entry, note = (_text(fields, name) for name in ("run", "entry", "note"))
+    return read_ledger({f"{run}:{entry}": note})
 
 
 def commit_bytes(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
@@ -115,3 +145,16 @@ def _publication_bytes(key: str, counts: PublicationCounts) -> int:
 
 def _decoded(document: str) -> str:
     return document.replace("%2F", "/").replace("%2E", ".").replace("%5F", "_")
+
+
+def _number(name: str, value: object) -> int:
+    if not is_number(value):
+        raise Changed(f"its `{name}` is {value!r}, expected was a whole number")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise Changed(f"its `{name}` is {value!r}, expected was text")
+    return value

@@ -21,7 +21,7 @@ from daskingest.ledger import (
     read_ledger,
 )
 from daskingest.sqlite_file import Layout, OtherApplication, OtherVersion, SqliteFile
-from daskingest.stores import AlreadyCommitted, Hold, Publication, Replaced, Word
+from daskingest.stores import AlreadyCommitted, Hold, Invalid, Publication, Replaced, Word
 
 _SCRIPT = """
 CREATE TABLE publications (
@@ -57,6 +57,13 @@ _LATER = (
     "owner TEXT NOT NULL, watermark INTEGER NOT NULL) WITHOUT ROWID",
 )
 """What stores of earlier versions lack."""
+
+_OF_THE_DATA = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
+    *(OverflowError, UnicodeError),
+)
+"""What says that a value can't be written, whenever it is tried."""
+
 _CACHE_KIB = 262_144  # the tables outgrow SQLite's default of 2 MiB
 
 
@@ -276,6 +283,8 @@ class SqliteStore:
         try:
             with self._opened().transaction() as db:
                 yield db
+        except _OF_THE_DATA as error:
+            raise Invalid(f"the store {self._path} does not take it: {error}") from error
         except sqlite3.Error as error:
             raise StoreError(
                 f"cannot write to the store {self._path}: {self._why(error)}"

@@ -35,6 +35,7 @@ class Checkpoint:
         """Save that it begins. Raises UsageError."""
         if self._lasting:
             self.state.save(self._text(ended=False))
+            self.state.note()
 
     def done(self, parcel: Parcel, rejects: list[Reject]) -> None:
         """A parcel is done with, and the service rejects these of its articles."""

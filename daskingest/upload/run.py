@@ -77,6 +77,8 @@ class Upload:
     def _warn(self) -> None:
         """Say what earlier uploads have left that may be a surprise."""
         state = self._checkpoint.state
+        if self._settings.resume and state.path.is_absolute():
+            self._progress.say(f"{state.path} says how far the upload is")
         if state.unsure is not None and time.time() - state.unsure > REMEMBERED:
             self._progress.say(
                 "the upload broke off more than a day ago: what was under way then may count twice"

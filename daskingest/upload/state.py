@@ -11,6 +11,7 @@ from daskingest.errors import UsageError
 from daskingest.files import write_atomically
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import CsvFile
+from daskingest.upload import state_path
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.settled import Settled
 
@@ -52,14 +53,14 @@ class State:
 
     @classmethod
     def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> State:
-        """A new one, or with `resume` the one that is there. Raises UsageError.
+        """A new one, or with `resume` the one that is there. Raises UsageError, also if none is.
 
         An unfinished one is not overwritten, but put aside.
         """
-        columns = file.layout.columns
+        columns, fingerprint = file.layout.columns, file.fingerprint()
         begin = {
             "format": _FORMAT,
-            "fingerprint": file.fingerprint(),
+            "fingerprint": fingerprint,
             "url": settings.url,
             "batch": settings.articles_per_request,
             "count": settings.count,
@@ -68,15 +69,19 @@ class State:
             "content": columns.content,
             "publication": columns.publication,
         }
-        name = settings.state or Path(path).name + ".upload.json"
-        state = cls(Path(name), begin, secrets.token_hex(8))
-        if state.path.exists():
-            found = state._read()
-            if settings.resume:
-                state._go_on(found)
-            elif not found["complete"]:
-                state.aside = state.path.with_name(state.path.name + ".old")
+        place = Path(settings.state) if settings.state else state_path.default_path(path)
+        if settings.resume and not settings.state:
+            place = state_path.find(path, fingerprint, settings.url)
+        state = cls(place, begin, secrets.token_hex(8))
+        if settings.resume:
+            state._go_on(state._read())
+        elif state.path.exists() and not state._read()["complete"]:
+            state.aside = state.path.with_name(state.path.name + ".old")
         return state
+
+    def note(self) -> None:
+        """Note where it is, for a run from another folder to find it."""
+        state_path.note(self.path, self.begin["fingerprint"], self.begin["url"])
 
     @property
     def prefix(self) -> str:
@@ -132,7 +137,12 @@ class State:
             ) from None
 
     def _read(self) -> dict[str, Any]:
-        """What is in the file. Raises UsageError if it is no state."""
+        """What is in the file. Raises UsageError if there is none, or it is no state."""
+        if not self.path.exists():
+            raise UsageError(
+                f"nothing says how far the upload is: there is no {self.path}; name another file "
+                "with --state, or leave out --resume to send all articles anew"
+            )
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
             found["tally"] = Settled.from_dict(found["tally"])

@@ -1,0 +1,30 @@
+"""Two programs that count the same file into the same store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from program import Program, content, ledger, until
+
+TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
+
+
+def test_the_later_one_goes_on_and_the_earlier_one_ends(
+    write_csv: Callable[..., str], tmp_path: Path
+) -> None:
+    path = write_csv([("P", TEXT.format(i) * 20) for i in range(2000)])
+    options = ("run-csv", path, "--workers", "1", "--batch-bytes", "3000")
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    store = tmp_path / "store.db"
+    often = ("--store", f"sqlite:///{store}", "--flush-interval", "0.1")
+    first = Program(tmp_path / "first", *options, *often)
+    until(lambda: ledger(store) > 2)
+    second = Program(tmp_path / "second", *options, *often)
+    assert first.wait() == 1, first.output
+    assert "another daskingest, started later, counts the same into this store" in first.output
+    assert "Traceback" not in first.output
+    assert second.wait() == 0, second.output
+    assert content(store)[0] == {"p": 2000}
+    first.wait_for_the_family_s_end()
