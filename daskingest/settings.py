@@ -15,6 +15,9 @@ DEFAULT_STORE = "sqlite:///daskingest.db"
 BATCH_BYTES = 1 << 20
 """Bytes of a file in one batch: the articles of about a second of work."""
 
+BATCH_TIMEOUT = 300.0
+"""Seconds for each MiB of a batch: `en_core_web_sm` takes one or two, a large model hundreds."""
+
 UPLOAD_BATCH = 100
 """Articles in one request of an upload."""
 
@@ -112,6 +115,15 @@ BatchBytes = Annotated[
         least=1,
     ),
 ]
+BatchTimeout = Annotated[
+    float,
+    Option(
+        "Seconds that a task may take for each MiB of its batch; one of less than a tenth of a MiB "
+        "has a tenth of them. Then its worker is replaced, and the article that takes so long is "
+        "looked for and rejected.",
+        least=0.1,
+    ),
+]
 ContentColumn = Annotated[
     str | None,
     Option("The column with the articles' texts.", shown="article, content or text"),
@@ -119,6 +131,14 @@ ContentColumn = Annotated[
 PublicationColumn = Annotated[
     str | None,
     Option("The column with the publications' names.", shown="publication or source"),
+]
+Trials = Annotated[
+    bool | None,
+    Option(
+        "Let people try an article on a page: its entities are shown and not counted.",
+        name="--trials/--no-trials",
+        shown="where only this machine, or who has a key, can ask for it",
+    ),
 ]
 Rejects = Annotated[
     str,
@@ -144,6 +164,7 @@ class Settings:
     workers: Workers = None
     scheduler: Scheduler = None
     batch_bytes: BatchBytes = BATCH_BYTES
+    batch_timeout: BatchTimeout = BATCH_TIMEOUT
     content_column: ContentColumn = None
     publication_column: PublicationColumn = None
     model: Model = None
@@ -179,6 +200,7 @@ class ServeSettings:
     keys: tuple[str, ...] = ()
     """API keys; none: whoever reaches the service may write."""
     private: Annotated[bool, Option("Reading needs a key too.")] = False
+    trials: Trials = None
     drain_timeout: Annotated[
         float,
         Option(
@@ -207,6 +229,7 @@ class ServeSettings:
     max_article_bytes: Annotated[int, Option("Largest article, as JSON.", least=1)] = 4 << 20
     batch_articles: Annotated[int, Option("Most articles of a micro-batch.", least=1)] = 1000
     batch_bytes: BatchBytes = BATCH_BYTES
+    batch_timeout: BatchTimeout = BATCH_TIMEOUT
     batch_seconds: Annotated[
         float,
         Option(
@@ -224,6 +247,7 @@ class ExploreSettings:
     host: Host = _HOST
     port: Port = _PORT
     model: Model = None
+    trials: Trials = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""Models for tests: the real one, saved anew with a tokenizer that dies of certain texts."""
+"""Models for tests: the real one, with a tokenizer that dies of certain texts, or hangs."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,8 @@ class Deadly(Tokenizer):
     def __call__(self, text):
         if "POISON" in text:
             os.kill(os.getpid(), 9)
+        while "ENDLESS" in text:
+            pass
         if "MISTAKE" in text:
             raise ValueError("no")
         return super().__call__(text)
@@ -55,3 +58,8 @@ def make_deadly_model(folder: Path) -> str:
     config.to_disk(data / "config.cfg")
     (package / "__init__.py").write_text(CODE)
     return "deadly"
+
+
+def python_path(folder: Path) -> str:
+    """The PYTHONPATH of a program that is to find the models in a folder."""
+    return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])

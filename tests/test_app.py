@@ -11,10 +11,10 @@ import pytest
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
+from daskingest.service.trials import MAX_TEXT
 from daskingest.settings import ServeSettings
 from daskingest.stores import open_store
 from daskingest.web.app import create_app
-from daskingest.web.pages.trial import MAX_TEXT
 from daskingest.web.store_alone import open_store_alone
 
 Ask = Callable[..., httpx.Response]

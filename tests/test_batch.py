@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from daskingest.ledger import BatchId
-from daskingest.pipeline.batch import Batch
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from daskingest.articles import Article, Reject
+from daskingest.counts import Tally
+from daskingest.ledger import BatchId, Counted, Ledger, Split
+from daskingest.pipeline.batch import Batch, planned
 from daskingest.sources.csvfile import CsvRange
 
 
@@ -23,3 +28,35 @@ def test_parts_of_a_batch() -> None:
         ("r:0.0", None),
         ("r:0.1", 3),
     ]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Articles with these texts, and a reject for each empty one."""
+
+    texts: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return 100
+
+    def rows(self) -> Iterator[Article | Reject]:
+        return (Article(each, "p") if each else Reject("no content") for each in self.texts)
+
+
+def test_what_a_batch_measures() -> None:
+    batch = Batch(BatchId("r", "0"), Texts(("a", "é", "", "bcd")))
+    assert batch.measure() == (4, 6)
+    assert batch.size == 100
+    head, tail = batch.parts(1)
+    assert (head.measure(), tail.measure()) == ((1, 1), (3, 5))
+    assert head.size == 50
+
+
+def test_what_the_ledger_says_of_batches() -> None:
+    batch, other = (Batch(BatchId("r", str(n)), Texts(("a", "b"))) for n in range(2))
+    head, tail = batch.parts(1)
+    tally = Tally(rows=1, articles=1)
+    ledger: Ledger = {batch.id: Split(1), tail.id: Counted(tally)}
+    assert list(planned([batch, other], ledger)) == [(head, None), (tail, tally), (other, None)]
+    assert not ledger

@@ -17,9 +17,9 @@ from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted
 from daskingest.pipeline.commit import commit
-from daskingest.pipeline.dispatch import NOT_TAKEN
 from daskingest.pipeline.pending import Flush, Pending, Refusal
 from daskingest.pipeline.saver import Saver
+from daskingest.pipeline.verdicts import NOT_TAKEN
 from daskingest.stores import open_store
 
 BAD = "forbidden"

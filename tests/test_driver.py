@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models import make_deadly_model
+import psutil
+from models import make_deadly_model, python_path
 from program import Program, content, kill, ledger, run, until
+
+from daskingest.errors import UsageError
+from daskingest.pipeline.cluster import survey
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 
@@ -21,7 +29,7 @@ def test_a_poison_article_is_rejected_and_its_neighbours_are_counted(
     pairs[25] = ("P", "A MISTAKE, but not deadly.")
     path = write_csv(pairs)
     options = ["--workers", "2", "--batch-bytes", "1000", "--model", model, "--no-progress"]
-    environment = {"PYTHONPATH": str(tmp_path)}
+    environment = {"PYTHONPATH": python_path(tmp_path)}
     code, output = run(tmp_path, "run-csv", path, *options, **environment)
     assert code == 0, output
     articles, counts = content(tmp_path / "daskingest.db")
@@ -42,6 +50,84 @@ def test_a_poison_article_is_rejected_and_its_neighbours_are_counted(
     code, output = run(tmp_path, "run-csv", path, *options, **environment)
     assert "was counted already" in output
     assert sorted((tmp_path / "rejects.jsonl").read_text().splitlines()) == sorted(lines)
+
+
+def test_an_endless_article_is_rejected_while_the_other_worker_goes_on(
+    write_csv: Callable[..., str], tmp_path: Path
+) -> None:
+    """When it is found, all the other batches are counted already."""
+    model = make_deadly_model(tmp_path)
+    pairs = [("P", TEXT.format(i)) for i in range(400)]
+    pairs[11] = ("P", "This is ENDLESS.")
+    path = write_csv(pairs)
+    log = tmp_path / "log.jsonl"
+    options = ["--workers", "2", "--batch-bytes", "1000", "--model", model, "--batch-timeout", "20"]
+    options += ["--flush-interval", "0.1"]
+    options += ["--log-level", "debug", "--log-format", "json", "--log-file", str(log)]
+    code, output = run(tmp_path, "run-csv", path, *options, PYTHONPATH=python_path(tmp_path))
+    assert code == 0, output
+    assert content(tmp_path / "daskingest.db")[0] == {"p": 399}
+    assert "rejected  1 took too long" in output
+    [line] = (tmp_path / "rejects.jsonl").read_text().splitlines()
+    assert json.loads(line)["row"] == 12
+    messages = [json.loads(each)["event"] for each in log.read_text().splitlines()]
+    stored = [n for n, each in enumerate(messages) if "in the store" in each and "." not in each]
+    [rejected] = [n for n, each in enumerate(messages) if "rejecting its article" in each]
+    assert len(stored) > 20
+    assert max(stored) < rejected
+
+
+def test_workers_that_are_told_to_go_reject_nothing(
+    write_csv: Callable[..., str], tmp_path: Path
+) -> None:
+    """Whatever happens to its workers, an article that takes its time is no poison."""
+    path = write_csv([("P", TEXT.format(i) * 400) for i in range(200)])
+    file = tmp_path / "scheduler.json"
+    with dask_process(tmp_path, "scheduler", "--port", "0", "--scheduler-file", str(file)):
+        until(file.exists)
+        address = str(json.loads(file.read_text())["address"])
+        worker = ["worker", address, "--nthreads", "1", "--resources"]
+        with dask_process(tmp_path, *worker, "saver=1"):
+            program: Program | None = None
+            for _ in range(4):
+                with dask_process(tmp_path, *worker, "extract=1") as process:
+                    if program is None:
+                        until(lambda: has_workers(address))
+                        options = ["--scheduler", address, "--batch-bytes", "400000"]
+                        options += ["--flush-interval", "0.2"]
+                        program = Program(tmp_path, "run-csv", path, *options)
+                    store = tmp_path / "daskingest.db"
+                    before = ledger(store)
+                    until(lambda: ledger(store) > before)
+                    process.terminate()
+                    process.wait()
+            assert program is not None
+            with dask_process(tmp_path, *worker, "extract=1"):
+                assert program.wait() == 0, program.output
+    assert content(store)[0] == {"p": 200}
+    assert "rejects" not in program.output.replace("0 rejects", "")
+
+
+def has_workers(address: str) -> bool:
+    try:
+        asyncio.run(survey(address))
+    except UsageError:
+        return False
+    return True
+
+
+@contextmanager
+def dask_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=folder, **quiet) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
+            process.kill()
 
 
 def test_the_store_goes_away_and_comes_back(write_csv: Callable[..., str], tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from program import Program, Server, kill, run, until
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted, Ledger
-from daskingest.pipeline.dispatch import TOO_MANY_WORDS
 from daskingest.pipeline.saver import Saver
+from daskingest.pipeline.verdicts import TOO_MANY_WORDS
 from daskingest.stores import AlreadyCommitted, open_store
 from daskingest.stores import firestore as module
 from daskingest.stores.firestore_commit import CommitBuilder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from models import make_deadly_model
+from models import make_deadly_model, python_path
 from program import Program, Server, free_port, run, until
 
 from daskingest.errors import UsageError
@@ -104,7 +104,7 @@ def test_a_run_logs_to_a_file(write_csv: Callable[..., str], tmp_path: Path) -> 
 def test_what_workers_log_is_in_the_log(write_csv: Callable[..., str], tmp_path: Path) -> None:
     path = write_csv([("P", "A MISTAKE"), ("P", "Angela Merkel in Berlin.")])
     options = ["--log-file", "log", "--log-format", "json", "--model", make_deadly_model(tmp_path)]
-    code, output = run(tmp_path, "run-csv", path, *options, PYTHONPATH=str(tmp_path))
+    code, output = run(tmp_path, "run-csv", path, *options, PYTHONPATH=python_path(tmp_path))
     assert code == 0, output
     assert "Traceback" not in output
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]

@@ -104,8 +104,9 @@ def test_the_help_says_it_all() -> None:
 
 def test_settings_are_the_arguments_of_a_run() -> None:
     assert [each.name for each in fields(Settings)] == [
-        *("store", "workers", "scheduler", "batch_bytes", "content_column", "publication_column"),
-        *("model", "recognizer", "limit", "rejects", "flush_interval", "performance_report"),
+        *("store", "workers", "scheduler", "batch_bytes", "batch_timeout", "content_column"),
+        *("publication_column", "model", "recognizer", "limit", "rejects", "flush_interval"),
+        "performance_report",
     ]
 
 

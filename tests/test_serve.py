@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from models import make_deadly_model
+from models import make_deadly_model, python_path
 from program import Server, content, kill, ledger, reference, run, until
 
 from daskingest.articles import Article
@@ -218,7 +218,7 @@ def test_poison_is_put_aside_and_its_neighbours_are_counted(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
     model = make_deadly_model(tmp_path)
-    server = serve("--model", model, "--flush-interval", "0.2", PYTHONPATH=str(tmp_path))
+    server = serve("--model", model, "--flush-interval", "0.2", PYTHONPATH=python_path(tmp_path))
     articles = [{"content": TEXT.format(i), "publication": "P", "id": i} for i in range(20)]
     articles[3]["content"] = "This is POISON."
     articles[7]["content"] = "A MISTAKE, but not deadly."

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from daskingest.articles import Article, Reject
+from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
-from daskingest.ledger import BatchId, Counted, Entry, Split
+from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
 
 
 class RowSource(Protocol):
@@ -53,9 +54,18 @@ class Batch:
             "rows under its id meanwhile, and these are not counted; run the same command again"
         )
 
-    def count_rows(self) -> int:
-        """How many rows it has, which takes reading them."""
-        return sum(1 for _ in self.rows())
+    @property
+    def size(self) -> int:
+        """About how many bytes it has; of a part it is not known better than that it is one."""
+        return self.source.size >> len(self.id.parts)
+
+    def measure(self) -> tuple[int, int]:
+        """How many rows it has, and the bytes of their texts, which takes reading them."""
+        rows = size = 0
+        for row in self.rows():
+            rows += 1
+            size += len(row.content.encode()) if isinstance(row, Article) else 0
+        return rows, size
 
     def parts(self, at: int) -> list[Batch]:
         """The batch cut before its row `at`, without what is not to be counted now."""
@@ -67,6 +77,21 @@ class Batch:
         if self.only <= at:
             return [replace(head, only=self.only if self.only < at else None)]
         return [replace(head, only=None), replace(tail, only=self.only - at)]
+
+
+def planned(batches: Iterable[Batch], ledger: Ledger) -> Iterator[tuple[Batch, Tally | None]]:
+    """The batches, those that the ledger says were cut as their parts; with a tally if counted.
+
+    Each entry is taken from the ledger.
+    """
+    for batch in batches:
+        match ledger.pop(batch.id, None):
+            case Counted(tally):
+                yield batch, tally
+            case Split(at):
+                yield from planned(batch.parts(at), ledger)
+            case _:
+                yield batch, None
 
 
 class BatchSource(Protocol):

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -275,13 +276,39 @@ async def survey(address: str) -> dict[str, int]:
             return {kind: await count_workers(client, kind) for kind in (EXTRACT, SAVER)}
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A worker as the scheduler knows it.
+
+    `running`: it can be given tasks. `nanny`: its process has another that starts it anew.
+    """
+
+    resources: frozenset[str]
+    running: bool
+    nanny: bool
+
+
+async def workers_of(client: Client) -> dict[str, WorkerSeen]:
+    """The workers that the cluster has now, by address. Raises OSError."""
+    scheduler: Any = client.scheduler
+    if scheduler is None:
+        raise ConnectionError("the connection to the scheduler is lost")
+    identity = await scheduler.identity(n_workers=-1)
+    return {
+        address: WorkerSeen(
+            frozenset(name for name, count in each["resources"].items() if count),
+            each["status"] in ("running", "paused"),
+            bool(each["nanny"]),
+        )
+        for address, each in identity["workers"].items()
+    }
+
+
 async def count_workers(client: Client, resource: str) -> int:
     """How many workers with the resource the cluster has now."""
     return len(await _addresses(client, resource))
 
 
 async def _addresses(client: Client, resource: str) -> list[str]:
-    scheduler: Any = client.scheduler
-    identity = await scheduler.identity(n_workers=-1)
-    workers = identity["workers"].items()
-    return [address for address, each in workers if each["resources"].get(resource)]
+    workers = await workers_of(client)
+    return [address for address, each in workers.items() if resource in each.resources]

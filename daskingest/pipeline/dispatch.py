@@ -9,24 +9,27 @@ A batch's way, its `State`, is
     WAITING → RUNNING → HANDED → in the store, told as Finished
 
 A task that ends in an error, a worker that dies, and a saver that is lost lead back to WAITING.
-What workers die of is tried alone, and is cut in two until the article that does it stands alone;
-so is what the store does not take, because it is too large for one commit or invalid. A cut is an
-entry in the ledger like counts are, so that a batch is cut in the same place by whoever goes on
-with the run.
+
+What workers die of, or are killed for because it takes too long, is a suspect. One at a time is
+tried alone on a worker that has just extracted a harmless text, while the others go on, and is cut
+in two until the article that does it stands alone. So is what the store does not take. A cut is an
+entry in the ledger, so that whoever goes on with the run cuts the batch in the same place.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from enum import Enum
+from collections.abc import Collection, Iterable, Iterator
 
 from daskingest.counts import Tally
-from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
-from daskingest.pipeline.batch import Batch
+from daskingest.pipeline.asking import Asking
+from daskingest.pipeline.batch import Batch, planned
+from daskingest.pipeline.deadlines import TimeLimit
 from daskingest.pipeline.events import (
+    ControlFailed,
+    ControlPassed,
     CountRows,
     Drain,
     End,
@@ -36,6 +39,7 @@ from daskingest.pipeline.events import (
     Finished,
     HandOver,
     Instruction,
+    KillWorker,
     NotHandedOver,
     Reported,
     RowsCounted,
@@ -44,61 +48,64 @@ from daskingest.pipeline.events import (
     SaverUnreached,
     StartSaver,
     StopAsked,
-    Submit,
     Take,
     Taken,
+    TaskBegun,
     TaskFailed,
+    Tick,
+    Withdraw,
+    Woken,
     WorkerDied,
     WorkersSeen,
 )
-from daskingest.pipeline.jobs import LACKING, Job, Jobs, State
+from daskingest.pipeline.jobs import LACKING, Job, Jobs, State, Task
+from daskingest.pipeline.places import TASKS_PER_WORKER
+from daskingest.pipeline.tasks import TaskEnd, Tasks
+from daskingest.pipeline.verdicts import (
+    FAILURES_TO_REJECT,
+    KILLED_WORKER,
+    NOT_TAKEN,
+    TOO_LONG,
+    TOO_MANY_WORDS,
+    Verdict,
+    as_ours,
+    judge,
+    none_is_fit,
+    rejected,
+    saver_unreached,
+)
 
-TASKS_PER_WORKER = 2
-"""One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""
-
-KILLED_WORKER = "killed its worker"
-TOO_MANY_WORDS = "more words than one commit of the store takes"
-NOT_TAKEN = "refused by the store"
-_DEATHS_TO_SUSPECT = 2  # workers that died with a batch before it is tried alone
-_DEATHS_TO_REJECT = 3  # and with an article alone before it is rejected
 _TRIES = 3  # of a batch whose task raises an error
 _TRIES_TO_SAVE = 10  # of a batch whose worker does not reach the saver
+_CONTROLS = 10  # that may fail one after the other
 _OPEN_PER_TASK = 32  # batches that the saver may hold for each task that may run
 
 log = logging.getLogger(__name__)
-
-
-class _Source(Enum):
-    """What is known of the batches' source."""
-
-    MAY_HAVE = "it may have batches"
-    ASKED = "it was asked for some"
-    ASKED_BEFORE = "it was asked before things changed"
-    EMPTY = "it has none yet"
-    ENDED = "it will have none"
-
-
-_STALE = {_Source.EMPTY: _Source.MAY_HAVE, _Source.ASKED: _Source.ASKED_BEFORE}
 
 
 class Dispatcher:
     """Sees a run's batches through, from its source into the store.
 
     `ledger` is what the store had of the run when it began, `saver` the number of the saver that
-    is at work, `workers` how many there are to extract. Give each event to `handle`, beginning with
-    `begin`, and carry out what it returns, in order, until that is End or Fail.
+    is at work, `workers` those that extract, by address, `limit` how long a batch may take. Give
+    each event to `handle`, beginning with `begin`, and carry out what it returns, in order, until
+    that is End or Fail.
 
-    Guarantees: no more than two tasks a worker are in flight; each batch of the source, or all its
-    parts, are told as Finished once each, when the store has them; as long as there is something to
-    do, there is an instruction whose answer is awaited.
+    Guarantees: no worker has more than two tasks, one that tries a suspect no other; each batch of
+    the source, or all its parts, are told as Finished once each, when the store has them; as long
+    as there is something to do, there is an instruction whose answer is awaited, or no worker, or a
+    worker that is to answer within the limit.
     """
 
-    def __init__(self, ledger: Ledger, saver: int, workers: int) -> None:
+    def __init__(
+        self, ledger: Ledger, saver: int, workers: Collection[str], limit: TimeLimit
+    ) -> None:
         self._ledger = dict(ledger)
         self._saver: int | None = saver
-        self._workers = workers
         self._jobs = Jobs()
-        self._source = _Source.MAY_HAVE
+        self._tasks = Tasks(self._jobs, workers, limit)
+        self._places = self._tasks.places
+        self._source = Asking()
         self._draining = False
         self._stopping = False
         self._ended = False
@@ -109,9 +116,9 @@ class Dispatcher:
         return self._jobs.in_flight
 
     @property
-    def open(self) -> int:
-        """How many batches were taken and are not in the store, as far as is known."""
-        return self._jobs.open
+    def late(self) -> dict[BatchId, float]:
+        """See `Tasks.late`."""
+        return self._tasks.late
 
     def begin(self) -> list[Instruction]:
         """What is to be done first."""
@@ -119,14 +126,20 @@ class Dispatcher:
 
     def handle(self, event: Event) -> list[Instruction]:
         """What is to be done about an event. Nothing, when the end was told."""
-        if not isinstance(event, Taken):  # who is free may have changed, and so what is due
-            self._source = _STALE.get(self._source, self._source)
+        if self._ended:
+            return []
+        if self._changes(event):
+            self._source.changed()
         return self._until_the_end(self._react(event))
+
+    def _changes(self, event: Event) -> bool:
+        """Whether the source may answer otherwise than before, who is free having changed."""
+        if isinstance(event, WorkersSeen):
+            return not self._places.are(event.workers)
+        return not isinstance(event, Taken | Tick | TaskBegun | ControlPassed)
 
     def _until_the_end(self, reaction: Iterable[Instruction]) -> list[Instruction]:
         found: list[Instruction] = []
-        if self._ended:
-            return found
         for each in (*reaction, *self._go_on()):
             found.append(each)
             if isinstance(each, End | Fail):
@@ -138,10 +151,8 @@ class Dispatcher:
         match event:
             case Taken(batches):
                 yield from self._taken(batches)
-            case Extracted() | SaverUnreached() | TaskFailed() | WorkerDied():
-                yield from self._task_ended(event)
-            case RowsCounted(batch_id, rows):
-                yield from self._rows_counted(batch_id, rows)
+            case RowsCounted():
+                yield from self._rows_counted(event)
             case NotHandedOver(batch_id, saver):
                 job = self._jobs.find(batch_id, State.HANDED)
                 if job is not None and job.saver == saver:
@@ -158,25 +169,31 @@ class Dispatcher:
             case SaverStarted(saver, ledger):
                 yield from self._saver_started(saver, ledger)
             case WorkersSeen(workers):
-                self._workers = workers
+                self._places.seen(workers)
+            case Tick(now):
+                yield from self._look(now)
             case StopAsked():
                 self._stopping = True
+            case TaskBegun() | ControlPassed():
+                self._tasks.begun(event)
+            case Woken():
+                pass
+            case _:
+                if found := self._tasks.find(event.batch_id, event.task):
+                    yield from self._task_ended(*found, event)
 
     # Batches come in.
 
     def _taken(self, batches: list[Batch] | None) -> Iterator[Instruction]:
-        again = self._source is _Source.ASKED_BEFORE
-        if batches is None:
-            self._source = _Source.ENDED
-        elif not batches and not again:
-            self._source = _Source.EMPTY
-        else:
-            self._source = _Source.MAY_HAVE
+        self._source.answered(batches)
         if self._stopping:
             return
         counted: list[tuple[Batch, Tally]] = []
-        for batch in batches or ():
-            self._plan(batch, counted)
+        for batch, tally in planned(batches or (), self._ledger):
+            if tally is None:
+                self._jobs.add(batch)
+            else:
+                counted.append((batch, tally))
         left = Counter(batch.id.whole for batch, _ in counted)
         for batch, tally in counted:
             whole = batch.id.whole
@@ -184,61 +201,70 @@ class Dispatcher:
             last = not left[whole] and not self._jobs.has(whole)
             yield Finished(batch, tally, None, fresh=False, last=last)
 
-    def _plan(self, batch: Batch, counted: list[tuple[Batch, Tally]]) -> None:
-        """Have a batch wait, or those of its parts that the ledger does not have."""
-        match self._ledger.pop(batch.id, None):
-            case Counted(tally):
-                counted.append((batch, tally))
-            case Split(at):
-                for part in batch.parts(at):
-                    self._plan(part, counted)
-            case _:
-                self._jobs.add(batch)
-
     # Tasks end.
 
-    def _task_ended(
-        self, event: Extracted | SaverUnreached | TaskFailed | WorkerDied
-    ) -> Iterator[Instruction]:
-        job = self._jobs.find(event.batch_id, State.RUNNING, State.STORED)
-        if job is None:
-            return
-        if job.state is State.STORED:
-            self._jobs.remove(job)
+    def _task_ended(self, job: Job, task: Task, event: TaskEnd) -> Iterator[Instruction]:
+        if isinstance(event, WorkerDied | ControlFailed):
+            self._places.lost(task.worker)
+        stored = job.state is State.STORED
+        self._tasks.leave(job, task)
+        if stored:
             return
         match event:
-            case Extracted(_, rejects):
+            case Extracted(_, _, rejects):
                 job.rejects = rejects
                 self._jobs.clear(job)
                 mine = job.saver == self._saver
                 self._jobs.move(job, State.HANDED if mine else State.WAITING)
                 if mine and job.refused:
                     yield self._cut(job, job.refused)
-            case SaverUnreached(_, reason):
+            case SaverUnreached(_, _, reason):
                 self._jobs.clear(job)
-                job.unreached += job.saver == self._saver
-                if job.unreached >= _TRIES_TO_SAVE:
-                    yield Fail(DaskingestError(f"the workers cannot reach the saver: {reason}"))
+                job.tries.unreached += job.saver == self._saver
+                if job.tries.unreached >= _TRIES_TO_SAVE:
+                    yield Fail(saver_unreached(reason))
                 self._jobs.move(job, State.WAITING)
-            case TaskFailed(batch_id, error):
+            case TaskFailed(batch_id, _, error):
                 log.warning("batch %s: %s", batch_id, error)
-                job.errors += 1
-                if job.errors >= _TRIES:
-                    yield Fail(_as_ours(error))
+                job.tries.errors += 1
+                if job.tries.errors >= _TRIES:
+                    yield Fail(as_ours(error))
                 self._jobs.move(job, State.WAITING)
-            case WorkerDied():
-                yield from self._died(job)
+            case ControlFailed(_, _, reason):
+                yield KillWorker(task.worker)
+                yield from self._worker_unfit(job, reason)
+            case WorkerDied(_, _, explained):
+                yield from self._died(job, task, explained)
 
-    def _died(self, job: Job) -> Iterator[Instruction]:
-        """A worker died with this batch. It may have been innocent, until it was alone."""
-        job.deaths += 1
-        if job.alone:
-            yield self._cut(job, KILLED_WORKER)
+    def _died(self, job: Job, task: Task, explained: bool) -> Iterator[Instruction]:
+        verdict = judge(job, task, explained)
+        if verdict is Verdict.CUT:
+            yield self._cut(job, TOO_LONG if task.overdue is not None else KILLED_WORKER)
             return
-        if job.deaths >= _DEATHS_TO_SUSPECT:
+        if verdict is Verdict.UNFIT:
+            yield from self._worker_unfit(job, "it died, or took too long")
+            return
+        if verdict is Verdict.SUSPECT:
             log.warning("batch %s: workers died with it; trying it alone", job.batch.id)
-            job.alone, job.deaths = True, 0
+            self._jobs.suspect(job)
         self._jobs.move(job, State.WAITING)
+
+    def _worker_unfit(self, job: Job, reason: str) -> Iterator[Instruction]:
+        """A worker failed on a harmless text, so that it tells nothing about a suspect."""
+        log.warning("batch %s: a worker failed on a harmless text: %s", job.batch.id, reason)
+        self._tasks.unfit += 1
+        if self._tasks.unfit >= _CONTROLS:
+            yield Fail(none_is_fit(_CONTROLS, reason))
+        self._jobs.move(job, State.WAITING)
+
+    def _look(self, now: float) -> Iterator[Instruction]:
+        """End the workers that take too long; go on without those that can't be ended."""
+        kill, give_up = self._tasks.look(now)
+        yield from kill
+        for worker in give_up:
+            for job, task in self._tasks.of(worker):
+                yield Withdraw(job.batch.id, task.number)
+                yield from self._task_ended(job, task, WorkerDied(job.batch.id, task.number))
 
     # Batches are cut.
 
@@ -257,21 +283,20 @@ class Dispatcher:
         self._jobs.move(job, State.MEASURED)
         return CountRows(job.batch)
 
-    def _rows_counted(self, batch_id: BatchId, rows: int) -> Iterator[Instruction]:
+    def _rows_counted(self, event: RowsCounted) -> Iterator[Instruction]:
         """Cut a batch in two, or reject its article if it has but one."""
-        job = self._jobs.find(batch_id, State.MEASURED)
+        job, rows = self._jobs.find(event.batch_id, State.MEASURED), event.rows
         if job is None:
             return
-        if rows == 1 and job.cut_for == KILLED_WORKER and job.deaths < _DEATHS_TO_REJECT:
+        job.measured = event.size
+        if rows == 1 and job.tries.failures < FAILURES_TO_REJECT.get(job.cut_for, 0):
             self._jobs.move(job, State.WAITING)
         elif rows > 1:
-            log.warning("batch %s: %s; cutting it in two", batch_id, job.cut_for)
+            log.warning("batch %s: %s; cutting it in two", job.batch.id, job.cut_for)
             yield from self._hand_over(job, Split(rows // 2, job.batch.checksum))
         else:
-            log.warning("batch %s: %s; rejecting its article", batch_id, job.cut_for)
-            tally = Tally(rows=rows)
-            tally.reject(0, job.cut_for)
-            yield from self._hand_over(job, Counted(tally, job.batch.checksum))
+            log.warning("batch %s: %s; rejecting its article", job.batch.id, job.cut_for)
+            yield from self._hand_over(job, rejected(job.batch, job.cut_for))
 
     def _hand_over(self, job: Job, entry: Entry) -> Iterator[Instruction]:
         if self._saver is None:
@@ -317,43 +342,59 @@ class Dispatcher:
 
     def _submissions(self, saver: int) -> Iterator[Instruction]:
         """Submit batches as long as there are workers for them, and ask for more."""
-        room = TASKS_PER_WORKER * max(1, self._workers)
-        while not self._stopping and self._jobs.in_flight < room:
+        if self._stopping:
+            return
+        kept = None  # for the next suspect, when it is empty
+        while (suspect := self._jobs.suspect_to_try()) is not None:
+            kept = self._places.emptiest()
+            hindered = self._jobs.quiet and self._jobs.in_flight
+            if kept is None or hindered or not self._places.is_empty(kept):
+                break
+            yield from self._submit(suspect, kept, saver)
+        if self._jobs.quiet:
+            return
+        while (worker := self._places.next(kept)) is not None:
             job = self._jobs.next()
             if job is None:
+                yield from self._ask(kept)
+                yield from self._share_out(kept, saver)
                 break
-            job.saver = saver
-            if job.batch.only is not None:
-                yield from self._hand_over(job, Split(job.batch.only, job.batch.checksum))
-                continue
-            log.debug("batch %s: submitted", job.batch.id)
-            job.refused = ""
-            self._jobs.move(job, State.RUNNING)
-            yield Submit(job.batch)
-        free = room - self._jobs.in_flight
+            yield from self._submit(job, worker, saver)
+
+    def _submit(self, job: Job, worker: str, saver: int) -> Iterator[Instruction]:
+        batch = job.batch
+        job.saver = saver
+        if batch.only is not None:
+            yield from self._hand_over(job, Split(batch.only, batch.checksum))
+            return
+        log.debug("batch %s: submitted", batch.id)
+        job.refused = ""
+        yield self._tasks.submit(job, worker)
+
+    def _ask(self, kept: str | None) -> Iterator[Instruction]:
+        """Ask the source for batches, if there may be some."""
+        room, idle = self._places.room(kept)
         # Batches that are open may have their articles with them: the driver holds few.
-        few = self._jobs.open < _OPEN_PER_TASK * room
-        may = self._source is _Source.MAY_HAVE and not self._stopping
-        if may and free > 0 and few and not self._jobs.suspected:
-            self._source = _Source.ASKED
-            yield Take(free, max(0, self._workers - self._jobs.in_flight))
+        few = self._jobs.open < _OPEN_PER_TASK * TASKS_PER_WORKER * max(1, self._places.workers)
+        if self._source.due and few:
+            self._source.ask()
+            yield Take(room, idle)
+
+    def _share_out(self, kept: str | None, saver: int) -> Iterator[Instruction]:
+        """A worker that has nothing takes what waits behind another's task."""
+        if self._source.due or self._source.awaited:
+            return
+        for job, task, worker in self._tasks.to_move(kept):
+            yield Withdraw(job.batch.id, task)
+            yield from self._submit(job, worker, saver)
 
     def _conclusion(self, saver: int) -> Iterator[Instruction]:
         """The end, if there is no more to come; before it, the saver's last commit."""
-        asked = self._source in (_Source.ASKED, _Source.ASKED_BEFORE)
-        ending = self._stopping or self._source is _Source.ENDED
-        if not ending or asked or self._jobs.in_flight or self._draining:
+        ending = self._stopping or self._source.ended
+        if not ending or self._source.awaited or self._jobs.in_flight or self._draining:
             return
         if self._jobs[State.HANDED]:
             self._draining = True
             yield Drain(saver)
         elif not self._jobs[State.MEASURED] and (self._stopping or not self._jobs.open):
             yield End(complete=not self._stopping)
-
-
-def _as_ours(error: Exception) -> DaskingestError:
-    if isinstance(error, DaskingestError):
-        return error
-    ours = DaskingestError(f"a batch could not be counted: {type(error).__name__}: {error}")
-    ours.__cause__ = error
-    return ours

@@ -11,28 +11,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Coroutine
-from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, suppress
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client
 
 from daskingest.counts import Counts
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.batch import Batch, BatchSource
-from daskingest.pipeline.cluster import EXTRACT, SAVER, count_workers
+from daskingest.pipeline.cluster import EXTRACT, SAVER
+from daskingest.pipeline.crew import Crew, Hooks
+from daskingest.pipeline.deadlines import TimeLimit
 from daskingest.pipeline.dispatch import Dispatcher
 from daskingest.pipeline.events import (
     CountRows,
     Drain,
     End,
     Event,
-    Extracted,
     Fail,
     Finished,
     HandOver,
     Instruction,
+    KillWorker,
     NotHandedOver,
     Reported,
     RowsCounted,
@@ -44,17 +45,18 @@ from daskingest.pipeline.events import (
     Submit,
     Take,
     Taken,
-    TaskFailed,
+    Tick,
+    Withdraw,
     Woken,
-    WorkerDied,
     WorkersSeen,
 )
 from daskingest.pipeline.pending import Commit, Report
-from daskingest.pipeline.saver_client import SaverClient, scheduler_lost
+from daskingest.pipeline.saver_client import SaverClient
 from daskingest.pipeline.savers import Savers, Work
 from daskingest.pipeline.store_place import require_one_store
-from daskingest.pipeline.task import TaskResult, count_batch
 from daskingest.stores import Replaced
+
+_LOOK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +82,13 @@ class Driver:
 
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
         self.workers = 1
+        self._limit = TimeLimit(work.batch_timeout)
         self._client = client
         self._work = work
         self._observer = observer
+        hooks = Hooks(self._tell, observer.extracted, self._spawn)
+        self._crew = Crew(client, work, hooks)
         self._savers = Savers(client, work, self._saver_started)
-        self._submitted = 0
         self._trouble = ""
         self._stopping = False
         self._dispatcher: Dispatcher | None = None
@@ -98,21 +102,24 @@ class Driver:
             return f"waiting for a worker with the resource {SAVER!r}"
         if not self.workers:
             return f"no worker with the resource {EXTRACT!r}; waiting for one"
+        if self.late:
+            batch_id, seconds = next(iter(self.late.items()))
+            return f"batch {batch_id} is late: {seconds:.0f} s so far; its time limit ends it"
         return self._trouble
 
     @property
-    def in_flight(self) -> int:
-        """How many tasks are with the workers."""
-        return self._dispatcher.in_flight if self._dispatcher else 0
+    def late(self) -> dict[BatchId, float]:
+        """The batches that have taken half of the time they may, and for how many seconds."""
+        return self._dispatcher.late if self._dispatcher else {}
 
     def stop(self) -> None:
         """Submit nothing more; `run` returns when what is in flight is in the store."""
         self._stopping = True
-        self._events.put_nowait(StopAsked())
+        self._tell(StopAsked())
 
     def wake(self) -> None:
         """Ask the source again: there may be batches now."""
-        self._events.put_nowait(Woken())
+        self._tell(Woken())
 
     async def take_over(self, run: str) -> Ledger:
         """Hold a run from now on; whoever held it before can commit nothing more.
@@ -138,9 +145,21 @@ class Driver:
         (False). Raises DaskingestError when a batch cannot be read.
         """
         saver = await self._savers.ready()
-        self._dispatcher = Dispatcher(ledger, saver.number, self.workers)
+        workers = await self._crew.look()
+        self.workers = len(workers)
+        self._dispatcher = Dispatcher(ledger, saver.number, workers, self._limit)
         begin = self._dispatcher.begin
-        instructions = self._dispatcher.handle(StopAsked()) if self._stopping else begin()
+        looking = self._spawn(self._look())
+        try:
+            instructions = self._dispatcher.handle(StopAsked()) if self._stopping else begin()
+            return await self._follow(instructions, source, self._dispatcher)
+        finally:
+            looking.cancel()
+
+    async def _follow(
+        self, instructions: list[Instruction], source: BatchSource, dispatcher: Dispatcher
+    ) -> bool:
+        """Carry out what the dispatcher wants, tell it what comes of it, and so on to the end."""
         while True:
             for each in instructions:
                 match each:
@@ -155,14 +174,18 @@ class Driver:
             event = await self._events.get()
             if isinstance(event, DaskingestError):
                 raise event
-            instructions = self._dispatcher.handle(event)
+            instructions = dispatcher.handle(event)
 
     def _carry_out(self, instruction: Instruction, source: BatchSource) -> None:
         match instruction:
             case Take(most, idle):
                 self._spawn(self._take(source, most, idle))
-            case Submit(batch):
-                self._submit(batch)
+            case Submit():
+                self._submit(instruction)
+            case Withdraw(batch_id, task):
+                self._crew.withdraw(batch_id, task)
+            case KillWorker(worker):
+                self._spawn(self._crew.kill(worker))
             case CountRows(batch):
                 self._spawn(self._count_rows(batch))
             case HandOver(batch_id, entry, saver):
@@ -173,11 +196,11 @@ class Driver:
                 self._spawn(self._replace_saver(runs))
 
     async def _take(self, source: BatchSource, most: int, idle: int) -> None:
-        self._events.put_nowait(Taken(await source.take(most, idle)))
+        self._tell(Taken(await source.take(most, idle)))
 
     async def _count_rows(self, batch: Batch) -> None:
-        rows = await asyncio.to_thread(batch.count_rows)
-        self._events.put_nowait(RowsCounted(batch.id, rows))
+        rows, size = await asyncio.to_thread(batch.measure)
+        self._tell(RowsCounted(batch.id, rows, size))
 
     async def _hand_over(self, batch_id: BatchId, entry: Entry, number: int) -> None:
         try:
@@ -185,48 +208,31 @@ class Driver:
             await saver.add(batch_id, Counts(), entry)
             await saver.drain()
         except (SaverLost, Replaced):
-            self._events.put_nowait(NotHandedOver(batch_id, number))
+            self._tell(NotHandedOver(batch_id, number))
 
     async def _drain(self, number: int) -> None:
         with suppress(SaverLost, Replaced):  # the listener finds out as well
             await self._savers.with_number(number).drain()
 
-    # Tasks.
-
-    def _submit(self, batch: Batch) -> None:
+    def _submit(self, submit: Submit) -> None:
         saver = self._savers.current
         if saver is None:
-            self._events.put_nowait(SaverUnreached(batch.id, "it is being replaced"))
-            return
-        self._submitted += 1
-        future = self._client.submit(
-            count_batch,
-            batch,
-            self._work.model,
-            self._work.recognizer,
-            saver.ref,
-            key=f"extract-{batch.id}-{self._submitted}",
-            resources={EXTRACT: 1},
-            pure=False,
-        )
-        self._spawn(self._watch(batch.id, future))
+            self._tell(SaverUnreached(submit.batch.id, submit.task, "it is being replaced"))
+        else:
+            self._crew.submit(submit, saver.ref)
 
-    async def _watch(self, batch_id: BatchId, future: Future[TaskResult]) -> None:
-        self._events.put_nowait(await self._outcome(batch_id, future))
-
-    async def _outcome(self, batch_id: BatchId, future: Future[TaskResult]) -> Event:
-        try:
-            result = await future
-        except KilledWorker:
-            return WorkerDied(batch_id)
-        except (SaverLost, Replaced) as error:
-            return SaverUnreached(batch_id, str(error))
-        except CancelledError:  # of futures; a task's is another
-            raise scheduler_lost() from None
-        except Exception as error:
-            return TaskFailed(batch_id, error)
-        self._observer.extracted(result.seconds)
-        return Extracted(batch_id, result.rejects)
+    async def _look(self) -> None:
+        """Tell the time and who is there, as long as the scheduler answers."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                workers = await self._crew.look()
+            except OSError as error:
+                log.debug("the scheduler does not answer: %s", error)
+                continue
+            self.workers = len(workers)
+            self._tell(WorkersSeen(workers))
+            self._tell(Tick(asyncio.get_running_loop().time()))
 
     # Savers.
 
@@ -239,35 +245,37 @@ class Driver:
         for run in runs:
             entries |= await self._savers.take_over(run)
         saver = await self._savers.ready()
-        self._events.put_nowait(SaverStarted(saver.number, entries))
+        self._tell(SaverStarted(saver.number, entries))
 
     async def _listen(self, saver: SaverClient) -> None:
         """Pass on what this saver reports, until it is lost."""
         try:
             while True:
-                self.workers = await count_workers(self._client, EXTRACT)
-                self._events.put_nowait(WorkersSeen(self.workers))
                 self._reported(await saver.report(), saver)
         except (SaverLost, Replaced, OSError) as error:
             if isinstance(error, Replaced):
                 self._savers.check_replaced(error)
             log.warning("the saver was lost (%s); starting another", error)
             self._savers.drop(saver)
-            self._events.put_nowait(SaverGone(saver.number))
+            self._tell(SaverGone(saver.number))
 
     def _reported(self, report: Report, saver: SaverClient) -> None:
         if saver is self._savers.current:
             self._trouble = report.trouble
         for commit in report.commits:
             self._observer.committed(commit)
-        self._events.put_nowait(Reported(report.committed, report.refused, report.invalid))
+        self._tell(Reported(report.committed, report.refused, report.invalid))
 
     # What goes on meanwhile.
 
-    def _spawn(self, work: Coroutine[object, None, None]) -> None:
+    def _tell(self, event: Event) -> None:
+        self._events.put_nowait(event)
+
+    def _spawn(self, work: Coroutine[object, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """What went wrong in the background ends the run."""
@@ -286,6 +294,7 @@ class Driver:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._crew.close()
 
 
 @asynccontextmanager

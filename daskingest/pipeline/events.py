@@ -26,10 +26,36 @@ class Woken:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskBegun:
+    """A worker has begun with a task. One that tries a suspect first takes a harmless text."""
+
+    batch_id: BatchId
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPassed:
+    """The worker that tries a suspect has extracted a harmless text; now it takes the suspect."""
+
+    batch_id: BatchId
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFailed:
+    """The worker that was to try a suspect raised an error over a harmless text."""
+
+    batch_id: BatchId
+    task: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Extracted:
     """A task ended: the saver that it was submitted with has the counts."""
 
     batch_id: BatchId
+    task: int
     rejects: list[Reject]
 
 
@@ -38,6 +64,7 @@ class SaverUnreached:
     """A task ended, and its counts did not get to the saver."""
 
     batch_id: BatchId
+    task: int
     reason: str
 
 
@@ -46,22 +73,29 @@ class TaskFailed:
     """A task raised an error."""
 
     batch_id: BatchId
+    task: int
     error: Exception
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """The worker that had a task died."""
+    """The worker that had a task died or left.
+
+    `explained`: Dask or the platform says why, so that it can't have been the batch.
+    """
 
     batch_id: BatchId
+    task: int
+    explained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RowsCounted:
-    """A batch has so many rows."""
+    """A batch has so many rows, whose texts have so many bytes."""
 
     batch_id: BatchId
     rows: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +134,16 @@ class SaverStarted:
 
 @dataclass(frozen=True, slots=True)
 class WorkersSeen:
-    """There are so many workers."""
+    """These workers, by address, can be given tasks."""
 
-    workers: int
+    workers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """It is `now`, in seconds of a clock that only goes forward. Told every second or so."""
+
+    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +154,9 @@ class StopAsked:
 Event = (
     Taken
     | Woken
+    | TaskBegun
+    | ControlPassed
+    | ControlFailed
     | Extracted
     | SaverUnreached
     | TaskFailed
@@ -123,6 +167,7 @@ Event = (
     | SaverGone
     | SaverStarted
     | WorkersSeen
+    | Tick
     | StopAsked
 )
 
@@ -140,9 +185,31 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Have a worker extract a batch. Answered by the task's end: see the events."""
+    """Have this worker extract a batch. Answered by TaskBegun and by the task's end.
+
+    `task` tells it from the batch's other tasks. `alone`: the worker has no other task; it is to
+    extract a harmless text first, and to tell when it has.
+    """
 
     batch: Batch
+    task: int
+    worker: str
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Forget a task: what becomes of it is not to be told any more."""
+
+    batch_id: BatchId
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker:
+    """End a worker's process. The ends of its tasks follow."""
+
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,4 +277,16 @@ class End:
     complete: bool
 
 
-Instruction = Take | Submit | CountRows | HandOver | Drain | StartSaver | Finished | Fail | End
+Instruction = (
+    Take
+    | Submit
+    | Withdraw
+    | KillWorker
+    | CountRows
+    | HandOver
+    | Drain
+    | StartSaver
+    | Finished
+    | Fail
+    | End
+)

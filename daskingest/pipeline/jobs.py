@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import Enum
 
 from daskingest.articles import Reject
@@ -26,19 +27,59 @@ LACKING = tuple(state for state in State if state is not State.STORED)
 
 
 @dataclass(slots=True)
+class Task:
+    """A batch's task on a worker, by a number of its own. Times are those of the dispatcher."""
+
+    number: int
+    worker: str
+    controlled: bool
+    """Whether nothing is known against the worker: where a suspect is tried, not until it has
+    extracted a harmless text."""
+    began: float | None = None
+    overdue: float | None = None
+    """When it had taken longer than it may; its worker is being killed since."""
+    kills: int = 0
+
+    @property
+    def to_blame(self) -> bool:
+        """Whether the worker has begun with the batch itself."""
+        return self.began is not None and self.controlled
+
+
+@dataclass(slots=True)
+class Tries:
+    """What went wrong with a batch so far."""
+
+    errors: int = 0
+    unreached: int = 0
+    failures: int = 0  # workers that died of it, or took too long: maybe of it, if it wasn't alone
+    explained: int = 0  # workers that died with it for another reason
+    unbegun: int = 0  # workers that died before they began with it
+
+
+@dataclass(slots=True)
 class Job:
-    """A batch on its way. One that is tried `alone` has workers to itself, being a suspect."""
+    """A batch on its way. One that is tried `alone` has a worker to itself, being a suspect.
+
+    One that is tried in `quiet` has all workers to itself.
+    """
 
     batch: Batch
     alone: bool = False
     state: State = State.WAITING
     saver: int | None = None  # the one that its counts are handed to
-    deaths: int = 0
-    errors: int = 0
-    unreached: int = 0
+    task: Task | None = None
+    tries: Tries = field(default_factory=Tries)
+    quiet: bool = False
     refused: str = ""  # why, if the store does not take it
     cut_for: str = ""
+    measured: int | None = None  # bytes of its texts
     rejects: list[Reject] | None = None
+
+    @property
+    def size(self) -> int:
+        """Its bytes, as far as they are known."""
+        return self.batch.size if self.measured is None else self.measured
 
 
 class Jobs:
@@ -65,9 +106,9 @@ class Jobs:
         return self._count[State.RUNNING] + self._count[State.STORED]
 
     @property
-    def suspected(self) -> bool:
-        """Whether there is one that is to be tried alone."""
-        return bool(self._suspects)
+    def running(self) -> Iterator[Job]:
+        """Those whose tasks are with the workers."""
+        return (job for job in self._jobs.values() if job.task is not None)
 
     def has(self, batch_id: BatchId) -> bool:
         """Whether the store lacks the whole batch or one of its parts."""
@@ -99,9 +140,14 @@ class Jobs:
         if state is State.WAITING:
             self._enqueue(job)
 
+    def suspect(self, job: Job) -> None:
+        """From now on it is tried alone."""
+        job.alone = True
+        job.tries = Tries()
+
     def clear(self, job: Job) -> None:
         """It is no suspect any more."""
-        job.alone = False
+        job.alone = job.quiet = False
         self._suspects.pop(job.batch.id, None)
 
     def stored(self, job: Job) -> bool:
@@ -124,16 +170,28 @@ class Jobs:
         del self._jobs[job.batch.id]
 
     def next(self) -> Job | None:
-        """The one to be submitted next. Suspects come first, one at a time."""
-        if self._suspects:
-            suspects = (job for job in self._suspects.values() if job.state is State.WAITING)
-            return None if self.in_flight else next(suspects, None)
+        """The one to be submitted next that is no suspect."""
         while self._queue:
             job = self._queue.popleft()
             # One that was committed after all is still in the queue.
             if job is self._jobs.get(job.batch.id):
                 return job
         return None
+
+    def suspect_to_try(self) -> Job | None:
+        """The suspect that is to be tried next: none while another one is."""
+        waiting = None
+        for job in self._suspects.values():
+            if job.task is not None:
+                return None
+            if waiting is None and job.state is State.WAITING:
+                waiting = job
+        return waiting
+
+    @property
+    def quiet(self) -> bool:
+        """Whether one is to have all workers to itself."""
+        return any(job.quiet for job in self._suspects.values())
 
     def all(self) -> list[Job]:
         """Those that the store does not have."""

@@ -61,7 +61,13 @@ class Run(Observer):
                 await self._current.write_lost_rejects()
             self._current = None
             if any(not each.finished for each in runs) and not self._stopping:
-                work = Work(model, store_url, settings.flush_interval, settings.recognizer)
+                work = Work(
+                    model,
+                    store_url,
+                    settings.flush_interval,
+                    settings.batch_timeout,
+                    settings.recognizer,
+                )
                 await self._count(runs, work)
         finally:
             ticker.cancel()

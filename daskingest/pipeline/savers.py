@@ -32,12 +32,14 @@ class TakenOver(DaskingestError):
 class Work:
     """What a driver's workers extract with, and where its savers write to, how often.
 
-    `owner` names the driver, in the store and for ever.
+    `owner` names the driver, in the store and for ever. A batch may take `batch_timeout` seconds
+    for each MiB of it.
     """
 
     model: str
     store_url: str
     flush_interval: float
+    batch_timeout: float
     recognizer: RecognizerKind = RecognizerKind.FAST
     owner: str = field(default_factory=lambda: uuid4().hex)
 

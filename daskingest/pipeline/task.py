@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from daskingest.articles import Reject
+from daskingest.articles import Article, Reject
 from daskingest.extraction import extract
 from daskingest.ledger import Counted
 from daskingest.models import load_model
 from daskingest.pipeline.batch import Batch
+from daskingest.pipeline.notices import Notices
 from daskingest.pipeline.saver_client import SaverRef
 from daskingest.settings import RecognizerKind
+
+_HARMLESS = Article("Angela Merkel met Barack Obama in Berlin on Monday.", "control")
+
+
+class Unfit(Exception):
+    """A worker can't extract even a harmless text."""
 
 
 class TaskResult(NamedTuple):
@@ -21,15 +29,35 @@ class TaskResult(NamedTuple):
     seconds: float
 
 
-def count_batch(
-    batch: Batch, model: str, recognizer: RecognizerKind, saver: SaverRef
-) -> TaskResult:
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A batch for a worker. `controlled`: the worker first shows that it can extract at all."""
+
+    batch: Batch
+    model: str
+    recognizer: RecognizerKind
+    saver: SaverRef
+    notices: Notices
+    controlled: bool
+
+
+def count_batch(assignment: Assignment) -> TaskResult:
     """The task: extract a batch and hand its counts to the saver.
 
-    Raises SaverLost if the saver can't be reached.
+    Raises SaverLost if the saver can't be reached, Unfit if the control fails.
     """
+    batch, find = assignment.batch, load_model(assignment.model, assignment.recognizer)
+    assignment.notices.begun()
+    if assignment.controlled:
+        try:
+            tally = extract([_HARMLESS], find).tally
+        except Exception as error:
+            raise Unfit(f"{type(error).__name__}: {error}") from error
+        if tally.failed:
+            raise Unfit("the model raised an error")
+        assignment.notices.control_passed()
     started = time.perf_counter()
-    found = extract(batch.rows(), load_model(model, recognizer))
+    found = extract(batch.rows(), find)
     seconds = time.perf_counter() - started
-    saver.add(batch.id, found.counts, Counted(found.tally, batch.checksum))
+    assignment.saver.add(batch.id, found.counts, Counted(found.tally, batch.checksum))
     return TaskResult(found.rejects, seconds)

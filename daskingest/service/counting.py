@@ -36,6 +36,11 @@ class Counting:
         """What keeps articles from being counted; empty if nothing does."""
         return self._driver.trouble
 
+    @property
+    def late(self) -> dict[str, float]:
+        """The batches that have taken half of the time they may, and for how many seconds."""
+        return {str(batch_id): round(seconds, 1) for batch_id, seconds in self._driver.late.items()}
+
     async def start(self, background: Background) -> None:
         """Take up what the spool has, and go on with what comes."""
         await self._spool.add_owner(self._owner)

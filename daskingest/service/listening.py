@@ -15,7 +15,7 @@ def listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise UsageError(f"no address to listen on: {host!r}: {error.strerror}") from None
-    if not keys and not ipaddress.ip_address(address[0]).is_loopback:
+    if not keys and not _is_loopback(str(address[0])):
         raise UsageError(
             f"without a key it listens on this machine only, and {host} is open to others: set "
             "DASKINGEST_API_KEY to a key of your choice (or several, with commas between them)"
@@ -27,6 +27,23 @@ def listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
         raise UsageError(
             f"cannot listen on {host} port {port}: {reason}; name another with --port"
         ) from None
+
+
+def lets_try(wanted: bool | None, host: str, reading_needs_key: bool) -> bool:
+    """Whether people may try articles: if nothing else is wanted, not where anybody could."""
+    if wanted is not None:
+        return wanted
+    if reading_needs_key:
+        return True
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(_is_loopback(str(address[0])) for *_, address in found)
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
 
 
 def keys_from(text: str | None) -> tuple[str, ...]:

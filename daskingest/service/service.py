@@ -26,6 +26,7 @@ from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
 from daskingest.service.group_commit import SpoolError
 from daskingest.service.intake import Intake
+from daskingest.service.listening import lets_try
 from daskingest.service.metrics import Levels, Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
@@ -58,7 +59,8 @@ class Service:
     counting: Counting
     intake: Intake
     watch: Watch
-    trials: Trials
+    trials: Trials | None
+    """None where people may not try articles."""
     readers: Readers
     background: Background = field(default_factory=Background)
 
@@ -87,10 +89,6 @@ class Service:
         """Ask the store, on a thread that reads. Raises StoreError."""
         return await self.readers.read(work)
 
-    async def entities(self, text: str) -> list[tuple[int, int, str]]:
-        """See `Trials.entities`."""
-        return await self.trials.entities(text)
-
     def status(self) -> Status:
         """How it is now."""
         metrics, in_flight, oldest = self.metrics, self.counting.in_flight, self._oldest_seconds()
@@ -110,7 +108,7 @@ class Service:
                 oldest_seconds=None if oldest is None else round(oldest, 1),
                 damaged=self.spool.damaged,
             ),
-            in_flight=InFlightStatus(len(in_flight), in_flight.articles),
+            in_flight=InFlightStatus(len(in_flight), in_flight.articles, self.counting.late),
             rates=RatesStatus(round(accepted, 1), round(saved, 1)),
             workers=self.watch.status(),
             dashboard=self.dashboard,
@@ -172,7 +170,13 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         client = await stack.enter_async_context(
             cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
         )
-        work = Work(model, store_url, settings.flush_interval, settings.recognizer)
+        work = Work(
+            model,
+            store_url,
+            settings.flush_interval,
+            settings.batch_timeout,
+            settings.recognizer,
+        )
         driver = await stack.enter_async_context(open_driver(client, work, forgetter))
         feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
         service = Service(
@@ -184,9 +188,22 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             counting=Counting(spool, driver, work.owner, feed, forgetter),
             intake=Intake(spool, metrics, settings.max_spool_bytes, driver.wake),
             watch=Watch(client, metrics),
-            trials=Trials(client, model),
+            trials=await stack.enter_async_context(_trials(settings, model)),
             readers=stack.enter_context(closing(Readers(store_url))),
         )
         stack.push_async_callback(service.background.close)
         await service.start()
         yield service
+
+
+@asynccontextmanager
+async def _trials(settings: ServeSettings, model: str) -> AsyncIterator[Trials | None]:
+    needs_key = settings.private and bool(settings.keys)
+    if not lets_try(settings.trials, settings.host, needs_key):
+        yield None
+        return
+    trials = Trials(model)
+    try:
+        yield trials
+    finally:
+        await trials.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -24,10 +24,14 @@ class SpoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class InFlightStatus:
-    """The batches that were released and are not saved, and their articles."""
+    """The batches that were released and are not saved, and their articles.
+
+    `late` are those that have taken half of the time they may, and for how many seconds.
+    """
 
     batches: int
     articles: int
+    late: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from daskingest.extraction import entities_in
+from daskingest.service.trials import Trials
 from daskingest.stores import Store
 from daskingest.stores.reading import Readers
-from daskingest.web.source import Found
 
 T = TypeVar("T")
 
@@ -19,39 +16,36 @@ T = TypeVar("T")
 class StoreAlone:
     """A `Source`. Open one with `open_store_alone`."""
 
-    def __init__(self, url: str, model: str, billed: bool) -> None:
+    def __init__(self, url: str, billed: bool, trials: Trials | None) -> None:
         self.billed = billed
         self.dashboard = ""
-        self._model = model
+        self.trials = trials
         self._readers = Readers(url)
-        self._finder = ThreadPoolExecutor(1, "finder")
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """See `Source.read`."""
         return await self._readers.read(work)
 
-    async def entities(self, text: str) -> list[Found]:
-        """See `Source.entities`. The model is loaded when this is first asked for."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._finder, entities_in, text, self._model)
-
     def status(self) -> None:
         """See `Source.status`."""
 
-    def close(self) -> None:
-        """End the threads."""
+    async def close(self) -> None:
+        """End the threads, and the process that tries articles."""
         self._readers.close()
-        self._finder.shutdown(cancel_futures=True)
+        if self.trials is not None:
+            await self.trials.close()
 
 
 @asynccontextmanager
-async def open_store_alone(url: str, model: str, billed: bool) -> AsyncIterator[StoreAlone]:
+async def open_store_alone(
+    url: str, model: str, billed: bool, tries: bool = True
+) -> AsyncIterator[StoreAlone]:
     """The store at a URL, and the model, a spaCy package or folder, to try texts with.
 
-    `billed` says whether reading the store is.
+    `billed` says whether reading the store is, `tries` whether people may try texts.
     """
-    source = StoreAlone(url, model, billed)
+    source = StoreAlone(url, billed, Trials(model) if tries else None)
     try:
         yield source
     finally:
-        source.close()
+        await source.close()

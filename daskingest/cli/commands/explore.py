@@ -20,7 +20,7 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     import uvicorn
 
     from daskingest.models import find_model
-    from daskingest.service.listening import keys_from, listen
+    from daskingest.service.listening import keys_from, lets_try, listen
     from daskingest.stores import absolute_url, open_store
     from daskingest.web.app import create_app
     from daskingest.web.store_alone import open_store_alone
@@ -33,7 +33,8 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     if hasattr(os, "nice"):
         os.nice(19)  # whoever counts into the store goes first
     url, model = absolute_url(settings.store), find_model(settings.model)
-    app = create_app(ServeSettings(keys=keys), open_store_alone(url, model, billed))
+    tries = lets_try(settings.trials, settings.host, bool(keys))
+    app = create_app(ServeSettings(keys=keys), open_store_alone(url, model, billed, tries))
     address = f"http://{settings.host}:{listener.getsockname()[1]}"
     print(f"{settings.store} is at {address}; Ctrl-C ends it", flush=True)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)

@@ -37,7 +37,9 @@ class Renderer:
 
     def page(self, template: str, /, **values: object) -> Response:
         """A page, with a link to the Dask dashboard if there is one."""
-        return self._render(template, 200, dashboard=self._source.dashboard, **values)
+        source = self._source
+        tries = source.trials is not None
+        return self._render(template, 200, dashboard=source.dashboard, tries=tries, **values)
 
     def problem(self, problem: Problem) -> Response:
         """A page that says what is wrong, and nothing else: whoever sees it may have no key."""
@@ -47,6 +49,7 @@ class Renderer:
             "problem.html",
             problem.status,
             dashboard="",
+            tries=False,
             title=title,
             error=error[:1].upper() + error[1:],
         )

@@ -8,13 +8,14 @@ from urllib.parse import parse_qs
 
 from starlette.responses import Response
 
+from daskingest.service.trials import MAX_TEXT
 from daskingest.web.call import Call
 from daskingest.web.pages.renderer import Renderer
 from daskingest.web.problems import Problem
-from daskingest.web.source import Found, Source
+from daskingest.web.source import Source
 
-MAX_TEXT = 20_000
-"""Characters of an article to try."""
+Found = tuple[int, int, str]
+"""An entity in a text: start and end in characters, and label."""
 
 
 class Trial:
@@ -25,6 +26,9 @@ class Trial:
 
     async def page(self, call: Call) -> Response:
         """The form, and what was found in the text that was sent with it."""
+        trials = self._source.trials
+        if trials is None:
+            raise Problem(404, "trying articles is turned off here, see --trials", "unknown")
         body = await call.body(12 * MAX_TEXT)  # a character takes up to 12 bytes, as %XX
         sent = await asyncio.to_thread(text_in, body) if body else ""
         if len(sent) > MAX_TEXT:
@@ -33,7 +37,7 @@ class Trial:
             )
         if not sent.strip():
             return self._shown("", None, 0)
-        found = await self._source.entities(sent)
+        found = await trials.entities(sent)
         return self._shown(sent, pieces_of(sent, found), len(found))
 
     def _shown(self, text: str, pieces: list[tuple[str, str]] | None, count: int) -> Response:

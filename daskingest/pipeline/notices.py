@@ -1,0 +1,48 @@
+"""What a task tells the driver while it runs; see `actors.py` for the rest of Dask's internals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import get_worker
+from distributed.utils import sync
+
+from daskingest.ledger import BatchId
+from daskingest.pipeline.events import ControlPassed, TaskBegun
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """A task's way to its driver, which listens to the topic."""
+
+    topic: str
+    batch_id: BatchId
+    task: int
+
+    def begun(self) -> None:
+        """The task begins. Like all of these it returns when the scheduler knows.
+
+        What comes then may keep the worker from telling anything.
+        """
+        self._tell(passed=False)
+
+    def control_passed(self) -> None:
+        """The worker has extracted a harmless text."""
+        self._tell(passed=True)
+
+    def _tell(self, passed: bool) -> None:
+        worker: Any = get_worker()
+        message = (str(self.batch_id), self.task, passed)
+
+        async def tell() -> None:
+            await worker.scheduler.log_event(topic=self.topic, msg=message)
+
+        sync(worker.loop, tell)
+
+
+def event_of(message: tuple[str, int, bool]) -> TaskBegun | ControlPassed:
+    """What a task has told."""
+    batch_id, task, passed = message
+    kind = ControlPassed if passed else TaskBegun
+    return kind(BatchId.parse(batch_id), task)
