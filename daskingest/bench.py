@@ -46,21 +46,21 @@ Texts = Sequence[str]
 
 
 @dataclass(slots=True)
-class Clock:
+class Stopwatch:
     """What one contestant has done, and how long it took."""
 
-    words: int = 0
+    text_words: int = 0
     seconds: float = 0.0
 
     @property
     def rate(self) -> float:
-        return self.words / self.seconds if self.seconds else 0.0
+        return self.text_words / self.seconds if self.seconds else 0.0
 
     def time(self, work: Callable[[Texts], object], texts: Texts) -> None:
         started = time.perf_counter()
         work(texts)
         self.seconds += time.perf_counter() - started
-        self.words += words_in(texts)
+        self.text_words += text_words_in(texts)
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ class _Single:
         self._component = load_pipeline(model, entities_only=True)
         Finder(self._component)
         self.stages: dict[str, float] = {}
-        self.clocks: dict[str, Clock] = {}
+        self.clocks: dict[str, Stopwatch] = {}
         self._recognize(texts[:_WARM_UP])
         self._pipe(self._component)(texts[:_WARM_UP])
         self._pipe(self._plain)(texts[: _WARM_UP // 20])
@@ -160,7 +160,7 @@ class _Single:
             "older design": (lambda its: [self._whole(text).ents for text in its], 48),
         }
         for name, (work, part) in contestants.items():
-            self.clocks.setdefault(name, Clock()).time(work, texts[: len(texts) // part])
+            self.clocks.setdefault(name, Stopwatch()).time(work, texts[: len(texts) // part])
 
     def _recognize(self, texts: Texts) -> None:
         with self._find.nlp.memory_zone():
@@ -239,7 +239,7 @@ def _spacy_processes(model: str, texts: Texts, workers: int, batches: int) -> fl
     texts = texts[: size * (1 + workers * batches)]
     docs = nlp.pipe(texts, n_process=workers, batch_size=size)
     next(docs)
-    clock = Clock()
+    clock = Stopwatch()
     clock.time(lambda _: [len(doc.ents) for doc in docs], texts[size:])
     return clock.rate
 
@@ -253,10 +253,10 @@ async def _run_csv(file: Path, model: str, workers: int, folder: Path) -> float:
     rejects = str(folder / "rejects.jsonl")
     settings = Settings(store=store, workers=workers, model=model, rejects=rejects)
     [summary] = await Run([str(file)], settings, Progress())()
-    return summary.fresh.words / summary.seconds
+    return summary.fresh.text_words / summary.seconds
 
 
-def words_in(texts: Texts) -> int:
+def text_words_in(texts: Texts) -> int:
     return sum(len(text.split()) for text in texts)
 
 

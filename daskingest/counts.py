@@ -63,14 +63,15 @@ class Counts:
 class Tally:
     """What became of a batch's rows: every row is an article or a reject.
 
-    `words` counts the articles' words (runs of non-space), `entities` what was counted, `dropped`
-    entities whose text was too long to count. `failed` holds, by row, the reason of each reject
-    that reading alone would not find again: those of extraction.
+    `text_words` is the number of words in the articles' texts (runs of non-space characters),
+    `entities` the number of entities counted, `dropped` the number whose text was too long to
+    count. `failed` has, by row, the reason of each reject that reading alone would not find again:
+    the rejects of extraction.
     """
 
     rows: int = 0
     articles: int = 0
-    words: int = 0
+    text_words: int = 0
     entities: int = 0
     dropped: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -80,7 +81,7 @@ class Tally:
         """Add `other`'s numbers; `failed` speaks of one batch's rows and is left as it is."""
         self.rows += other.rows
         self.articles += other.articles
-        self.words += other.words
+        self.text_words += other.text_words
         self.entities += other.entities
         self.dropped += other.dropped
         self.rejected.update(other.rejected)
@@ -95,7 +96,7 @@ class Tally:
         value = {
             "rows": self.rows,
             "articles": self.articles,
-            "words": self.words,
+            "words": self.text_words,
             "entities": self.entities,
             "dropped": self.dropped,
             "rejected": dict(self.rejected),
@@ -109,7 +110,7 @@ class Tally:
         return cls(
             rows=value.get("rows", 0),
             articles=value.get("articles", 0),
-            words=value.get("words", 0),
+            text_words=value.get("words", 0),
             entities=value.get("entities", 0),
             dropped=value.get("dropped", 0),
             rejected=Counter(value.get("rejected", {})),

@@ -11,6 +11,7 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally, word_of
 from daskingest.grouping import grouped
 from daskingest.models import load_model
+from daskingest.text import EntitySpan
 
 if TYPE_CHECKING:
     from daskingest.recognizer.finder import Finder
@@ -21,11 +22,11 @@ _GROUP_CHARS = 100_000  # extracted together: enough to share work, small beside
 log = logging.getLogger(__name__)
 
 
-def entities_in(text: str, model: str) -> list[tuple[int, int, str]]:
+def entities_in(text: str, model: str) -> list[EntitySpan]:
     """The entities in a text of any length: start and end in characters, and label."""
     find = load_model(model)
     parts = list(split_text(text, find.nlp.max_length))
-    located: list[tuple[int, int, str]] = []
+    located: list[EntitySpan] = []
     offset = 0
     with find.nlp.memory_zone():
         for part, found in zip(parts, find(parts), strict=True):
@@ -44,7 +45,7 @@ class Extraction:
 
 
 @dataclass(slots=True)
-class _Part:
+class _TextPart:
     """A text, or one part of a text longer than the model takes."""
 
     row: int
@@ -63,7 +64,7 @@ def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
         articles = _articles(rows, found)
         for several in grouped(articles, lambda each: len(each[1].content), _GROUP_CHARS):
             group = [
-                _Part(row, article, text)
+                _TextPart(row, article, text)
                 for row, article in several
                 for text in split_text(article.content, find.nlp.max_length)
             ]
@@ -96,33 +97,33 @@ def split_text(text: str, longest: int) -> Iterator[str]:
     yield text[start:]
 
 
-def _count(group: list[_Part], find: Finder, found: Extraction) -> None:
+def _count(group: list[_TextPart], find: Finder, found: Extraction) -> None:
     """Count a group of whole articles, or raise and count none of them."""
     words: dict[int, list[tuple[str, str]]] = {}
     dropped = 0
-    entities = find([piece.text for piece in group])
-    for piece, its in zip(group, entities, strict=True):
-        mine = words.setdefault(piece.row, [])
+    entities = find([part.text for part in group])
+    for part, its in zip(group, entities, strict=True):
+        mine = words.setdefault(part.row, [])
         for start, end, label in its:
-            if label in SKIPPED_LABELS or not (word := word_of(piece.text[start:end])):
+            if label in SKIPPED_LABELS or not (word := word_of(part.text[start:end])):
                 continue
             if len(word) > MAX_WORD:
                 dropped += 1
             else:
                 mine.append((word, label))
-    for row, article in {piece.row: piece.article for piece in group}.items():
+    for row, article in {part.row: part.article for part in group}.items():
         found.counts.add_article(article.publication, words[row])
         found.tally.articles += 1
-        found.tally.words += len(article.content.split())
+        found.tally.text_words += len(article.content.split())
         found.tally.entities += len(words[row])
     found.tally.dropped += dropped
 
 
-def _count_singly(group: list[_Part], find: Finder, found: Extraction) -> None:
-    for row in dict.fromkeys(piece.row for piece in group):
-        pieces = [piece for piece in group if piece.row == row]
+def _count_singly(group: list[_TextPart], find: Finder, found: Extraction) -> None:
+    for row in dict.fromkeys(part.row for part in group):
+        parts = [part for part in group if part.row == row]
         try:
-            _count(pieces, find, found)
+            _count(parts, find, found)
         except Exception as error:
             log.warning("article %d of the batch fails in the model", row, exc_info=True)
             found.tally.reject(row, EXTRACTION_FAILED)

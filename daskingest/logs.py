@@ -79,13 +79,15 @@ def _handler(settings: LogSettings, say: Callable[[str], None] | None) -> loggin
                 "name another with --log-file"
             ) from None
     elif say is not None:
-        handler = _Said(say)
+        handler = _MessageHandler(say)
     else:
         handler = logging.StreamHandler(sys.stderr)
     if settings.format is Format.JSON:
-        handler.setFormatter(JsonLines())
+        handler.setFormatter(JsonFormatter())
     else:
-        handler.setFormatter(_Messages() if isinstance(handler, _Said) else TextLines())
+        handler.setFormatter(
+            _MessageFormatter() if isinstance(handler, _MessageHandler) else TextFormatter()
+        )
     return handler
 
 
@@ -111,7 +113,7 @@ def take_forwarded(sent: dict[str, Any]) -> None:
     logging.getLogger(record.name).handle(record)
 
 
-class _Said(logging.Handler):
+class _MessageHandler(logging.Handler):
     """Shows the log among the program's other messages."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -122,7 +124,7 @@ class _Said(logging.Handler):
         self._say(self.format(record))
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """Log records as JSON, one a line, with the fields given in `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -138,7 +140,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class _Messages(logging.Formatter):
+class _MessageFormatter(logging.Formatter):
     """Log records as messages on a terminal: without time and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -147,7 +149,7 @@ class _Messages(logging.Formatter):
         return " ".join((record.getMessage(), *fields))
 
 
-class TextLines(_Messages):
+class TextFormatter(_MessageFormatter):
     """Log records for people: a line, and the traceback below it if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:

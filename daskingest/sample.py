@@ -36,7 +36,7 @@ HEADER = (
 
 MEDIAN_WORDS = 400
 _SPREAD = 0.8  # of the logarithm of the length: one article in a hundred has 2,600 words or more
-_LEAST_WORDS, _MOST_WORDS = 20, 20_000
+_MIN_WORDS, _MAX_WORDS = 20, 20_000
 _PARAGRAPH = 4  # sentences, at most
 _BLOCK = 1_000  # articles written at once
 _SENTENCE = re.compile(r"(?<=[.!?])[\"']?\s+(?=[\"'A-Z])")
@@ -49,7 +49,7 @@ class _Sentence:
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
-    words: int
+    text_words: int
 
 
 class Maker:
@@ -108,7 +108,7 @@ class Maker:
     def _article(self) -> str:
         number = self._random.random
         length = self._random.lognormvariate(math.log(MEDIAN_WORDS), _SPREAD)
-        left = min(max(length, _LEAST_WORDS), _MOST_WORDS)
+        left = min(max(length, _MIN_WORDS), _MAX_WORDS)
         sentences, entities = self._sentences, self._entities
         pieces: list[str] = []
         until_paragraph = 0
@@ -122,7 +122,7 @@ class Maker:
                 known = entities[label]
                 pieces += (text, known[int(number() * len(known))])
             pieces.append(sentence.texts[-1])
-            left -= sentence.words
+            left -= sentence.text_words
         return "".join(pieces)
 
 

@@ -39,8 +39,8 @@ class Option:
     help: str
     _: KW_ONLY
     name: str = ""
-    least: float | None = None
-    most: float | None = None
+    min: float | None = None
+    max: float | None = None
     shown: str | None = None
     """What help shows as the default, where the value doesn't say it."""
     is_path: bool = False
@@ -59,7 +59,7 @@ class Option:
 Host = Annotated[
     str, Option("The address to listen on; another than this machine's own needs a key.")
 ]
-Port = Annotated[int, Option("The port; 0 takes a free one.", least=0, most=65535)]
+Port = Annotated[int, Option("The port; 0 takes a free one.", min=0, max=65535)]
 Store = Annotated[
     str,
     Option(
@@ -68,7 +68,7 @@ Store = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None, Option("Worker processes to start here.", least=1, shown="one for each core")
+    int | None, Option("Worker processes to start here.", min=1, shown="one for each core")
 ]
 Scheduler = Annotated[
     str | None,
@@ -86,7 +86,7 @@ FlushInterval = Annotated[
     Option(
         "Seconds that counts wait for others before they are committed. Longer: later to be seen, "
         "but fewer writes, which is what Firestore bills.",
-        least=0.0,
+        min=0.0,
     ),
 ]
 BatchBytes = Annotated[
@@ -94,7 +94,7 @@ BatchBytes = Annotated[
     Option(
         "Bytes of articles in one task, at most in a micro-batch. A run that goes on keeps the "
         "value it began with.",
-        least=1,
+        min=1,
     ),
 ]
 ContentColumn = Annotated[
@@ -133,7 +133,7 @@ class Settings:
     publication_column: PublicationColumn = None
     model: Model = None
     limit: Annotated[
-        int | None, Option("Count the first N articles of each file only.", least=1, shown="all")
+        int | None, Option("Count the first N articles of each file only.", min=1, shown="all")
     ] = None
     rejects: Rejects = _REJECTS
     flush_interval: FlushInterval = _FLUSH_INTERVAL
@@ -167,25 +167,25 @@ class ServeSettings:
         Option(
             "Seconds to count what is in the spool when asked to end; the rest waits for the next "
             "start.",
-            least=0.0,
+            min=0.0,
         ),
     ] = 30.0
     max_spool_bytes: Annotated[
         int,
         Option(
-            "Bytes that may wait to be counted; beyond, submissions are refused with 503.", least=1
+            "Bytes that may wait to be counted; beyond, submissions are refused with 503.", min=1
         ),
     ] = MAX_SPOOL_BYTES
-    max_body_bytes: Annotated[int, Option("Largest JSON body, unpacked.", least=1)] = 16 << 20
-    max_upload_bytes: Annotated[int, Option("Largest NDJSON body, unpacked.", least=1)] = 4 << 30
-    max_article_bytes: Annotated[int, Option("Largest article, as JSON.", least=1)] = 4 << 20
-    batch_articles: Annotated[int, Option("Most articles of a micro-batch.", least=1)] = 1000
+    max_body_bytes: Annotated[int, Option("Largest JSON body, unpacked.", min=1)] = 16 << 20
+    max_upload_bytes: Annotated[int, Option("Largest NDJSON body, unpacked.", min=1)] = 4 << 30
+    max_article_bytes: Annotated[int, Option("Largest article, as JSON.", min=1)] = 4 << 20
+    batch_articles: Annotated[int, Option("Most articles of a micro-batch.", min=1)] = 1000
     batch_bytes: BatchBytes = BATCH_BYTES
     batch_seconds: Annotated[
         float,
         Option(
             "Seconds an article waits for its batch to fill up while all workers are busy.",
-            least=0.0,
+            min=0.0,
         ),
     ] = 0.5
 
@@ -218,26 +218,26 @@ class UploadSettings:
     """How a file is sent to a service."""
 
     url: Annotated[str, Option("The service's address.")] = f"http://{_HOST}:{_PORT}"
-    count: Annotated[int | None, Option("Send the first N articles.", least=1, shown="all")] = None
+    count: Annotated[int | None, Option("Send the first N articles.", min=1, shown="all")] = None
     repeat: Annotated[
         int,
-        Option("Send them so many times over; each time they are other articles.", least=1),
+        Option("Send them so many times over; each time they are other articles.", min=1),
     ] = 1
     concurrency: Annotated[
-        int, Option("Requests that wait for an answer at once.", least=1, most=1000)
+        int, Option("Requests that wait for an answer at once.", min=1, max=1000)
     ] = 8
     batch: Annotated[
         int | None,
         Option(
             "Articles in a request: 1 goes as JSON, more as lines of JSON.",
-            least=1,
-            most=1000,  # the rejects that the service lists in one answer
+            min=1,
+            max=1000,  # the rejects that the service lists in one answer
             shown=f"{UPLOAD_BATCH}, 1 with --legacy",
         ),
     ] = None
     rate: Annotated[
         float | None,
-        Option("Articles a second, evenly.", least=0.001, shown="as many as the service takes"),
+        Option("Articles a second, evenly.", min=0.001, shown="as many as the service takes"),
     ] = None
     open_loop: Annotated[
         bool,
@@ -280,7 +280,7 @@ class UploadSettings:
         ),
     ] = None
     patience: Annotated[
-        float, Option("Seconds to try again while the service takes nothing.", least=0.0)
+        float, Option("Seconds to try again while the service takes nothing.", min=0.0)
     ] = 300.0
     content_column: ContentColumn = None
     publication_column: PublicationColumn = None

@@ -11,7 +11,7 @@ from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SqliteSchema:
     """What a kind of file looks like: two numbers in its header, and its tables.
 
     `script` makes the tables, and may fill them. Its statements are separated by a semicolon at the
@@ -23,15 +23,15 @@ class Layout:
     script: str
 
 
-class LayoutError(Exception):
-    """A file has another layout than the one expected; nothing in it was changed."""
+class SchemaError(Exception):
+    """A file has another schema than the one expected; nothing in it was changed."""
 
 
-class OtherApplication(LayoutError):
+class OtherApplication(SchemaError):
     """The file is not of this kind at all."""
 
 
-class OtherVersion(LayoutError):
+class OtherVersion(SchemaError):
     """The file is of this kind, but of another version, which is `found`."""
 
     def __init__(self, found: int) -> None:
@@ -40,16 +40,16 @@ class OtherVersion(LayoutError):
 
 
 class SqliteFile:
-    """A file with this layout, open until `close`; made if there is none, unless `read_only`.
+    """A file with this schema, open until `close`; made if there is none, unless `read_only`.
 
     Readers and one writer do not block each other; a second writer waits up to `busy_seconds`. What
     was committed survives a loss of power. To be used by one thread at a time.
 
-    Raises sqlite3.Error if the file cannot be opened, and LayoutError if it is another.
+    Raises sqlite3.Error if the file cannot be opened, and SchemaError if it is another.
     """
 
     def __init__(
-        self, path: Path, layout: Layout, read_only: bool = False, busy_seconds: float = 30.0
+        self, path: Path, schema: SqliteSchema, read_only: bool = False, busy_seconds: float = 30.0
     ) -> None:
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self.connection = sqlite3.connect(
@@ -57,8 +57,8 @@ class SqliteFile:
         )
         try:
             if not read_only and self._is_empty():
-                self._lay_out(layout)
-            self._check(layout)
+                self._create_tables(schema)
+            self._check(schema)
             if not read_only:
                 self.connection.execute("PRAGMA journal_mode = WAL")
                 self.connection.execute("PRAGMA synchronous = FULL")
@@ -94,19 +94,19 @@ class SqliteFile:
         [(tables,)] = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         return not tables
 
-    def _lay_out(self, layout: Layout) -> None:
+    def _create_tables(self, schema: SqliteSchema) -> None:
         with self.transaction() as db:
             if not self._is_empty():
                 return  # another process was quicker
-            for statement in layout.script.split(";\n"):
+            for statement in schema.script.split(";\n"):
                 db.execute(statement)
-            db.execute(f"PRAGMA application_id = {layout.application_id}")
-            db.execute(f"PRAGMA user_version = {layout.version}")
+            db.execute(f"PRAGMA application_id = {schema.application_id}")
+            db.execute(f"PRAGMA user_version = {schema.version}")
 
-    def _check(self, layout: Layout) -> None:
+    def _check(self, schema: SqliteSchema) -> None:
         [(application,)] = self.connection.execute("PRAGMA application_id").fetchall()
         [(version,)] = self.connection.execute("PRAGMA user_version").fetchall()
-        if application != layout.application_id:
+        if application != schema.application_id:
             raise OtherApplication
-        if version != layout.version:
+        if version != schema.version:
             raise OtherVersion(version)

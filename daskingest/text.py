@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+EntitySpan = tuple[int, int, str]
+"""Where an entity is in its text: start and end, in characters, and its label."""
+
 
 def fold_space(text: str) -> str:
     """The text with every run of white space made one space, and none at the ends."""

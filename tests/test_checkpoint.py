@@ -18,7 +18,7 @@ from daskingest.sources.csvfile import open_csv
 from daskingest.upload.checkpoint import Checkpoint
 from daskingest.upload.parcels import Parcel, parcels
 from daskingest.upload.report import UploadReport
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 WriteCsv = Callable[..., str]
 
@@ -33,8 +33,8 @@ def begun(path: str, lasting: bool = True, resume: bool = False) -> tuple[Checkp
     """The checkpoint of an upload, which has begun, and its parcels."""
     settings = UploadSettings(batch=2, resume=resume)
     file = open_csv(path)
-    state = State.open(file, path, settings)
-    report = UploadReport(path, settings.url, state.run, settled=state.settled)
+    state = UploadState.open(file, path, settings)
+    report = UploadReport(path, settings.url, state.run, tally=state.tally)
     checkpoint = Checkpoint(report, state, RejectsFile(settings.rejects), lasting)
     checkpoint.begin()
     return checkpoint, list(parcels(file, settings))

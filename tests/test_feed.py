@@ -18,7 +18,7 @@ from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.pending import Commit
 from daskingest.service.feed import Feed, Forgetter, InFlight, stale
-from daskingest.service.metrics import Levels, Metrics
+from daskingest.service.metrics import GaugeValues, Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
 from daskingest.service.spool import Spool
@@ -94,7 +94,7 @@ def test_batches_are_counted_and_forgotten(tmp_path: Path) -> None:
         assert [ids(each) for each in batches] == [["0", "1"], ["2", "3"], ["4"]]
         assert (len(bench.in_flight), bench.in_flight.articles) == (3, 5)
         first, second, third = batches
-        two = Tally(rows=2, articles=2, words=4, entities=1)
+        two = Tally(rows=2, articles=2, text_words=4, entities=1)
         await bench.see_through(done(second, two), done(first, two))
         assert sorted(bench.forgotten) == [first.id, second.id]
         assert (bench.spool.articles, bench.spool.unfinished()) == (1, [3])
@@ -225,7 +225,7 @@ def test_timings_are_counted(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         bench.forgetter.extracted(0.2)
         bench.forgetter.committed(Commit(0.02, 7))
-        text = bench.metrics.text(Levels(0, 0, 0, 0)).decode()
+        text = bench.metrics.text(GaugeValues(0, 0, 0, 0)).decode()
         assert "daskingest_store_writes_total 7.0" in text
         assert 'daskingest_extraction_seconds_bucket{le="0.25"} 1.0' in text
         assert 'daskingest_commit_seconds_bucket{le="0.01"} 0.0' in text

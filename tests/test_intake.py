@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskingest.articles import Article
-from daskingest.service.answers import Key
+from daskingest.service.answers import IdempotencyKey
 from daskingest.service.intake import (
     Draining,
     Intake,
-    KeyTaken,
+    KeyConflict,
     NotWritten,
-    Part,
     Refused,
+    SizedArticles,
     SpoolFull,
 )
 from daskingest.service.metrics import Metrics
@@ -68,8 +68,8 @@ def with_bench(folder: Path, work: Callable[[Bench], Awaitable[None]], **options
     asyncio.run(go())
 
 
-def part(*texts: str) -> Part:
-    return Part.of([Article(text, "P") for text in texts])
+def part(*texts: str) -> SizedArticles:
+    return SizedArticles.of([Article(text, "P") for text in texts])
 
 
 def test_one_part_is_one_operation(tmp_path: Path) -> None:
@@ -107,14 +107,16 @@ def test_a_repeated_request_counts_once(tmp_path: Path, parts: int) -> None:
         async with bench.intake.submission() as submission:
             for number in range(parts):
                 await submission.stage(part(f"{number}"))
-            answer = await submission.accept({"n": parts}, Key("k", digest), {"not JSON": 1})
+            answer = await submission.accept(
+                {"n": parts}, IdempotencyKey("k", digest), {"not JSON": 1}
+            )
         assert answer.body == {"n": parts}
         return answer.repeated
 
     async def work(bench: Bench) -> None:
         assert not await submit(bench)
         assert await submit(bench)
-        with pytest.raises(KeyTaken, match="another body") as refused:
+        with pytest.raises(KeyConflict, match="another body") as refused:
             await submit(bench, "other")
         assert (refused.value.reason, refused.value.articles) == (
             "idempotency key used before",

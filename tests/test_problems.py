@@ -7,7 +7,7 @@ import json
 import pytest
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
-from daskingest.service.intake import Draining, KeyTaken, NotWritten, Refused, SpoolFull
+from daskingest.service.intake import Draining, KeyConflict, NotWritten, Refused, SpoolFull
 from daskingest.web.problems import Problem, problem_of, unavailable
 
 
@@ -31,7 +31,7 @@ def test_errors_that_are_known(error: Exception, status: int, text: str) -> None
         (SpoolFull("full; try again later", 3), 503, {"Retry-After": "5"}),
         (NotWritten("no disk; nothing was taken", 3), 503, {"Retry-After": "5"}),
         (Draining("shutting down", 3), 503, {"Retry-After": "10"}),
-        (KeyTaken("another body", 3), 409, {}),
+        (KeyConflict("another body", 3), 409, {}),
     ],
 )
 def test_refused_articles(refused: Refused, status: int, headers: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.settings import Settings, UploadSettings
 from daskingest.upload.measured import Measured
 from daskingest.upload.report import UploadReport, status_text
-from daskingest.upload.settled import Settled
+from daskingest.upload.tally import UploadTally
 
 
 def tally(articles: int, **reasons: int) -> Tally:
@@ -23,7 +23,7 @@ def tally(articles: int, **reasons: int) -> Tally:
     return Tally(
         rows=articles + rejected.total(),
         articles=articles,
-        words=500 * articles,
+        text_words=500 * articles,
         entities=9 * articles,
         rejected=rejected,
     )
@@ -57,15 +57,17 @@ def test_a_file_that_was_counted_in_part() -> None:
 
 
 def test_what_firestore_bills_is_said() -> None:
-    summary = Summary("a.csv", 10, tally=tally(2), fresh=tally(2), seconds=1, commits=3, writes=40)
+    summary = Summary("a.csv", 10, tally=tally(2), fresh=tally(2), seconds=1)
+    summary.commits, summary.writes, summary.billed = 3, 40, True
     assert lines_of(summary, store="firestore://p")[-1] == (
         "  store     3 commits, 40 writes (20,000 for 1,000 articles)"
     )
+    summary.billed = False
     assert "commits" not in "".join(lines_of(summary))
 
 
-def report(**settled: Any) -> UploadReport:
-    return UploadReport("a.csv", "http://x", "r", outcome="sent", settled=Settled(**settled))
+def report(**tally: Any) -> UploadReport:
+    return UploadReport("a.csv", "http://x", "r", outcome="sent", tally=UploadTally(**tally))
 
 
 def test_an_upload_that_was_sent() -> None:

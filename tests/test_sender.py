@@ -21,7 +21,7 @@ from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import parcels
 from daskingest.upload.report import UploadReport
 from daskingest.upload.sender import Delivery, Sender, Stopped, open_client
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 Deliver = Callable[..., "Delivered"]
 
@@ -47,7 +47,7 @@ def deliver(
     def to(stub: Stub, stopping: bool = False, **options: Any) -> Delivered:
         settings = UploadSettings(url=stub.url, batch=4, gzip=False, **options)
         file = open_csv(path)
-        state = State.open(file, path, settings)
+        state = UploadState.open(file, path, settings)
         report = UploadReport(path, settings.url, state.run)
         checkpoint = Checkpoint(report, state, RejectsFile(settings.rejects), lasting=False)
         [parcel] = parcels(file, settings)

@@ -32,14 +32,21 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.progress import Progress
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
-from daskingest.upload.answers import Later, Taken, Unfit, UploadError, judge, retry_after
+from daskingest.upload.answers import (
+    Accepted,
+    Rejected,
+    RetryLater,
+    UploadError,
+    judge,
+    retry_after,
+)
 from daskingest.upload.latency import SHARES, Latencies
 from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import Parcel, length_of, parcels
 from daskingest.upload.report import UploadReport
 from daskingest.upload.run import Upload
 from daskingest.upload.schedule import Schedule, backoff
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 Pairs = list[tuple[str, str]]
 WriteCsv = Callable[..., str]
@@ -487,7 +494,7 @@ def test_rejects_that_could_not_be_written_are_written_later(
         upload = Upload(file, settings, Progress())
         asyncio.run(upload())
     assert "cannot write rejects" in str(upload.failure)
-    assert upload.report.settled.rows == 3
+    assert upload.report.tally.rows == 3
     [line] = path.read_text().splitlines()
     assert json.loads(line)["reason"] == "no publication"
 
@@ -733,17 +740,17 @@ def test_answers(write_csv: WriteCsv) -> None:
     [parcel] = parcels_of(write_csv(pairs("p", 3)))
     errors = [{"line": 2, "reason": "bad", "detail": "so"}]
     said = {"accepted": 2, "rejected": 1, "errors": errors}
-    assert judge(answer(202, said), parcel, False, now) == Taken({1: ("bad", "so")})
+    assert judge(answer(202, said), parcel, False, now) == Accepted({1: ("bad", "so")})
     again = answer(202, said, **{"Idempotent-Replayed": "true"})
-    assert judge(again, parcel, False, now) == Taken({1: ("bad", "so")}, replayed=True)
-    assert judge(answer(201), parcel, True, now) == Taken()
+    assert judge(again, parcel, False, now) == Accepted({1: ("bad", "so")}, replayed=True)
+    assert judge(answer(201), parcel, True, now) == Accepted()
     wrong = {"error": "e", "rejected": [{"index": 0, "reason": "bad", "detail": "so"}]}
-    assert judge(answer(422, wrong), parcel, False, now) == Unfit("bad", "so")
-    assert judge(answer(413), parcel, False, now) == Unfit(
+    assert judge(answer(422, wrong), parcel, False, now) == Rejected("bad", "so")
+    assert judge(answer(413), parcel, False, now) == Rejected(
         "too large for the service", "answered 413"
     )
     full = answer(503, {"error": "full"}, **{"Retry-After": "5"})
-    assert judge(full, parcel, False, now) == Later("answered 503", "full", 5)
+    assert judge(full, parcel, False, now) == RetryLater("answered 503", "full", 5)
     strange: list[Any] = [
         {},
         [],
@@ -756,7 +763,7 @@ def test_answers(write_csv: WriteCsv) -> None:
     for each in strange:
         with pytest.raises(UploadError, match="expected a daskingest service"):
             judge(answer(202, each), parcel, False, now)
-    assert judge(answer(202, {"accepted": 3}), parcel, False, now) == Taken()
+    assert judge(answer(202, {"accepted": 3}), parcel, False, now) == Accepted()
 
 
 def test_the_state_is_taken_up(
@@ -764,21 +771,21 @@ def test_the_state_is_taken_up(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_csv(pairs("p", 5))
-    state = State.open(open_csv(path), path, UploadSettings())
+    state = UploadState.open(open_csv(path), path, UploadSettings())
     for number in (0, 1, 5, 3):
         state.done(number)
-    state.settled.rejected["bad"] = 2
+    state.tally.rejected["bad"] = 2
     state.save(state.text(1.0))
-    again = State.open(open_csv(path), path, UploadSettings(resume=True))
+    again = UploadState.open(open_csv(path), path, UploadSettings(resume=True))
     assert [n for n in range(8) if again.is_done(n)] == [0, 1, 3, 5]
-    assert (again.prefix, again.settled, again.unsure) == (state.prefix, state.settled, 1.0)
-    assert State.open(open_csv(path), path, UploadSettings()).prefix != state.prefix
+    assert (again.prefix, again.tally, again.unsure) == (state.prefix, state.tally, 1.0)
+    assert UploadState.open(open_csv(path), path, UploadSettings()).prefix != state.prefix
     for changed in ({"batch": 7}, {"url": "http://y"}, {"repeat": 2}, {"legacy": True}):
         with pytest.raises(UsageError, match=f"use the same --{next(iter(changed))}"):
-            State.open(open_csv(path), path, UploadSettings(resume=True, **changed))
+            UploadState.open(open_csv(path), path, UploadSettings(resume=True, **changed))
     write_csv(pairs("p", 6))
     with pytest.raises(UsageError, match="before it was changed"):
-        State.open(open_csv(path), path, UploadSettings(resume=True))
+        UploadState.open(open_csv(path), path, UploadSettings(resume=True))
 
 
 def test_what_others_could_read_is_warned_of() -> None:
@@ -803,7 +810,7 @@ def test_the_report_adds_up(write_csv: WriteCsv) -> None:
     report = UploadReport("f", "u", "r", measured=Measured(seconds=2.0))
     report.settle(first, Counter({"bad": 1}), 0)
     report.settle(second, Counter(), 3)
-    tally = report.settled
+    tally = report.tally
     assert (tally.rows, tally.articles, tally.accepted, tally.missed) == (7, 6, 2, 3)
     assert tally.rejected == {"bad": 1, "no publication": 1}
     assert report.as_dict()["articles_per_second"] == 1.0

@@ -81,17 +81,17 @@ def signals(interrupt: Callable[[], None], terminate: Callable[[], None]) -> Ite
     _start_resource_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     terminated_before = signal.signal(signal.SIGTERM, lambda number, frame: terminate())
-    waiting = _Waiting(interrupt)
-    waiting.start()
+    thread = _InterruptThread(interrupt)
+    thread.start()
     try:
         yield
     finally:
-        waiting.end()
+        thread.end()
         signal.signal(signal.SIGTERM, terminated_before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Waiting(threading.Thread):
+class _InterruptThread(threading.Thread):
     """Waits for SIGINT, with the signal blocked everywhere else.
 
     Child processes inherit that. A terminal sends Ctrl-C to all processes in the foreground, and a

@@ -31,32 +31,32 @@ def with_options(work: Callable[..., ExitCode | None]) -> Callable[..., None]:
     argument as Typer has them. What `work` returns is the exit code; None is success.
     """
     hints = get_type_hints(work, include_extras=True)
-    wanted = {
-        name: _Wanted.of(hints[name], name, parameter.default)
+    bindings = {
+        name: _Binding.of(hints[name], name, parameter.default)
         for name, parameter in inspect.signature(work).parameters.items()
     }
 
     @functools.wraps(work)
     def command(**values: Any) -> None:
-        code = work(**{name: each.made_from(values) for name, each in wanted.items()})
+        code = work(**{name: each.made_from(values) for name, each in bindings.items()})
         if code:
             raise typer.Exit(code)
 
-    parameters = [parameter for each in wanted.values() for parameter in each.parameters]
+    parameters = [parameter for each in bindings.values() for parameter in each.parameters]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Binding:
     """What a parameter of a command's function is made from."""
 
     parameters: list[inspect.Parameter]
     made_from: Callable[[Values], Any]
 
     @classmethod
-    def of(cls, hint: Any, name: str, default: Any) -> _Wanted:
+    def of(cls, hint: Any, name: str, default: Any) -> _Binding:
         """What the parameter of this name, type and default needs."""
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             settings = hint() if default is inspect.Parameter.empty else default
@@ -68,7 +68,7 @@ class _Wanted:
         return cls([parameter], lambda values: _plain(option, values[parameter.name]))
 
     @classmethod
-    def of_settings(cls, settings: Any) -> _Wanted:
+    def of_settings(cls, settings: Any) -> _Binding:
         """What settings need of which these are the defaults."""
         found = {
             name: (option, _option_parameter(option, name, hint, getattr(settings, name)))
@@ -108,8 +108,8 @@ def _option_parameter(option: Option, field: str, hint: Any, default: Any) -> in
         name,
         envvar=variable,
         help=escape(option.help),
-        min=option.least,
-        max=option.most,
+        min=option.min,
+        max=option.max,
         show_default=True if option.shown is None else option.shown,
         case_sensitive=False,
     )

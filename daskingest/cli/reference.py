@@ -40,7 +40,7 @@ they are kept beside the program or, if that can't be written to, in the user's 
 
 
 @dataclass(slots=True)
-class Option:
+class ReferenceEntry:
     """An option, the commands that have it, and its default in each."""
 
     name: str
@@ -49,15 +49,15 @@ class Option:
     defaults: dict[str, str] = field(default_factory=dict)
 
 
-def options() -> dict[str, list[Option]]:
+def options() -> dict[str, list[ReferenceEntry]]:
     """The options of all commands, by name: one for each variable and text of help."""
-    found: dict[str, list[Option]] = {}
+    found: dict[str, list[ReferenceEntry]] = {}
     commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
     for command, its in commands.items():
         for parameter in its.params:
             if parameter.param_type_name != "option" or parameter.name == "help":
                 continue
-            option = Option(parameter.opts[0], parameter.envvar, _plain(parameter.help))
+            option = ReferenceEntry(parameter.opts[0], parameter.envvar, _plain(parameter.help))
             same = found.setdefault(option.name, [])
             option = next((each for each in same if each.help == option.help), option)
             option.defaults[command] = _default(parameter)

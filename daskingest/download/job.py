@@ -38,7 +38,7 @@ def download(
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             transfer = Transfer(address, folder / name, progress, patience or Patience())
-            job = _Job(transfer, folder, name, progress)
+            job = _Download(transfer, folder, name, progress)
             found = job.find()
             path = found or job.make()
             job.tidy(keep_zip)
@@ -48,7 +48,7 @@ def download(
         raise DownloadError(f"cannot write {where}: {error.strerror or error}") from None
 
 
-class _Job:
+class _Download:
     """What was fetched, and what is made of it."""
 
     def __init__(self, transfer: Transfer, folder: Path, name: str, progress: Progress) -> None:

@@ -28,7 +28,7 @@ _UNREACHABLE = (
     OverflowError,
 )
 _AGAIN = {408, 429, 500, 502, 503, 504}
-_MOST_SECONDS = 30.0  # between two attempts
+_MAX_WAIT_SECONDS = 30.0  # between two attempts
 _ZIP = b"PK"  # how every zip begins, even an empty one
 
 
@@ -205,6 +205,6 @@ class Transfer:
                 f"no answer from {host} is complete: {reason}; try again later, the same command "
                 "goes on where it was"
             ) from None
-        seconds = min(self._patience.pause * 2 ** (failures - 1), _MOST_SECONDS)
+        seconds = min(self._patience.pause * 2 ** (failures - 1), _MAX_WAIT_SECONDS)
         self._progress.say(f"broken off: {reason}; trying again in {seconds:g} s")
         time.sleep(seconds)

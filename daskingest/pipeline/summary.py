@@ -49,7 +49,7 @@ def status_text(summary: Summary, seconds: float) -> str:
         parts[0] += f" of {size_text(summary.size)}"
     parts.append(f"{summary.tally.articles:,} articles")
     if seconds > 0 and summary.fresh_bytes:
-        parts.append(f"{summary.fresh.words / seconds:,.0f} words/s")
+        parts.append(f"{summary.fresh.text_words / seconds:,.0f} words/s")
         if summary.size:
             left = (summary.size - summary.bytes_done) * seconds / summary.fresh_bytes
             parts.append(f"{time_text(left)} left")

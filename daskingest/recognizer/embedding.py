@@ -30,7 +30,7 @@ class Unsupported(Exception):
     """The model isn't one that can be computed here; the message says why."""
 
 
-class Types:
+class TokenTypes:
     """Numbers for token types: each distinct row of attributes gets the next number, from 1.
 
     Number 0 stands for padding.
@@ -71,7 +71,7 @@ class Types:
             self._attributes = grown
 
 
-class Table:
+class EmbeddingTable:
     """Embeddings of the types used of late, and what the first layer's weights make of them.
 
     `products` are (rows, window, pieces, width made up to whole vectors), by the type's place in
@@ -99,7 +99,7 @@ class Table:
         self._types[:] = 0
         self._clock = 0
 
-    def rows(self, numbers: Ints, types: Types) -> Ints:
+    def rows(self, numbers: Ints, types: TokenTypes) -> Ints:
         """The rows of these types, for now; of no more types than the table has rows."""
         if len(types) > len(self._rows):
             grown = np.full(2 * len(types), -1, np.int32)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskingest.recognizer.arrays import Floats, Ints
-from daskingest.recognizer.embedding import MAX_TYPES, Table, Types, Unsupported
+from daskingest.recognizer.embedding import MAX_TYPES, EmbeddingTable, TokenTypes, Unsupported
 from daskingest.recognizer.kernels import AVAILABLE, ROWS, Maxout, convolve, convolve_types
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class Encoder:
         embed, layers, window = _parts(tok2vec)
         self._first, *self._rest = layers
         self.reach = len(layers) * window
-        self._table = Table(embed, vocab, self._first.weights)
+        self._table = EmbeddingTable(embed, vocab, self._first.weights)
         self.columns = self._table.columns
-        self.types = Types(len(self.columns))
+        self.types = TokenTypes(len(self.columns))
         self.generation = 0
         width = len(self._first.scale)
         self._streams = np.zeros((2, _STRIDE + 2 * self.reach + ROWS, width), np.float32)
@@ -82,7 +82,7 @@ class Encoder:
     def trim(self) -> None:
         """Forget all types if there are too many; the generation then is another."""
         if len(self.types) > MAX_TYPES:
-            self.types = Types(len(self.columns))
+            self.types = TokenTypes(len(self.columns))
             self._table.clear()
             self.generation += 1
 

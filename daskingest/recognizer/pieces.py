@@ -39,7 +39,7 @@ _SPACE_BEHIND, _IS_SPACE, _LENGTH_SHIFT = 1, 2, 2
 _RECORD = 3 * 4  # bytes
 
 
-class Reading:
+class TokenizedTexts:
     """Texts as tokens, behind each other."""
 
     def __init__(self, records: Sequence[bytes]) -> None:
@@ -91,7 +91,7 @@ class Pieces:
         self._forget()
         self._generation = encoder.generation
 
-    def read(self, texts: Sequence[str]) -> Reading:
+    def read(self, texts: Sequence[str]) -> TokenizedTexts:
         """The texts' tokens: the ones that the tokenizer makes of each."""
         if self._generation != self._encoder.generation:
             self._generation = self._encoder.generation
@@ -101,12 +101,12 @@ class Pieces:
             self._forget()
         pieces = [_PIECES.findall(text) for text in texts]
         records = self._records_of(pieces)
-        reading = Reading(records)
-        if joints := reading.joints(self._cases):
+        tokenized = TokenizedTexts(records)
+        if joints := tokenized.joints(self._cases):
             for text, tokens in joints.items():
                 [records[text]] = self._records_of([self._joined(pieces[text], tokens)])
-            reading = Reading(records)
-        return reading
+            tokenized = TokenizedTexts(records)
+        return tokenized
 
     def _forget(self) -> None:
         """What is known becomes what was known before: met again, it is known again.

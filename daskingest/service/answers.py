@@ -18,7 +18,7 @@ class KeyReused(Declined):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """A request's idempotency key, and a digest of its body."""
 
     key: str
@@ -40,7 +40,7 @@ class Answers:
         self._db = db
         self._pruned = 0.0
 
-    def give(self, body: dict[str, Any], key: Key | None, now: float) -> Answer:
+    def give(self, body: dict[str, Any], key: IdempotencyKey | None, now: float) -> Answer:
         """The answer that was given to this key before; from now on it is this one.
 
         `now` is in seconds since 1970. Raises KeyReused.

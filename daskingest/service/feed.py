@@ -153,7 +153,7 @@ class Forgetter(Observer):
             rejected = (f"{whole}#{place}", released.batch.articles[place], reason)
             released.rejects.append(rejected)
             self._metrics.rejected(reason, 1)
-        self._metrics.saved(tally.articles, tally.words, tally.entities)
+        self._metrics.saved(tally.articles, tally.text_words, tally.entities)
         if batch.last:
             self._whole.put_nowait(whole)
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from daskingest.errors import DaskingestError
 from daskingest.sqlite_file import SqliteFile
 
-_MOST = 1_000  # operations in one transaction
+_MAX_OPERATIONS = 1_000  # operations in one transaction
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -31,8 +31,8 @@ class Declined(Exception):
     """An operation's answer is no. It does not undo the operations beside it, nor its own."""
 
 
-class Kept(Protocol):
-    """What is kept in memory of the file. Called on the writing thread."""
+class InMemoryState(Protocol):
+    """What of the file is kept in memory. Called on the writing thread."""
 
     def before_commit(self) -> None:
         """Write what the transaction's operations have put together."""
@@ -50,9 +50,9 @@ class GroupCommit:
     From here on the file is for that thread, until `close`.
     """
 
-    def __init__(self, file: SqliteFile, kept: Kept) -> None:
+    def __init__(self, file: SqliteFile, in_memory: InMemoryState) -> None:
         self._file = file
-        self._kept = kept
+        self._in_memory = in_memory
         self._stale = False
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="spool", daemon=True)
@@ -80,7 +80,7 @@ class GroupCommit:
             operation = self._queue.get()
             while operation is not None:
                 group.append(operation)
-                if len(group) == _MOST:
+                if len(group) == _MAX_OPERATIONS:
                     break
                 try:
                     operation = self._queue.get_nowait()
@@ -101,7 +101,7 @@ class GroupCommit:
                         outcomes.append(work())
                     except Declined as declined:
                         outcomes.append(declined)
-                self._kept.before_commit()
+                self._in_memory.before_commit()
         except Exception as error:
             log.exception("the spool cannot be written")
             self._stale = True
@@ -114,7 +114,7 @@ class GroupCommit:
             futures[0].get_loop().call_soon_threadsafe(_resolve, futures, outcomes)
 
     def _reload(self) -> None:
-        self._kept.reload()
+        self._in_memory.reload()
         self._stale = False
 
 

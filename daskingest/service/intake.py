@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from daskingest.articles import Article
 from daskingest.errors import DaskingestError
-from daskingest.service.answers import Answer, Key, KeyReused
+from daskingest.service.answers import Answer, IdempotencyKey, KeyReused
 from daskingest.service.group_commit import SpoolError
 from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import size_of
@@ -45,13 +45,13 @@ class NotWritten(Refused):
     reason = "spool failed"
 
 
-class KeyTaken(Refused):
+class KeyConflict(Refused):
     """The idempotency key came with another body before."""
 
     reason = "idempotency key used before"
 
 
-class Part(NamedTuple):
+class SizedArticles(NamedTuple):
     """Articles of a request, and what they take in the spool, in bytes."""
 
     articles: Sequence[Article]
@@ -63,7 +63,7 @@ class Part(NamedTuple):
         return cls(articles, sum(map(size_of, articles)))
 
 
-_NOTHING = Part((), 0)
+_NOTHING = SizedArticles((), 0)
 
 
 class Intake:
@@ -128,7 +128,7 @@ class Submission:
             with suppress(SpoolError):
                 await self._spool.discard(self._upload)
 
-    async def stage(self, part: Part) -> None:
+    async def stage(self, part: SizedArticles) -> None:
         """Add a part. Raises Refused, and then nothing of the request may be taken."""
         self._articles += len(part.articles)
         self._intake.check_room(self._held.size + part.size, self._articles)
@@ -145,7 +145,7 @@ class Submission:
     async def accept(
         self,
         body: dict[str, Any],
-        key: Key | None = None,
+        key: IdempotencyKey | None = None,
         rejected: Mapping[str, int] | None = None,
     ) -> Answer:
         """Take what was staged; it is on disk then. If the request is repeated, take nothing.
@@ -167,7 +167,7 @@ class Submission:
         try:
             yield
         except KeyReused:
-            raise KeyTaken(
+            raise KeyConflict(
                 "this Idempotency-Key came with another body before; "
                 "use a new key for a new request",
                 self._articles,

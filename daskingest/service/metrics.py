@@ -15,7 +15,7 @@ _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class GaugeValues:
     """What there is at a moment: articles that the store does not have, their bytes, how long the
     oldest of them has waited (in seconds), and how many are in batches.
     """
@@ -90,11 +90,11 @@ class Metrics:
         self._batch_bytes.inc(size)
         self._batch_wait.observe(waited)
 
-    def saved(self, articles: int, words: int, entities: int) -> None:
+    def saved(self, articles: int, text_words: int, entities: int) -> None:
         """The store has them."""
         self.saved_articles += articles
         self._saved.inc(articles)
-        self._words.inc(words)
+        self._words.inc(text_words)
         self._entities.inc(entities)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -130,10 +130,10 @@ class Metrics:
         """Articles accepted and saved per second, over the last minute."""
         return self._rates.until(Sample(now, self.accepted, self.saved_articles))
 
-    def text(self, levels: Levels) -> bytes:
+    def text(self, gauges: GaugeValues) -> bytes:
         """All of it, in Prometheus' format."""
-        self._spool_articles.set(levels.spool_articles)
-        self._spool_bytes.set(levels.spool_bytes)
-        self._oldest.set(levels.oldest_seconds)
-        self._in_flight.set(levels.in_flight)
+        self._spool_articles.set(gauges.spool_articles)
+        self._spool_bytes.set(gauges.spool_bytes)
+        self._oldest.set(gauges.oldest_seconds)
+        self._in_flight.set(gauges.in_flight)
         return generate_latest(self.registry)

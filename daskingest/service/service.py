@@ -23,16 +23,17 @@ from daskingest.service.background import Background
 from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
 from daskingest.service.intake import Intake
-from daskingest.service.metrics import Levels, Metrics
+from daskingest.service.metrics import GaugeValues, Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
 from daskingest.service.spool import Spool
 from daskingest.service.status import InFlightStatus, RatesStatus, SpoolStatus, Status
 from daskingest.service.trials import Trials
-from daskingest.service.workers import Watch
+from daskingest.service.workers import WorkerMonitor
 from daskingest.settings import ServeSettings
 from daskingest.stores import Store, absolute_url, open_store
-from daskingest.stores.reading import Readers
+from daskingest.stores.reading import ReadPool
+from daskingest.text import EntitySpan
 
 _NICENESS = 15  # of the workers: requests are answered first
 
@@ -51,9 +52,9 @@ class Service:
     metrics: Metrics
     counting: Counting
     intake: Intake
-    watch: Watch
+    monitor: WorkerMonitor
     trials: Trials
-    readers: Readers
+    read_pool: ReadPool
     background: Background = field(default_factory=Background)
 
     @property
@@ -79,9 +80,9 @@ class Service:
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """Ask the store, on a thread that reads. Raises StoreError."""
-        return await self.readers.read(work)
+        return await self.read_pool.read(work)
 
-    async def entities(self, text: str) -> list[tuple[int, int, str]]:
+    async def entities(self, text: str) -> list[EntitySpan]:
         """See `Trials.entities`."""
         return await self.trials.entities(text)
 
@@ -105,24 +106,24 @@ class Service:
             ),
             in_flight=InFlightStatus(len(in_flight), in_flight.articles),
             rates=RatesStatus(round(accepted, 1), round(saved, 1)),
-            workers=self.watch.status(),
+            workers=self.monitor.status(),
             dashboard=self.dashboard,
         )
 
     def exposition(self) -> bytes:
         """The metrics, in Prometheus' format."""
-        levels = Levels(
+        gauges = GaugeValues(
             spool_articles=self.spool.articles,
             spool_bytes=self.spool.bytes,
             oldest_seconds=max(0.0, self._oldest_seconds() or 0.0),
             in_flight=self.counting.in_flight.articles,
         )
-        return self.metrics.text(levels)
+        return self.metrics.text(gauges)
 
     async def start(self) -> None:
         """Take up what the spool has, and go on with what comes."""
         await self.counting.start(self.background)
-        self.background.start(self.watch.run())
+        self.background.start(self.monitor.run())
 
     async def drain(self) -> bool:
         """Take nothing more, and see what is in the spool through, as far as there is time.
@@ -166,9 +167,9 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             metrics=metrics,
             counting=Counting(spool, driver, feed, forgetter, in_flight),
             intake=Intake(spool, metrics, settings.max_spool_bytes, driver.wake),
-            watch=Watch(client, metrics),
+            monitor=WorkerMonitor(client, metrics),
             trials=Trials(client, model),
-            readers=stack.enter_context(closing(Readers(store_url))),
+            read_pool=stack.enter_context(closing(ReadPool(store_url))),
         )
         stack.push_async_callback(service.background.close)
         await service.start()

@@ -14,11 +14,11 @@ from typing import IO, Any
 from daskingest.articles import Article
 from daskingest.errors import UsageError
 from daskingest.files import lock_file
-from daskingest.service.answers import Answer, Answers, Key, KeyReused
+from daskingest.service.answers import Answer, Answers, IdempotencyKey, KeyReused
 from daskingest.service.group_commit import GroupCommit
 from daskingest.service.micro_batches import Demand, Limits, Reason, due, fill
-from daskingest.service.spool_file import LAYOUT, SpoolFile
-from daskingest.sqlite_file import LayoutError, SqliteFile
+from daskingest.service.spool_file import SCHEMA, SpoolFile
+from daskingest.sqlite_file import SchemaError, SqliteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Spool:
         with ExitStack() as stack:
             stack.enter_context(_lock(folder))
             try:
-                file = stack.enter_context(SqliteFile(path, LAYOUT, busy_seconds=10))
+                file = stack.enter_context(SqliteFile(path, SCHEMA, busy_seconds=10))
                 self._tables = SpoolFile(file.connection)
                 with file.transaction():
                     self._tables.drop_all_staged()
                 self._tables.reload()
-            except (sqlite3.Error, LayoutError) as error:
-                other = isinstance(error, LayoutError)
+            except (sqlite3.Error, SchemaError) as error:
+                other = isinstance(error, SchemaError)
                 why = "it is not a spool of this version of daskingest" if other else error
                 raise UsageError(f"cannot use the spool {path}: {why}") from None
             self.id = self._tables.id
@@ -95,7 +95,7 @@ class Spool:
     async def add(
         self,
         articles: Sequence[Article],
-        key: Key | None = None,
+        key: IdempotencyKey | None = None,
         body: dict[str, Any] | None = None,
     ) -> Answer:
         """Take articles, all or none; those of a repeated request are not taken again.
@@ -122,7 +122,9 @@ class Spool:
         if articles:
             await self._writer.do(lambda: self._tables.stage(articles, upload))
 
-    async def finish(self, upload: int, body: dict[str, Any], key: Key | None = None) -> Answer:
+    async def finish(
+        self, upload: int, body: dict[str, Any], key: IdempotencyKey | None = None
+    ) -> Answer:
         """Take all that was staged, or nothing if the request is repeated. Raises KeyReused."""
 
         def work() -> Answer:

@@ -16,10 +16,10 @@ import msgpack
 from daskingest.articles import Article
 from daskingest.grouping import grouped
 from daskingest.service.micro_batches import MicroBatch, size_of
-from daskingest.service.spool_state import Chunk, State, StoredBatch
-from daskingest.sqlite_file import Layout
+from daskingest.service.spool_state import BatchRecord, Chunk, SpoolState
+from daskingest.sqlite_file import SqliteSchema
 
-LAYOUT = Layout(
+SCHEMA = SqliteSchema(
     application_id=0x64695350,  # "diSP"
     version=1,
     script="""
@@ -63,7 +63,7 @@ class SpoolFile:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._coming: list[Article] = []
-        self.state = State()
+        self.state = SpoolState()
         [(spool_id,)] = db.execute("SELECT id FROM spool").fetchall()
         self.id: str = spool_id
 
@@ -75,7 +75,7 @@ class SpoolFile:
 
     def reload(self) -> None:
         """Take the state from the file."""
-        db, state = self._db, State()
+        db, state = self._db, SpoolState()
         self._coming = []
         [(last,)] = db.execute("SELECT max(last) FROM chunks").fetchall()
         state.next = (last or 0) + 1
@@ -87,7 +87,7 @@ class SpoolFile:
             if upload is None and articles:
                 state.show(chunk, size)
         for number, *fields in db.execute("SELECT number, articles, bytes, received FROM batches"):
-            batch = state.batches[number] = StoredBatch(*fields)
+            batch = state.batches[number] = BatchRecord(*fields)
             state.articles += batch.articles
             state.bytes += batch.bytes
         self.state = state
@@ -144,7 +144,7 @@ class SpoolFile:
             db.execute("UPDATE chunks SET taken = ? WHERE first = ?", (last, chunk.first))
             if last == chunk.last:
                 state.chunks.popleft()
-        stored = StoredBatch(len(batch.articles), batch.bytes, received)
+        stored = BatchRecord(len(batch.articles), batch.bytes, received)
         cursor = db.execute(
             "INSERT INTO batches (ranges, articles, bytes, received) VALUES (?, ?, ?, ?)",
             (json.dumps(batch.ranges), stored.articles, stored.bytes, stored.received),

@@ -19,7 +19,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBatch:
+class BatchRecord:
     """A batch's number of articles, their bytes, and when the oldest came (since 1970)."""
 
     articles: int
@@ -28,7 +28,7 @@ class StoredBatch:
 
 
 @dataclass(slots=True)
-class State:
+class SpoolState:
     """What is in the file; read once, and again whenever a transaction was undone."""
 
     next: int = 1  # article's number
@@ -37,7 +37,7 @@ class State:
     bytes: int = 0
     waiting_articles: int = 0  # those in no batch
     waiting_bytes: int = 0
-    batches: dict[int, StoredBatch] = field(default_factory=dict)
+    batches: dict[int, BatchRecord] = field(default_factory=dict)
 
     @property
     def waiting(self) -> Waiting:
@@ -51,7 +51,7 @@ class State:
         self.waiting_articles += chunk.last - chunk.taken
         self.waiting_bytes += size
 
-    def add_batch(self, number: int, batch: StoredBatch) -> None:
+    def add_batch(self, number: int, batch: BatchRecord) -> None:
         """Articles that were waiting are in a batch."""
         self.batches[number] = batch
         self.waiting_articles -= batch.articles

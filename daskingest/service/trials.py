@@ -11,6 +11,7 @@ from distributed import Client, KilledWorker
 from daskingest.errors import DaskingestError
 from daskingest.extraction import entities_in
 from daskingest.pipeline.cluster import EXTRACT
+from daskingest.text import EntitySpan
 
 _FIRST = 1_000_000  # a priority before that of all batches
 _SECONDS = 20.0
@@ -24,7 +25,7 @@ class Trials:
         self._model = model
         self._numbers = itertools.count()
 
-    async def entities(self, text: str) -> list[tuple[int, int, str]]:
+    async def entities(self, text: str) -> list[EntitySpan]:
         """The entities in a text: start, end (characters) and label.
 
         Raises DaskingestError, which says why, if none can be found.

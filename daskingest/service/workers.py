@@ -13,14 +13,14 @@ from distributed import Client
 from daskingest.service.metrics import Metrics
 from daskingest.service.status import WorkerStatus
 
-_WATCH_SECONDS = 2.0
+_INTERVAL_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenWorker:
     """A worker as the scheduler knows it: who takes its place has its name at another address."""
 
     name: str
@@ -37,7 +37,7 @@ class Worker:
     restarts: int = 0
 
 
-def update(known: dict[str, Worker], seen: Iterable[Seen]) -> dict[str, Worker]:
+def update(known: dict[str, Worker], seen: Iterable[SeenWorker]) -> dict[str, Worker]:
     """The workers by name, when these are there now."""
     workers: dict[str, Worker] = {}
     for each in seen:
@@ -48,7 +48,7 @@ def update(known: dict[str, Worker], seen: Iterable[Seen]) -> dict[str, Worker]:
     return workers | gone
 
 
-class Watch:
+class WorkerMonitor:
     """Asks the scheduler after its workers, every few seconds, and tells the metrics."""
 
     def __init__(self, client: Client, metrics: Metrics) -> None:
@@ -68,7 +68,7 @@ class Watch:
         """Look for ever."""
         while True:
             await self.look(asyncio.get_running_loop().time())
-            await asyncio.sleep(_WATCH_SECONDS)
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def look(self, now: float) -> None:
         """Look once. A scheduler that does not answer is asked again next time."""
@@ -78,7 +78,7 @@ class Watch:
                 self._metrics.worker(name, each.memory, each.restarts)
         self._metrics.sample(now)
 
-    async def _ask(self) -> list[Seen] | None:
+    async def _ask(self) -> list[SeenWorker] | None:
         """The workers that the scheduler has; None if it does not answer."""
         scheduler: Any = self._client.scheduler
         try:
@@ -93,6 +93,6 @@ class Watch:
             return None
         self._unanswered = False
         return [
-            Seen(str(each["name"]), address, each.get("metrics", {}).get("memory", 0))
+            SeenWorker(str(each["name"]), address, each.get("metrics", {}).get("memory", 0))
             for address, each in identity["workers"].items()
         ]

@@ -20,7 +20,7 @@ from daskingest.ledger import BatchId, Entry, Ledger, entry_from_json, entry_to_
 from daskingest.stores import Publication, Word
 
 PUBLICATIONS, WORDS, LEDGER = "publications", "ent", "ledger"
-_MOST_ID = 1_500  # bytes of a document's id
+_MAX_ID = 1_500  # bytes of a document's id
 
 
 def document_id(key: str) -> str:
@@ -35,9 +35,9 @@ def document_id(key: str) -> str:
     encoded = key.replace("/", "%2F")
     if key.startswith("__") and key.endswith("__"):
         encoded = "%5F" + encoded[1:]
-    if len(encoded.encode()) <= _MOST_ID:
+    if len(encoded.encode()) <= _MAX_ID:
         return encoded
-    start = encoded.encode()[: _MOST_ID - 65].decode(errors="ignore")
+    start = encoded.encode()[: _MAX_ID - 65].decode(errors="ignore")
     return f"{start}~{hashlib.sha256(key.encode()).hexdigest()}"
 
 

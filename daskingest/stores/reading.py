@@ -18,7 +18,7 @@ _THREADS = 4
 T = TypeVar("T")
 
 
-class Readers:
+class ReadPool:
     """Each thread has the store at the URL open for itself; none of them writes."""
 
     def __init__(self, url: str) -> None:

@@ -20,7 +20,7 @@ from daskingest.ledger import (
     entry_to_json,
     read_ledger,
 )
-from daskingest.sqlite_file import Layout, OtherApplication, OtherVersion, SqliteFile
+from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile, SqliteSchema
 from daskingest.stores import AlreadyCommitted, Publication, Word
 
 _SCRIPT = """
@@ -50,7 +50,7 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 """
 
-_LAYOUT = Layout(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
+_SCHEMA = SqliteSchema(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
 _INDEX = (
     "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)"
 )
@@ -278,7 +278,7 @@ class SqliteStore:
                 "start with `daskingest run-csv FILE`, or name another with --store"
             )
         try:
-            return SqliteFile(self._path, _LAYOUT, read_only=not self._create)
+            return SqliteFile(self._path, _SCHEMA, read_only=not self._create)
         except OtherApplication:
             raise StoreError(
                 f"{self._path} is not a daskingest store, but another SQLite file; "
@@ -286,8 +286,8 @@ class SqliteStore:
             ) from None
         except OtherVersion as error:
             raise StoreError(
-                f"{self._path} has version {error.found} of the store's layout, expected "
-                f"{_LAYOUT.version}; use the daskingest that wrote it"
+                f"{self._path} has version {error.found} of the store's schema, expected "
+                f"{_SCHEMA.version}; use the daskingest that wrote it"
             ) from None
 
 

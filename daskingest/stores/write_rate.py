@@ -11,7 +11,7 @@ FIRST_RATE = 500.0
 Source: "Ramping up traffic" in Firestore's best practices.
 """
 
-MOST_RATE = 10_000.0
+MAX_RATE = 10_000.0
 _STEP_SECONDS, _STEP = 300.0, 1.5
 _PAUSE_SECONDS = 1.0  # between two writes to the same document: here, a publication's
 
@@ -41,4 +41,4 @@ class WriteRate:
         if self._began is None:
             self._began = now
         rate = FIRST_RATE * _STEP ** ((now - self._began) // _STEP_SECONDS)
-        self._free = now + max(_PAUSE_SECONDS, writes / min(rate, MOST_RATE))
+        self._free = now + max(_PAUSE_SECONDS, writes / min(rate, MAX_RATE))

@@ -12,9 +12,9 @@ import httpx
 from daskingest.errors import DaskingestError
 from daskingest.upload.parcels import Parcel
 
-_TAKEN = (200, 201, 202)
-_UNFIT = (413, 422)
-_LATER = (408, 429, 500, 502, 503, 504)
+_ACCEPTED = (200, 201, 202)
+_REJECTED = (413, 422)
+_RETRY_LATER = (408, 429, 500, 502, 503, 504)
 _LONGEST_TEXT = 300  # characters of what a service says that are shown
 
 
@@ -23,7 +23,7 @@ class UploadError(DaskingestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Accepted:
     """The service has the articles but for some: `rejected` has their places, and why."""
 
     rejected: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class Rejected:
     """The service will not take them as they are."""
 
     reason: str
@@ -40,7 +40,7 @@ class Unfit:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class RetryLater:
     """The service may take them later: after `wait` seconds, if it said so."""
 
     reason: str
@@ -48,19 +48,19 @@ class Later:
     wait: float | None = None
 
 
-Judgement = Taken | Unfit | Later
+Judgement = Accepted | Rejected | RetryLater
 
 
 def judge(answer: httpx.Response, parcel: Parcel, legacy: bool, now: datetime) -> Judgement:
     """What became of a parcel. Raises UploadError for an answer that no other try would change."""
     status, said = answer.status_code, _value(answer)
-    if status in _TAKEN:
-        return _taken(answer, said, parcel, legacy)
-    if status in _UNFIT:
-        return _unfit(status, said)
-    if status in _LATER:
+    if status in _ACCEPTED:
+        return _accepted(answer, said, parcel, legacy)
+    if status in _REJECTED:
+        return _rejected(status, said)
+    if status in _RETRY_LATER:
         wait = retry_after(answer.headers.get("Retry-After"), now)
-        return Later(f"answered {status}", shown(said.get("error", "")), wait)
+        return RetryLater(f"answered {status}", shown(said.get("error", "")), wait)
     place = shown(str(answer.url.copy_with(query=None)))
     if status in (401, 403):
         raise UploadError(
@@ -90,10 +90,12 @@ def _value(answer: httpx.Response) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _taken(answer: httpx.Response, said: dict[str, Any], parcel: Parcel, legacy: bool) -> Taken:
+def _accepted(
+    answer: httpx.Response, said: dict[str, Any], parcel: Parcel, legacy: bool
+) -> Accepted:
     replayed = answer.headers.get("Idempotent-Replayed") == "true"
     if legacy:
-        return Taken(replayed=replayed)
+        return Accepted(replayed=replayed)
     accepted, rejected = said.get("accepted"), said.get("rejected", 0)
     errors = said.get("errors", [])
     try:
@@ -110,16 +112,16 @@ def _taken(answer: httpx.Response, said: dict[str, Any], parcel: Parcel, legacy:
             f"{len(parcel.items):,} articles: expected a daskingest service, found "
             f"{shown(answer.text) or 'nothing'}"
         )
-    return Taken({place: (shown(r), shown(d)) for place, (r, d) in places.items()}, replayed)
+    return Accepted({place: (shown(r), shown(d)) for place, (r, d) in places.items()}, replayed)
 
 
-def _unfit(status: int, said: dict[str, Any]) -> Unfit:
+def _rejected(status: int, said: dict[str, Any]) -> Rejected:
     try:
         [first, *_] = said["rejected"]
-        return Unfit(shown(first["reason"]), shown(first.get("detail", "")))
+        return Rejected(shown(first["reason"]), shown(first.get("detail", "")))
     except (TypeError, KeyError, ValueError):
         reason = "too large for the service" if status == 413 else "refused by the service"
-        return Unfit(reason, shown(said.get("error", "")) or f"answered {status}")
+        return Rejected(reason, shown(said.get("error", "")) or f"answered {status}")
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:

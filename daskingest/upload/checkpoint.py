@@ -10,7 +10,7 @@ from daskingest.errors import DaskingestError
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.report import UploadReport
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 
 class Checkpoint:
@@ -20,7 +20,7 @@ class Checkpoint:
     """
 
     def __init__(
-        self, report: UploadReport, state: State, rejects: RejectsFile, lasting: bool
+        self, report: UploadReport, state: UploadState, rejects: RejectsFile, lasting: bool
     ) -> None:
         self.state = state
         self.unsure = False

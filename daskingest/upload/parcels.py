@@ -14,7 +14,7 @@ from daskingest.settings import UploadSettings
 from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import CsvFile
 
-_MOST_REJECTS = 1_000  # in one parcel, so that a file of nothing else is not held in memory
+_MAX_REJECTS = 1_000  # in one parcel, so that a file of nothing else is not held in memory
 _GZIP_LEVEL = 1  # twice as fast as the usual one, and the bodies are a fifth larger
 
 
@@ -97,9 +97,9 @@ def _rows(file: CsvFile, settings: UploadSettings) -> Iterator[tuple[int, Item |
 
 
 def _gathered(
-    rows: Iterable[tuple[int, Item | Reject]], most: int
+    rows: Iterable[tuple[int, Item | Reject]], limit: int
 ) -> Iterator[tuple[list[Item], list[Reject], int]]:
-    """The articles in groups of `most`, with the rejects among them and the offset of the last."""
+    """The articles in groups of `limit`, with the rejects among them and the offset of the last."""
     items: list[Item] = []
     rejects: list[Reject] = []
     offset = 0
@@ -108,7 +108,7 @@ def _gathered(
             items.append(each)
         else:
             rejects.append(each)
-        if len(items) == most or len(rejects) == _MOST_REJECTS:
+        if len(items) == limit or len(rejects) == _MAX_REJECTS:
             yield items, rejects, offset
             items, rejects = [], []
     if items or rejects:

@@ -20,7 +20,7 @@ from daskingest.upload.parcels import Parcel, length_of, parcels
 from daskingest.upload.report import UploadReport, status_text
 from daskingest.upload.schedule import Schedule
 from daskingest.upload.sender import Delivery, Sender, Stopped, open_client
-from daskingest.upload.state import REMEMBERED, State
+from daskingest.upload.state import REMEMBERED, UploadState
 
 OUTSTANDING = 1_000
 """Requests of an open loop that may wait for an answer at once."""
@@ -37,10 +37,10 @@ class Upload:
         self._settings = settings
         self._progress = progress
         self._file = open_csv(path, settings.content_column, settings.publication_column)
-        state = State.open(self._file, path, settings)
+        state = UploadState.open(self._file, path, settings)
         rejects = RejectsFile(settings.rejects)
         total = length_of(self._file, settings)
-        self.report = UploadReport(path, settings.url, state.run, total, settled=state.settled)
+        self.report = UploadReport(path, settings.url, state.run, total, tally=state.tally)
         self.failure: DaskingestError | None = None
         self._checkpoint = Checkpoint(self.report, state, rejects, not settings.open_loop)
         self._schedule = Schedule(settings.rate, settings.open_loop)
@@ -90,8 +90,8 @@ class Upload:
     def _start(self) -> None:
         report = self.report
         message = f"sending {report.file} to {report.url}"
-        if report.settled.rows:
-            message += f", going on after {report.settled.rows:,} rows"
+        if report.tally.rows:
+            message += f", going on after {report.tally.rows:,} rows"
         self._progress.start(report.total, message, "waiting for answers")
 
     async def _end(self) -> None:

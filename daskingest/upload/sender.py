@@ -17,7 +17,7 @@ from daskingest import __version__
 from daskingest.articles import Reject
 from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
-from daskingest.upload.answers import Judgement, Later, Taken, UploadError, judge, shown
+from daskingest.upload.answers import Accepted, Judgement, RetryLater, UploadError, judge, shown
 from daskingest.upload.checkpoint import Checkpoint
 from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import Parcel
@@ -121,13 +121,13 @@ class Sender:
         """
         if not self._checkpoint.state.is_halved(parcel):
             judgement = await self._exchange(parcel)
-            if isinstance(judgement, Taken):
+            if isinstance(judgement, Accepted):
                 self._measured.replayed += judgement.replayed
                 return Delivery(list(_rejects(parcel, judgement)))
-            if isinstance(judgement, Later):
+            if isinstance(judgement, RetryLater):
                 return Delivery(missed=len(parcel.items))
             if len(parcel.items) == 1:
-                unfit = Taken({0: (judgement.reason, judgement.detail)})
+                unfit = Accepted({0: (judgement.reason, judgement.detail)})
                 return Delivery(list(_rejects(parcel, unfit)))
             self._checkpoint.state.halve(parcel)
             await self._checkpoint.save()
@@ -154,7 +154,7 @@ class Sender:
             while patient and (wait := self._not_before - time.monotonic()) > 0:
                 await self.pause(wait)
             judgement = await self._try(parcel)
-            if not isinstance(judgement, Later):
+            if not isinstance(judgement, RetryLater):
                 self._since, self.trouble = None, ""
                 return judgement
             self._measured.troubles[judgement.reason] += 1
@@ -163,7 +163,7 @@ class Sender:
             tries += 1
             await self.pause(self._wait(judgement, tries))
 
-    def _wait(self, judgement: Later, tries: int) -> float:
+    def _wait(self, judgement: RetryLater, tries: int) -> float:
         """Seconds until the next try. Raises UploadError when patience is at its end."""
         now, patience = time.monotonic(), self._settings.patience
         wait = backoff(tries, random.random())
@@ -194,7 +194,7 @@ class Sender:
             return self._no_answer(error)
         return judge(answer, parcel, self._settings.legacy, datetime.now(UTC))
 
-    def _no_answer(self, error: httpx.RequestError) -> Later:
+    def _no_answer(self, error: httpx.RequestError) -> RetryLater:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -212,10 +212,10 @@ class Sender:
             reason = "an answer that cannot be read"
         else:
             reason = "the connection was lost"
-        return Later(reason, shown(error))
+        return RetryLater(reason, shown(error))
 
 
-def _rejects(parcel: Parcel, taken: Taken) -> Iterator[Reject]:
+def _rejects(parcel: Parcel, taken: Accepted) -> Iterator[Reject]:
     for place, (reason, detail) in sorted(taken.rejected.items()):
         item = parcel.items[place]
         yield Reject(reason, detail, item.row, item.offset)

@@ -12,7 +12,7 @@ from daskingest.files import write_atomically
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import CsvFile
 from daskingest.upload.parcels import Parcel
-from daskingest.upload.settled import Settled
+from daskingest.upload.tally import UploadTally
 
 _FORMAT = 1  # changes when the same file would be sent in other parcels
 _OPTIONS = {
@@ -28,7 +28,7 @@ REMEMBERED = 24 * 3600.0
 """Seconds that the service remembers a key."""
 
 
-class State:
+class UploadState:
     """Which parcels of an upload are done with, and what became of them.
 
     A parcel is written down some time after it was acknowledged. A run that goes on sends those
@@ -40,7 +40,7 @@ class State:
         self.path = path
         self.begin = begin
         self.run = run
-        self.settled = Settled()
+        self.tally = UploadTally()
         self.complete = False
         self.unsure: float | None = None
         """When an earlier run may have had requests under way, in seconds since 1970."""
@@ -51,7 +51,7 @@ class State:
         self._halved: set[tuple[int, str]] = set()  # of parcels that are not done with
 
     @classmethod
-    def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> State:
+    def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> UploadState:
         """A new one, or with `resume` the one that is there. Raises UsageError.
 
         An unfinished one is not overwritten, but put aside.
@@ -114,7 +114,7 @@ class State:
                 "done": self._below,
                 "beyond": sorted(self._beyond),
                 "halved": sorted(self._halved),
-                "tally": self.settled.as_dict(),
+                "tally": self.tally.as_dict(),
             }
         )
 
@@ -135,7 +135,7 @@ class State:
         """What is in the file. Raises UsageError if it is no state."""
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-            found["tally"] = Settled.from_dict(found["tally"])
+            found["tally"] = UploadTally.from_dict(found["tally"])
             missing = {*self.begin, "run", "complete", "unsure", "done", "beyond"} - {*found}
             if missing:
                 raise ValueError(f"no {min(missing)!r}")
@@ -167,4 +167,4 @@ class State:
         self.run, self.unsure, self.complete = found["run"], found["unsure"], found["complete"]
         self._below, self._beyond = found["done"], set(found["beyond"])
         self._halved = {(number, name) for number, name in found.get("halved", [])}
-        self.settled = found["tally"]
+        self.tally = found["tally"]

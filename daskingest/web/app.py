@@ -21,7 +21,7 @@ from daskingest.web.call import Call
 from daskingest.web.endpoint import PROGRAMS, Audience, Endpoint, Handler, Recorder
 from daskingest.web.pages import Pages
 from daskingest.web.problems import Problem
-from daskingest.web.read import Reading
+from daskingest.web.read import Queries
 from daskingest.web.static import static_file
 from daskingest.web.store_alone import StoreAlone
 from daskingest.web.submit import Submissions
@@ -42,9 +42,9 @@ register_url_convertor("anything", _Anything())
 
 
 def create_app(
-    settings: ServeSettings, source: AbstractAsyncContextManager[Service | StoreAlone]
+    settings: ServeSettings, backend: AbstractAsyncContextManager[Service | StoreAlone]
 ) -> Starlette:
-    """The application over a source, which it opens when it starts and closes when it ends.
+    """The application over a backend, which it opens when it starts and closes when it ends.
 
     Over a service it has all routes. Over a store alone it has the pages and what they load; there
     reading needs a key wherever there are keys, as if the settings were private.
@@ -52,7 +52,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with source as opened:
+        async with backend as opened:
             if isinstance(opened, StoreAlone):
                 app.router.routes, otherwise = _alone(settings, opened)
             else:
@@ -127,13 +127,13 @@ class _Paths:
 def _serving(settings: ServeSettings, service: Service) -> tuple[list[BaseRoute], Endpoint]:
     """The routes over a service, and what is at none of them."""
     paths = _Paths(settings.keys, settings.keys if settings.private else (), service.metrics)
-    submissions, reading, about = Submissions(service), Reading(service), About(service)
+    submissions, queries, about = Submissions(service), Queries(service), About(service)
     routes = [
         paths.submit("/articles", submissions.post_articles),
         paths.submit("/post/enqueue", submissions.post_enqueue),
-        paths.read("/publications", reading.publications),
-        paths.read("/frequencies/{publication:anything}", reading.frequencies),
-        paths.read("/publications/{publication:anything}/entities", reading.entities),
+        paths.read("/publications", queries.publications),
+        paths.read("/frequencies/{publication:anything}", queries.frequencies),
+        paths.read("/publications/{publication:anything}/entities", queries.entities),
         paths.read("/status", about.status),
         paths.open("/healthz", about.healthz),
         paths.open("/readyz", about.readyz),

@@ -46,7 +46,7 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 
 class Body:
-    """A request's body, unpacked, as it comes in; `most` is its limit in bytes, unpacked.
+    """A request's body, unpacked, as it comes in; `limit` is its limit in bytes, unpacked.
 
     Not an asynchronous generator: each of those is registered with the event loop, which takes
     longer than reading a body does.
@@ -56,7 +56,7 @@ class Body:
         self,
         headers: Mapping[str, str],
         receive: Receive,
-        most: int,
+        limit: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         encoding = headers.get("content-encoding", "identity").strip().lower()
@@ -67,10 +67,10 @@ class Body:
                 "wrong encoding",
             )
         self._unpack = _Gunzip() if encoding != "identity" else None
-        if self._unpack is None and _stated_length(headers) > most:
-            raise _too_large(most)
+        if self._unpack is None and _stated_length(headers) > limit:
+            raise _too_large(limit)
         self._receive = receive
-        self._most = most
+        self._limit = limit
         self._clock = clock
         self._deadline = clock() + _PATIENCE
         self._total = 0
@@ -93,16 +93,16 @@ class Body:
         if not part and self._unpack is not None and not self._unpack.complete:
             raise Problem(400, "the gzip data of the body is cut off", "not gzip")
         self._total += len(part)
-        if self._total > self._most:
-            raise _too_large(self._most)
+        if self._total > self._limit:
+            raise _too_large(self._limit)
         self.ended = not part
         return part
 
-    async def piece(self, least: int) -> bytes:
+    async def piece(self, min_bytes: int) -> bytes:
         """The next parts together, of so many bytes at least; fewer only if it `ended`."""
         parts: list[bytes] = []
         size = 0
-        while size < least and (part := await self.read()):
+        while size < min_bytes and (part := await self.read()):
             parts.append(part)
             size += len(part)
         return b"".join(parts)
@@ -133,10 +133,10 @@ def _stated_length(headers: Mapping[str, str]) -> int:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
-def _too_large(most: int) -> Problem:
+def _too_large(limit: int) -> Problem:
     return Problem(
         413,
-        f"expected a body of at most {most:,} bytes, unpacked, found more; send it in parts",
+        f"expected a body of at most {limit:,} bytes, unpacked, found more; send it in parts",
         "body too large",
     )
 

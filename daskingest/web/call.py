@@ -14,7 +14,7 @@ from daskingest.web.body import Body
 from daskingest.web.problems import Problem
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
-_MOST_TEXT = 2_000  # characters
+_MAX_TEXT = 2_000  # characters
 
 
 class Call:
@@ -44,7 +44,7 @@ class Call:
         """The query's parameters."""
         return QueryParams(self.scope["query_string"])
 
-    def place(self, name: str) -> str:
+    def path_parameter(self, name: str) -> str:
         """What stands in the path for a parameter of the route."""
         value: str = self.scope["path_params"][name]
         return value
@@ -52,7 +52,7 @@ class Call:
     @property
     def publication(self) -> str:
         """The key of the publication in the path."""
-        return publication_key(self.place("publication"))
+        return publication_key(self.path_parameter("publication"))
 
     def request_id(self) -> str:
         """The one that was sent, or else a new one each time."""
@@ -73,35 +73,35 @@ class Call:
             )
         return key
 
-    def number(self, name: str, default: int, least: int, most: int) -> int:
+    def number(self, name: str, default: int, low: int, high: int) -> int:
         """A whole number in the query, within these limits."""
         text = self.query.get(name)
         if text is None:
             return default
-        if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= most:
+        if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not low <= int(text) <= high:
             raise Problem(
                 422,
-                f"expected {name} to be a whole number from {least} to {most}, found {text[:50]!r}",
+                f"expected {name} to be a whole number from {low} to {high}, found {text[:50]!r}",
                 "wrong parameter",
             )
         return int(text)
 
-    def text(self, name: str, most: int = _MOST_TEXT) -> str:
+    def text(self, name: str, limit: int = _MAX_TEXT) -> str:
         """A text in the query, cut to so many characters; empty if it isn't there."""
-        return _clean(self.query.get(name, ""), most)
+        return _clean(self.query.get(name, ""), limit)
 
     def texts(self, name: str) -> list[str]:
         """All texts of that name in the query."""
-        return [_clean(value, _MOST_TEXT) for value in self.query.getlist(name)]
+        return [_clean(value, _MAX_TEXT) for value in self.query.getlist(name)]
 
-    async def body(self, most: int) -> bytes:
+    async def body(self, limit: int) -> bytes:
         """The body, unpacked, of at most so many bytes."""
-        body, parts = Body(self.headers, self.receive, most), bytearray()
+        body, parts = Body(self.headers, self.receive, limit), bytearray()
         while part := await body.read():
             parts += part
         return bytes(parts)
 
 
-def _clean(text: str, most: int) -> str:
+def _clean(text: str, limit: int) -> str:
     """Cut, and without what no store takes: NUL characters and lone surrogates."""
-    return text.replace("\0", "")[:most].encode(errors="ignore").decode()
+    return text.replace("\0", "")[:limit].encode(errors="ignore").decode()

@@ -68,11 +68,11 @@ def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, object]:
     return dict(json_item(plot))
 
 
-def _plain(word: str, most: int) -> str:
+def _plain(word: str, limit: int) -> str:
     """Cut, and without what Bokeh takes for TeX, for which it would load more scripts."""
     for opening in ("$$", "\\[", "\\("):
         word = word.replace(opening, opening[0] + " " + opening[1])
-    return short(word, most)
+    return short(word, limit)
 
 
 @functools.lru_cache(100)

@@ -35,7 +35,7 @@ class Downloads:
 
     async def file(self, call: Call) -> Response:
         """All of what a page shows, as a file."""
-        view, kind = call.place("view"), call.place("kind")
+        view, kind = call.path_parameter("view"), call.path_parameter("kind")
         if view not in self._views or kind not in _TYPES:
             raise Problem(404, "there is no such download", "unknown")
         table = await self._views[view](call)

@@ -9,10 +9,10 @@ from daskingest.web.problems import Problem
 _LISTED = 1_000  # bad articles that an answer lists
 
 
-def articles_of_json(body: bytes, most: int, single: bool = False) -> list[Article]:
+def articles_of_json(body: bytes, max_bytes: int, single: bool = False) -> list[Article]:
     """The articles of an object, or unless a `single` one is wanted of an array of objects.
 
-    `most` is the limit of one article in bytes. Raises a Problem that lists the bad ones.
+    `max_bytes` is the limit of one article in bytes. Raises a Problem that lists the bad ones.
     """
     try:
         value = value_of(body)
@@ -21,21 +21,21 @@ def articles_of_json(body: bytes, most: int, single: bool = False) -> list[Artic
             400, f"expected JSON, an object or an array of objects: {error}", error.reason
         ) from None
     if isinstance(value, list) and not single:
-        return _all_of(value, most, many=True)
+        return _all_of(value, max_bytes, many=True)
     if not isinstance(value, dict):
         wanted = "one object" if single else "an object or an array of objects"
         raise Problem(
             422, f"expected {wanted}, found {kind_of(value)}", "not an object", rejected=[]
         )
-    return _all_of([value], most, many=False)
+    return _all_of([value], max_bytes, many=False)
 
 
-def _all_of(values: list[object], most: int, many: bool) -> list[Article]:
+def _all_of(values: list[object], max_bytes: int, many: bool) -> list[Article]:
     articles: list[Article] = []
     bad: list[tuple[int, Unusable]] = []
     for index, value in enumerate(values):
         try:
-            articles.append(article_of(value, most))
+            articles.append(article_of(value, max_bytes))
         except Unusable as error:
             bad.append((index, error))
     if bad:

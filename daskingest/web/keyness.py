@@ -10,7 +10,7 @@ _PRIOR = 500.0  # words that the prior weighs as much as: it keeps rare words fr
 
 
 @dataclass(frozen=True, slots=True)
-class Typical:
+class TypicalWord:
     """A word, how often it occurs here and in the others, and the z-score of the difference."""
 
     word: str
@@ -19,7 +19,9 @@ class Typical:
     z: float
 
 
-def typical_words(counts: Mapping[str, Mapping[str, int]], most: int) -> dict[str, list[Typical]]:
+def typical_words(
+    counts: Mapping[str, Mapping[str, int]], limit: int
+) -> dict[str, list[TypicalWord]]:
     """The words most typical of each publication, against the others given, by z-score descending.
 
     `counts` has, by publication, the counts of the same words (0 may be left out). The score is
@@ -43,18 +45,18 @@ def typical_words(counts: Mapping[str, Mapping[str, int]], most: int) -> dict[st
         variance = 1 / (here + prior) + 1 / (there + prior)
         return (math.log(odds_here) - math.log(odds_there)) / math.sqrt(variance)
 
-    found: dict[str, list[Typical]] = {}
+    found: dict[str, list[TypicalWord]] = {}
     for publication, words in counts.items():
         total = sum(words.values())
         if len(pooled) < 2:  # one word is all there is: its odds are infinite
             found[publication] = []
             continue
         scored = [
-            Typical(word, count, pooled[word] - count, score(word, count, total))
+            TypicalWord(word, count, pooled[word] - count, score(word, count, total))
             for word, count in words.items()
             if count
         ]
         scored = [each for each in scored if each.z > 0]
         scored.sort(key=lambda each: (-each.z, each.word))
-        found[publication] = scored[:most]
+        found[publication] = scored[:limit]
     return found

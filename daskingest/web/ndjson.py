@@ -11,19 +11,19 @@ from daskingest.web.parsing import article_of, rejection_of, too_large, value_of
 _LISTED = 1_000  # rejected lines that an answer lists
 
 
-class Lines:
+class NdjsonReader:
     """Reads articles out of lines that are fed in pieces of any size, and keeps account of them.
 
-    Holds at most one line, and no more of it than `most` bytes, the limit of an article, and a
+    Holds at most one line, and no more of it than `max_bytes` bytes, the limit of an article, and a
     piece. Not bound to a thread.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.accepted = 0
         self.rejected = 0
         self.reasons: Counter[str] = Counter()
         """Rejected lines by their reasons."""
-        self._most = most
+        self._max_bytes = max_bytes
         self._listed: list[dict[str, object]] = []
         self._digest = hashlib.sha256()
         self._number = 1  # of the next line
@@ -46,8 +46,8 @@ class Lines:
         elif self._skipping:
             rest = b""
         articles = self._articles(whole)
-        if len(rest) > self._most:
-            self._reject(self._number, too_large(self._most))
+        if len(rest) > self._max_bytes:
+            self._reject(self._number, too_large(self._max_bytes))
             rest, self._skipping = b"", True
         self._rest = rest
         return articles
@@ -62,9 +62,9 @@ class Lines:
             if not line or line.isspace():
                 continue
             try:
-                if len(line) > self._most:
-                    raise too_large(self._most)
-                articles.append(article_of(value_of(line), self._most))
+                if len(line) > self._max_bytes:
+                    raise too_large(self._max_bytes)
+                articles.append(article_of(value_of(line), self._max_bytes))
             except Unusable as error:
                 self._reject(number, error)
         self._number += len(lines)

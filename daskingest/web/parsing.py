@@ -35,7 +35,7 @@ def value_of(text: bytes) -> object:
     return value
 
 
-def article_of(value: object, most: int) -> Article:
+def article_of(value: object, max_bytes: int) -> Article:
     """The article that a JSON value is, its content of at most so many bytes. Raises Unusable."""
     if not isinstance(value, dict):
         raise Unusable("not an object", f"found {kind_of(value)}")
@@ -59,14 +59,14 @@ def article_of(value: object, most: int) -> Article:
             raise Unusable(f"{name} holds a NUL character")
     if article.id and not is_unicode(article.id):
         raise Unusable("id is not valid Unicode", "a lone surrogate")
-    if _utf8_size(article.content) > most:
-        raise too_large(most)
+    if _utf8_size(article.content) > max_bytes:
+        raise too_large(max_bytes)
     return article
 
 
-def too_large(most: int) -> Unusable:
+def too_large(max_bytes: int) -> Unusable:
     """What is wrong with an article of more than so many bytes."""
-    return Unusable(TOO_LARGE, f"more than {most:,} bytes")
+    return Unusable(TOO_LARGE, f"more than {max_bytes:,} bytes")
 
 
 def kind_of(value: object) -> str:

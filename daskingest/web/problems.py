@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
-from daskingest.service.intake import Draining, KeyTaken, Refused
+from daskingest.service.intake import Draining, KeyConflict, Refused
 from daskingest.web.responses import Json
 
 RETRY_SECONDS = 5
@@ -70,7 +70,7 @@ def problem_of(error: Exception) -> Problem | None:
 def _refusal(refused: Refused) -> Problem:
     """What a client is told whose articles were not taken."""
     text, reason, articles = str(refused), refused.reason, refused.articles
-    if isinstance(refused, KeyTaken):
+    if isinstance(refused, KeyConflict):
         return Problem(409, text, reason, articles=articles)
     retry = _DRAINING_RETRY_SECONDS if isinstance(refused, Draining) else RETRY_SECONDS
     return unavailable(text, reason, retry, articles=articles)

@@ -10,37 +10,37 @@ from typing import TypeVar
 
 from daskingest.extraction import entities_in
 from daskingest.stores import Store
-from daskingest.stores.reading import Readers
-from daskingest.web.source import Found
+from daskingest.stores.reading import ReadPool
+from daskingest.text import EntitySpan
 
 T = TypeVar("T")
 
 
 class StoreAlone:
-    """A `Source`. Open one with `open_store_alone`."""
+    """A `Backend`. Open one with `open_store_alone`."""
 
     def __init__(self, url: str, model: str, billed: bool) -> None:
         self.billed = billed
         self.dashboard = ""
         self._model = model
-        self._readers = Readers(url)
+        self._read_pool = ReadPool(url)
         self._finder = ThreadPoolExecutor(1, "finder")
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """See `Source.read`."""
-        return await self._readers.read(work)
+        """See `Backend.read`."""
+        return await self._read_pool.read(work)
 
-    async def entities(self, text: str) -> list[Found]:
-        """See `Source.entities`. The model is loaded when this is first asked for."""
+    async def entities(self, text: str) -> list[EntitySpan]:
+        """See `Backend.entities`. The model is loaded when this is first asked for."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._finder, entities_in, text, self._model)
 
     def status(self) -> None:
-        """See `Source.status`."""
+        """See `Backend.status`."""
 
     def close(self) -> None:
         """End the threads."""
-        self._readers.close()
+        self._read_pool.close()
         self._finder.shutdown(cancel_futures=True)
 
 
@@ -50,8 +50,8 @@ async def open_store_alone(url: str, model: str, billed: bool) -> AsyncIterator[
 
     `billed` says whether reading the store is.
     """
-    source = StoreAlone(url, model, billed)
+    backend = StoreAlone(url, model, billed)
     try:
-        yield source
+        yield backend
     finally:
-        source.close()
+        backend.close()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from starlette.responses import Response
 
-from daskingest.service.answers import Answer, Key
-from daskingest.service.intake import Part, Submission
+from daskingest.service.answers import Answer, IdempotencyKey
+from daskingest.service.intake import SizedArticles, Submission
 from daskingest.web.body import Body, media_type
 from daskingest.web.call import Call
 from daskingest.web.json_articles import articles_of_json
-from daskingest.web.ndjson import Lines
+from daskingest.web.ndjson import NdjsonReader
 from daskingest.web.problems import Problem, unavailable
 from daskingest.web.responses import JSON_TYPE, Json
 
@@ -60,12 +60,12 @@ class Submissions:
         self, call: Call, submission: Submission, key: str | None, single: bool = False
     ) -> Answer:
         parts = await self._whole_body(call)
-        most = self._settings.max_article_bytes
+        max_bytes = self._settings.max_article_bytes
 
-        def parse() -> tuple[Part, Key | None]:
+        def parse() -> tuple[SizedArticles, IdempotencyKey | None]:
             body = b"".join(parts)
-            part = Part.of(articles_of_json(body, most, single))
-            return part, Key(key, hashlib.sha256(body).hexdigest()) if key else None
+            part = SizedArticles.of(articles_of_json(body, max_bytes, single))
+            return part, IdempotencyKey(key, hashlib.sha256(body).hexdigest()) if key else None
 
         part, its_key = await _off_the_loop(parse, sum(map(len, parts)))
         await submission.stage(part)
@@ -91,17 +91,17 @@ class Submissions:
 
     async def _take_lines(self, call: Call, submission: Submission, key: str | None) -> Answer:
         """An upload of lines: put on disk while it comes in, taken together at its end."""
-        lines = Lines(self._settings.max_article_bytes)
+        lines = NdjsonReader(self._settings.max_article_bytes)
         body = Body(call.headers, call.receive, self._settings.max_upload_bytes)
         while not body.ended:
             await submission.stage(await _parse_piece(body, lines))
-        its_key = Key(key, lines.digest) if key else None
+        its_key = IdempotencyKey(key, lines.digest) if key else None
         return await submission.accept(lines.answer(), its_key, lines.reasons)
 
 
-async def _parse_piece(body: Body, lines: Lines) -> Part:
+async def _parse_piece(body: Body, lines: NdjsonReader) -> SizedArticles:
     piece = await body.piece(_PIECE)
-    return await _off_the_loop(lambda: Part.of(lines.feed(piece, body.ended)), len(piece))
+    return await _off_the_loop(lambda: SizedArticles.of(lines.feed(piece, body.ended)), len(piece))
 
 
 async def _off_the_loop(work: Callable[[], T], size: int) -> T:

@@ -40,10 +40,10 @@ def number(value: float) -> str:
     return f"{value:,.1f}" if abs(value) >= 1 or value == 0 else f"{value:,.2f}"
 
 
-def short(text: str, most: int = 80) -> str:
+def short(text: str, limit: int = 80) -> str:
     """The text on one line, cut to so many characters."""
-    text = " ".join(text[: 2 * most + 100].split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    text = " ".join(text[: 2 * limit + 100].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def kind(label: str) -> str:

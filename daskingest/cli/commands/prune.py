@@ -10,7 +10,7 @@ from daskingest.settings import DEFAULT_STORE, Option, Store
 
 def prune(
     store: Store = DEFAULT_STORE,
-    older_than: Annotated[float, Option("Hours that a run must have been done.", least=0.0)] = 24.0,
+    older_than: Annotated[float, Option("Hours that a run must have been done.", min=0.0)] = 24.0,
 ) -> None:
     """Shorten the ledger: forget the batches of files that were counted whole.
 

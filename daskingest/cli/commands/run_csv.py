@@ -103,7 +103,7 @@ def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
         yield f"            each is in {settings.rejects}"
     if fresh.articles and summary.seconds:
         part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
-        rate = fresh.words / summary.seconds
+        rate = fresh.text_words / summary.seconds
         yield f"  time      {time_text(summary.seconds)}{part}, {rate:,.0f} words/s"
     if fresh.articles and summary.billed:
         per_thousand = 1000 * summary.writes / fresh.articles
@@ -127,7 +127,7 @@ def _row_lines(summary: Summary, settings: Settings) -> Iterator[str]:
     taken = f"{tally.articles:,} articles + {tally.rejected.total():,} rejects"
     dropped = f" ({tally.dropped:,} too long to count)" if tally.dropped else ""
     yield f"  rows      {tally.rows:,} = {taken}{check}"
-    yield f"  words     {tally.words:,}"
+    yield f"  words     {tally.text_words:,}"
     yield f"  entities  {tally.entities:,}{dropped}"
 
 

@@ -16,9 +16,9 @@ from daskingest.text import size_text
 
 def sample(
     out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
-    articles: Annotated[int | None, Option("How many articles.", least=1)] = None,
+    articles: Annotated[int | None, Option("How many articles.", min=1)] = None,
     size: Annotated[
-        int | None, Option("How many bytes, at the least.", name="--bytes", least=1)
+        int | None, Option("How many bytes, at the least.", name="--bytes", min=1)
     ] = None,
     seed: Annotated[int, Option("Another number makes other articles.")] = 0,
 ) -> None:

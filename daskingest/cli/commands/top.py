@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def top(
     publication: Annotated[str, typer.Argument(help="Its name; case and spacing don't matter.")],
-    number: Annotated[int, Option("How many words to show.", name="-n", least=1)] = 20,
+    number: Annotated[int, Option("How many words to show.", name="-n", min=1)] = 20,
     label: Annotated[
         str | None, Option("Only entities of this type, such as ORG or PERSON.")
     ] = None,

@@ -98,9 +98,9 @@ def exit_code(report: UploadReport, strict: bool) -> ExitCode:
     """What an upload that did not fail ends with."""
     if report.outcome == "interrupted":
         return ExitCode.INTERRUPTED
-    if report.settled.missed:
+    if report.tally.missed:
         return ExitCode.FAILED
-    return ExitCode.REJECTS if strict and report.settled.rejected else ExitCode.DONE
+    return ExitCode.REJECTS if strict and report.tally.rejected else ExitCode.DONE
 
 
 def check(settings: UploadSettings) -> None:
@@ -144,19 +144,19 @@ def _is_open(url: str) -> bool:
 
 def report_lines(report: UploadReport, settings: UploadSettings) -> Iterator[str]:
     """What became of an upload."""
-    settled, measured = report.settled, report.measured
+    tally, measured = report.tally, report.measured
     yield f"{report.file}: {report.outcome}"
-    of_rows = settled.rows - settled.articles
-    yield f"  rows      {settled.rows:,} = {settled.articles:,} articles + {of_rows:,} rejects"
-    accepted = f"  accepted  {settled.accepted:,} articles"
+    of_rows = tally.rows - tally.articles
+    yield f"  rows      {tally.rows:,} = {tally.articles:,} articles + {of_rows:,} rejects"
+    accepted = f"  accepted  {tally.accepted:,} articles"
     if measured.replayed:
         accepted += f"; {measured.replayed:,} requests had been taken already, and count once"
     yield accepted
-    if settled.missed:
-        yield f"  missed    {settled.missed:,} articles, and not sent again"
-    for reason, count in settled.rejected.most_common():
+    if tally.missed:
+        yield f"  missed    {tally.missed:,} articles, and not sent again"
+    for reason, count in tally.rejected.most_common():
         yield f"  rejected  {count:,} {reason}"
-    if settled.rejected:
+    if tally.rejected:
         yield f"            each is in {settings.rejects}"
     yield from _request_lines(report.measured)
 

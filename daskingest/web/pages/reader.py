@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from daskingest.errors import UsageError
 from daskingest.stores import Publication, Store, Word
 from daskingest.stores.reading import find_publication
-from daskingest.web.source import Source
+from daskingest.web.backend import Backend
 
 SAMPLED = 1_000
 """Most frequent words that shares and comparisons look at."""
@@ -23,13 +23,13 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
-    """Values by key, remembered for some seconds; of very many, the newest `most`."""
+class TtlCache(Generic[K, V]):
+    """Values by key, kept for some seconds; at most `size` of them, the newest."""
 
     def __init__(
-        self, seconds: float, most: int, clock: Callable[[], float] = time.monotonic
+        self, seconds: float, size: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._seconds, self._most, self._clock = seconds, most, clock
+        self._seconds, self._size, self._clock = seconds, size, clock
         self._kept: dict[K, tuple[float, V]] = {}
 
     async def get(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
@@ -40,24 +40,24 @@ class Recent(Generic[K, V]):
         value = await make()
         self._kept.pop(key, None)
         self._kept[key] = now, value
-        while len(self._kept) > self._most:
+        while len(self._kept) > self._size:
             del self._kept[next(iter(self._kept))]
         return value
 
 
 class Reader:
-    """Reads a source's store for pages. Everything raises StoreError."""
+    """Reads a backend's store for pages. Everything raises StoreError."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.billed = source.billed
-        fresh = _FRESH_BILLED_SECONDS if source.billed else _FRESH_SECONDS
-        self._publications: Recent[None, list[Publication]] = Recent(fresh, 1)
-        self._words: Recent[tuple[str, str], list[Word]] = Recent(fresh, _CACHED)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.billed = backend.billed
+        fresh = _FRESH_BILLED_SECONDS if backend.billed else _FRESH_SECONDS
+        self._publications: TtlCache[None, list[Publication]] = TtlCache(fresh, 1)
+        self._words: TtlCache[tuple[str, str], list[Word]] = TtlCache(fresh, _CACHED)
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """Ask the store, on a thread that reads."""
-        return await self._source.read(work)
+        return await self._backend.read(work)
 
     async def publications(self) -> list[Publication]:
         """All of them, by count descending; as they are now, unless reading is billed."""

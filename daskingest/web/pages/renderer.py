@@ -6,8 +6,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
 from daskingest.web import wording
+from daskingest.web.backend import Backend
 from daskingest.web.problems import Problem
-from daskingest.web.source import Source
 
 _TITLES = {
     401: "A key is needed",
@@ -21,8 +21,8 @@ _TITLES = {
 class Renderer:
     """Renders the templates. Whatever it is given is escaped."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._templates = Environment(
             loader=PackageLoader("daskingest.web"),
             autoescape=True,
@@ -37,7 +37,7 @@ class Renderer:
 
     def page(self, template: str, /, **values: object) -> Response:
         """A page, with a link to the Dask dashboard if there is one."""
-        return self._render(template, 200, dashboard=self._source.dashboard, **values)
+        return self._render(template, 200, dashboard=self._backend.dashboard, **values)
 
     def problem(self, problem: Problem) -> Response:
         """A page that says what is wrong, and nothing else: whoever sees it may have no key."""

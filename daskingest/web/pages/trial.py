@@ -8,10 +8,11 @@ from urllib.parse import parse_qs
 
 from starlette.responses import Response
 
+from daskingest.text import EntitySpan
+from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.pages.renderer import Renderer
 from daskingest.web.problems import Problem
-from daskingest.web.source import Found, Source
 
 MAX_TEXT = 20_000
 """Characters of an article to try."""
@@ -20,8 +21,8 @@ MAX_TEXT = 20_000
 class Trial:
     """A form for a text, and the text with its entities marked."""
 
-    def __init__(self, source: Source, renderer: Renderer) -> None:
-        self._source, self._renderer = source, renderer
+    def __init__(self, backend: Backend, renderer: Renderer) -> None:
+        self._backend, self._renderer = backend, renderer
 
     async def page(self, call: Call) -> Response:
         """The form, and what was found in the text that was sent with it."""
@@ -33,11 +34,13 @@ class Trial:
             )
         if not sent.strip():
             return self._shown("", None, 0)
-        found = await self._source.entities(sent)
+        found = await self._backend.entities(sent)
         return self._shown(sent, pieces_of(sent, found), len(found))
 
     def _shown(self, text: str, pieces: list[tuple[str, str]] | None, count: int) -> Response:
-        return self._renderer.page("try.html", text=text, most=MAX_TEXT, pieces=pieces, count=count)
+        return self._renderer.page(
+            "try.html", text=text, limit=MAX_TEXT, pieces=pieces, count=count
+        )
 
 
 def text_in(form: bytes) -> str:
@@ -46,7 +49,7 @@ def text_in(form: bytes) -> str:
     return sent.replace("\r\n", "\n").replace("\0", "")
 
 
-def pieces_of(text: str, found: Sequence[Found]) -> list[tuple[str, str]]:
+def pieces_of(text: str, found: Sequence[EntitySpan]) -> list[tuple[str, str]]:
     """The text cut at its entities, in order; each piece with its label, which is empty between."""
     pieces, at = [], 0
     for start, end, label in found:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class Settled:
+class UploadTally:
     """Rows that are done with, by what became of them, in this run or one that it goes on with.
 
     Rows are articles or rejects; of the articles, the service has accepted all but those that it
@@ -32,6 +32,6 @@ class Settled:
         }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> Settled:
+    def from_dict(cls, value: dict[str, Any]) -> UploadTally:
         """From what `as_dict` gave."""
         return cls(**{**value, "rejected": Counter(value["rejected"])})

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from daskingest.stores import Store
+from daskingest.text import EntitySpan
 
 T = TypeVar("T")
 
-Found = tuple[int, int, str]
-"""An entity in a text: start and end in characters, and label."""
 
-
-class Source(Protocol):
+class Backend(Protocol):
     """A store to read, and what knows about it. The service is one, and a store alone."""
 
     @property
@@ -27,7 +25,7 @@ class Source(Protocol):
     async def read(self, work: Callable[[Store], T]) -> T:
         """Ask the store, on a thread that reads. Raises StoreError."""
 
-    async def entities(self, text: str) -> list[Found]:
+    async def entities(self, text: str) -> list[EntitySpan]:
         """The entities in a text. Raises DaskingestError if they can't be found now."""
 
     def status(self) -> object:
