@@ -1,4 +1,4 @@
-"""What a batch yields: Counts per publication, and a Tally of what became of its rows."""
+"""The results of a batch: Counts by publication, and a Tally of what became of its rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SKIPPED_LABELS = frozenset({"CARDINAL", "MONEY", "ORDINAL", "DATE", "TIME"})
 
 
 def word_of(text: str) -> str:
-    """An entity's text as it is counted; may be empty or too long to count."""
+    """The word that an entity's text is counted as; may be empty or too long to count."""
     return fold_space(text).lower()
 
 
@@ -33,7 +33,7 @@ class PublicationCounts:
 
 @dataclass(slots=True)
 class Counts:
-    """Counts by publication key. Adding is commutative, but for the name: the first one stays."""
+    """Counts by publication key. Merging is commutative, except that the first name is kept."""
 
     publications: dict[str, PublicationCounts] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ class Counts:
 
     @property
     def size(self) -> int:
-        """The number of counters, which is what a commit's size grows with."""
+        """The number of counters, which determines the size of a commit."""
         return sum(1 + len(each.words) for each in self.publications.values())
 
     def _of(self, key: str, name: str) -> PublicationCounts:
@@ -78,7 +78,7 @@ class Tally:
     failed: dict[int, str] = field(default_factory=dict)
 
     def merge(self, other: Tally) -> None:
-        """Add `other`'s numbers; `failed` speaks of one batch's rows and is left as it is."""
+        """Add the numbers of `other`; `failed` is about the rows of one batch and is not merged."""
         self.rows += other.rows
         self.articles += other.articles
         self.text_words += other.text_words
@@ -92,7 +92,7 @@ class Tally:
         self.failed[row] = reason
 
     def to_json(self) -> dict[str, Any]:
-        """The tally as a JSON object, without what is zero."""
+        """The tally as a JSON object, without zeros."""
         value = {
             "rows": self.rows,
             "articles": self.articles,
@@ -106,7 +106,7 @@ class Tally:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Tally:
-        """The tally that such an object holds."""
+        """The tally in such an object."""
         return cls(
             rows=value.get("rows", 0),
             articles=value.get("articles", 0),

@@ -1,4 +1,4 @@
-"""Extract: a batch's rows in, Counts and a Tally out."""
+"""Extraction: from a batch's rows to Counts and a Tally."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from daskingest.recognizer.finder import Finder
 
 EXTRACTION_FAILED = "extraction failed"
-_GROUP_CHARS = 100_000  # extracted together: enough to share work, small beside the model
+_GROUP_CHARS = 100_000  # extracted together: shares work, and takes little memory
 
 log = logging.getLogger(__name__)
 
 
 def entities_in(text: str, model: str) -> list[EntitySpan]:
-    """The entities in a text of any length: start and end in characters, and label."""
+    """The entities in a text of any length, in order."""
     find = load_model(model)
     parts = list(split_text(text, find.nlp.max_length))
     located: list[EntitySpan] = []
@@ -37,7 +37,7 @@ def entities_in(text: str, model: str) -> list[EntitySpan]:
 
 @dataclass(slots=True)
 class Extraction:
-    """What a batch yields."""
+    """The results of a batch."""
 
     counts: Counts = field(default_factory=Counts)
     tally: Tally = field(default_factory=Tally)
@@ -46,7 +46,7 @@ class Extraction:
 
 @dataclass(slots=True)
 class _TextPart:
-    """A text, or one part of a text longer than the model takes."""
+    """An article's text, or a part of one that is too long for the model."""
 
     row: int
     article: Article
@@ -56,8 +56,8 @@ class _TextPart:
 def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
     """Count the entities in a batch's rows.
 
-    Each article is counted whole or is a reject: one that spaCy raises an error on costs its
-    neighbours nothing. The memory that its words take in the vocabulary is freed at the end.
+    Each article is counted completely or is a reject: one on which spaCy raises an error does not
+    affect its neighbours. The memory that new words take in the vocabulary is freed at the end.
     """
     found = Extraction()
     with find.nlp.memory_zone():
@@ -71,7 +71,7 @@ def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
             try:
                 _count(group, find, found)
             except Exception:
-                log.warning("extraction failed; taking its articles one by one", exc_info=True)
+                log.warning("extraction failed; trying its articles one by one", exc_info=True)
                 _count_singly(group, find, found)
     return found
 
@@ -87,7 +87,7 @@ def _articles(rows: Iterable[Article | Reject], found: Extraction) -> Iterator[t
 
 
 def split_text(text: str, longest: int) -> Iterator[str]:
-    """The text in parts of at most `longest` characters, cut at white space where there is any."""
+    """The text in parts of at most `longest` characters, cut after white space where possible."""
     start = 0
     while len(text) - start > longest:
         end = start + longest
@@ -98,7 +98,7 @@ def split_text(text: str, longest: int) -> Iterator[str]:
 
 
 def _count(group: list[_TextPart], find: Finder, found: Extraction) -> None:
-    """Count a group of whole articles, or raise and count none of them."""
+    """Count a group of complete articles, or raise an error and count none of them."""
     words: dict[int, list[tuple[str, str]]] = {}
     dropped = 0
     entities = find([part.text for part in group])

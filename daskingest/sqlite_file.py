@@ -1,4 +1,4 @@
-"""SQLite files of ours: told from others, laid out once, and what is committed is durable."""
+"""SQLite files of ours: recognised by their header, created once, and durable at each commit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class SqliteSchema:
-    """What a kind of file looks like: two numbers in its header, and its tables.
+    """A kind of file: two numbers in its header, and its tables.
 
-    `script` makes the tables, and may fill them. Its statements are separated by a semicolon at the
-    end of a line, and are run in one transaction.
+    `script` creates the tables, and may fill them. Its statements are separated by a semicolon at
+    the end of a line, and are run in one transaction.
     """
 
     application_id: int
@@ -24,15 +24,15 @@ class SqliteSchema:
 
 
 class SchemaError(Exception):
-    """A file has another schema than the one expected; nothing in it was changed."""
+    """A file has a different schema than expected; nothing in it was changed."""
 
 
 class OtherApplication(SchemaError):
-    """The file is not of this kind at all."""
+    """The file is not of this kind."""
 
 
 class OtherVersion(SchemaError):
-    """The file is of this kind, but of another version, which is `found`."""
+    """The file is of this kind, but has another version, `found`."""
 
     def __init__(self, found: int) -> None:
         super().__init__(f"version {found}")
@@ -40,12 +40,12 @@ class OtherVersion(SchemaError):
 
 
 class SqliteFile:
-    """A file with this schema, open until `close`; made if there is none, unless `read_only`.
+    """A file with this schema, open until `close`; created if there is none, unless `read_only`.
 
     Readers and one writer do not block each other; a second writer waits up to `busy_seconds`. What
-    was committed survives a loss of power. To be used by one thread at a time.
+    was committed survives a power cut. To be used by one thread at a time.
 
-    Raises sqlite3.Error if the file cannot be opened, and SchemaError if it is another.
+    Raises sqlite3.Error if the file cannot be opened, and SchemaError if it has another schema.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that is done inside is committed at the end, or none of it after an error."""
+        """Everything done inside is committed at the end, or undone after an error."""
         db = self.connection
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
             db.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):  # the first error tells more
+            with suppress(sqlite3.Error):  # the first error says more
                 if db.in_transaction:
                     db.execute("ROLLBACK")
             raise
@@ -97,7 +97,7 @@ class SqliteFile:
     def _create_tables(self, schema: SqliteSchema) -> None:
         with self.transaction() as db:
             if not self._is_empty():
-                return  # another process was quicker
+                return  # another process was faster
             for statement in schema.script.split(";\n"):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {schema.application_id}")

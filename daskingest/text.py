@@ -1,4 +1,4 @@
-"""Texts: how they are compared, and how sizes and times are written for people."""
+"""Texts: normalisation, and sizes and durations for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ EntitySpan = tuple[int, int, str]
 
 
 def fold_space(text: str) -> str:
-    """The text with every run of white space made one space, and none at the ends."""
+    """The text with each run of white space replaced by one space, and none at the ends."""
     return " ".join(text.split())
 
 

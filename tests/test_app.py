@@ -146,7 +146,7 @@ def test_texts_that_are_too_long_to_try(ask: Ask) -> None:
     assert ask("/try", "POST", data={"text": "  "}).status_code == 200
     without_model = ask("/try", "POST", data={"text": "Angela Merkel"})
     assert without_model.status_code == 404
-    assert "is no spaCy model" in without_model.text
+    assert "is not a spaCy model" in without_model.text
 
 
 def test_a_store_that_is_gone(tmp_path: Path) -> None:

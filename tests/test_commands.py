@@ -168,7 +168,7 @@ def test_tables_show_no_markup_and_no_control_characters() -> None:
     assert code == 0
     assert "[red]x\N{REPLACEMENT CHARACTER}" in output
     assert ["The", "Post", "1"] in [line.split() for line in run("publications")[1].splitlines()]
-    assert "has no entity with the label NORP" in run("top", "The Post", "--label", "norp")[1]
+    assert "has no entities with the label NORP" in run("top", "The Post", "--label", "norp")[1]
 
 
 def test_what_was_done_is_said(folder: Path) -> None:

@@ -274,7 +274,7 @@ def test_an_interruption_is_one_line(site: Site, tmp_path: Path) -> None:
     size = f"{len(ZIP) / 1e3:.1f} kB"
     assert program.output.splitlines() == [
         f"downloading: 0 B of {size}",
-        "interrupted; the same command goes on where it was",
+        "interrupted; run the same command again to resume",
     ]
 
 

@@ -135,7 +135,7 @@ def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     port = free_port()
     folder = tmp_path_factory.mktemp("explorer")
     program = Program(folder, "explore", "--store", store, "--port", str(port))
-    until(lambda: "Ctrl-C ends it" in program.output or program.process.poll() is not None)
+    until(lambda: "press Ctrl-C to stop" in program.output or program.process.poll() is not None)
     address = f"http://127.0.0.1:{port}"
     until(lambda: _answers(address))
     yield address

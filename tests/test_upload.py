@@ -281,7 +281,7 @@ def test_ctrl_c_waits_for_answers_and_a_second_one_does_not(
             program = upload(tmp_path, file, stub.url, *options)
             until(lambda: len(stub.requests) == seen + 2)
             program.process.send_signal(signal.SIGINT)
-            until(lambda: "waiting for the answers" in program.output)
+            until(lambda: "waiting for outstanding answers" in program.output)
             if interruptions == 2:
                 program.process.send_signal(signal.SIGINT)
                 assert "--resume goes on" in finish(program, 130)
