@@ -1,12 +1,12 @@
-"""How counts lie in Cloud Firestore, as older readers of this data expect it.
+"""The documents in Cloud Firestore, in the layout that older readers of this data expect.
 
 - `publications/{id}`: `name`, `count` (articles); `{id}` is the publication's key, see
-  `document_id`. An id that had to be shortened has the whole key in `key`.
+  `document_id`. If the id had to be shortened, `key` has the whole key.
 - `publications/{id}/ent/{hash}`: `word`, `count`, `labels` (a map of label to count); `{hash}` is a
   digest of the word.
-- `ledger/{hash}`: a batch id in two fields, `run` and `entry`, with its `note`, as JSON; `whole` is
-  the batch's id without its parts. `{hash}` is a digest of the batch id: ids that follow each other
-  would all be written to one place of the database.
+- `ledger/{hash}`: a batch id in two fields, `run` and `entry`, and its entry as JSON in `note`;
+  `whole` is the batch's id without its parts. `{hash}` is a digest of the batch id, because
+  sequential document ids would make a hotspot in the database.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def document_id(key: str) -> str:
     """The id of a publication's document.
 
     It is the key, with what Firestore forbids or reserves percent-encoded: every slash, and the
-    dots or the first underscore of `.`, `..` and `__x__`. Keys have no capital letters, so that
-    nothing else reads like an encoded character. Too long a key is cut and ends in its digest.
+    dots or the first underscore of `.`, `..` and `__x__`. Keys have no capital letters, so nothing
+    else looks like an encoded character. A key that is too long is cut, and its digest appended.
     """
     if key in (".", ".."):
         return key.replace(".", "%2E")
@@ -42,7 +42,7 @@ def document_id(key: str) -> str:
 
 
 def word_id(word: str) -> str:
-    """The id of a word's document: the same everywhere and for ever."""
+    """The id of a word's document: the same in every process, on every machine, always."""
     return hashlib.sha256(word.encode()).hexdigest()[:32]
 
 
@@ -52,12 +52,12 @@ def entry_id(batch_id: BatchId) -> str:
 
 
 def key_fields(key: str) -> dict[str, str]:
-    """What a publication's document has besides, for the key to be read from it."""
+    """The extra field of a publication's document if its id doesn't give the key."""
     return {} if _decoded(document_id(key)) == key else {"key": key}
 
 
 def publication_of(document: str, fields: Mapping[str, Any]) -> Publication | None:
-    """The publication that has a document; none if nothing was counted there."""
+    """The publication in a document; None if nothing was counted there."""
     if "count" not in fields:
         return None
     key = fields.get("key") or _decoded(document)
@@ -65,7 +65,7 @@ def publication_of(document: str, fields: Mapping[str, Any]) -> Publication | No
 
 
 def word_of(fields: Mapping[str, Any]) -> Word:
-    """The word that has a document with these fields."""
+    """The word in a document with these fields."""
     return Word(fields["word"], fields["count"], dict(sorted(fields.get("labels", {}).items())))
 
 
@@ -76,13 +76,13 @@ def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
 
 
 def ledger_of(fields: Mapping[str, Any]) -> Ledger:
-    """The one entry that has a document with these fields."""
+    """The one ledger entry in a document with these fields."""
     batch_id = BatchId.parse(f"{fields['run']}:{fields['entry']}")
     return {batch_id: entry_from_json(batch_id, fields["note"])}
 
 
 def commit_bytes(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
-    """A number of bytes that a commit's request does not pass, and comes near to."""
+    """An upper bound, and a close one, on the size in bytes of a commit's request."""
     size = sum(
         450 + 3 * len(str(key)) + 2 * len(entry_to_json(each)) for key, each in entries.items()
     )

@@ -1,4 +1,4 @@
-"""Counts in an SQLite file: one writer, readers never blocked, a commit durable when it returns."""
+"""The store in an SQLite file: one writer, readers never blocked, commits durable on return."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ _CACHE_KIB = 262_144  # the tables outgrow SQLite's default of 2 MiB
 
 
 class SqliteStore:
-    """See `daskingest.stores.Store`. Opens its file at first use, on the thread that uses it."""
+    """See `daskingest.stores.Store`. Opens its file when first used, on the thread that uses it."""
 
     billed = False
     commit_size = 500_000
-    settled_after = 0.0  # SQLite undoes what a process leaves unfinished
+    settled_after = 0.0  # SQLite rolls back what a dead process left unfinished
 
     def __init__(self, path: str, create: bool = False) -> None:
         self._path = Path(path)
@@ -76,7 +76,7 @@ class SqliteStore:
         self.close()
 
     def check(self) -> None:
-        """Raise StoreError if the store isn't there, is no store of ours, or can't be written."""
+        """Raise StoreError if the store isn't there, isn't one of ours, or can't be written."""
         with self._reading() as db:
             db.execute("SELECT 1 FROM ledger LIMIT 1")
         if self._create:
@@ -239,7 +239,7 @@ class SqliteStore:
 
     def _why(self, error: sqlite3.Error) -> str:
         folder = self._path.absolute().parent
-        return str(error) if folder.is_dir() else f"{error}: there is no folder {folder}; make it"
+        return str(error) if folder.is_dir() else f"{error}: there is no folder {folder}; create it"
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
