@@ -1,4 +1,4 @@
-"""The fast `ner`: a spaCy component that takes a trained one's place and sets the same entities.
+"""The fast `ner`: a spaCy component that replaces a trained one and sets the same entities.
 
     nlp = spacy.load("en_core_web_sm")
     accelerate(nlp)

@@ -1,4 +1,4 @@
-"""Find the entities in texts, the quickest way that a pipeline allows."""
+"""Finds the entities in texts, in the fastest way that a pipeline allows."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from daskingest.text import EntitySpan
 if TYPE_CHECKING:
     from spacy.language import Language
 
-_BATCH_CHARS = 100_000  # of nlp.pipe: what a model holds at once grows with them
+_BATCH_CHARS = 100_000  # in a batch of nlp.pipe: the model's memory grows with them
 
 log = logging.getLogger(__name__)
 
 
 class Finder:
-    """Finds what `nlp.pipe` finds, having accelerated the pipeline it is given.
+    """Finds the entities that `nlp.pipe` finds. Accelerates the pipeline that it is given.
 
-    If a trained `ner` is all there is in it, no Docs are made.
+    If the pipeline consists of a trained `ner` only, no Docs are created.
     """
 
     def __init__(self, nlp: Language) -> None:
@@ -41,7 +41,7 @@ class Finder:
     def __call__(self, texts: Sequence[str]) -> list[list[EntitySpan]]:
         """Each text's entities, in order. Texts are at most `nlp.max_length` characters long.
 
-        Call it in the pipeline's memory zone, so that the vocabulary does not grow.
+        Call it inside the pipeline's memory zone, so that the vocabulary does not grow.
         """
         if self.recognizer is None:
             longest = max(map(len, texts), default=0)

@@ -125,9 +125,7 @@ class _Splitter:
     def _mark_again(self, cut: int) -> None:
         """Mark all bytes after a cut that was found by reading: the old marks may be wrong."""
         word = cut // 64 * 64
-        self._buffer[word:cut] = b"\n" * (
-            cut - word
-        )  # no longer needed; a row starts after a line end
+        self._buffer[word:cut] = b"\n" * (cut - word)  # done with; the row follows a line end
         self._marks.restart(word)
         for start in range(word, self._filled, _BLOCK):
             self._mark(start, min(start + _BLOCK, self._filled))
