@@ -71,7 +71,7 @@ def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
             try:
                 _count(group, find, found)
             except Exception:
-                log.warning("extraction failed; trying its articles one by one", exc_info=True)
+                log.warning("extraction failed; taking its articles one by one", exc_info=True)
                 _count_singly(group, find, found)
     return found
 

@@ -223,7 +223,7 @@ def test_other_models_are_left_to_spacy(caplog: pytest.LogCaptureFixture) -> Non
         find = Finder(nlp)
     assert nlp.get_pipe("beam_ner") is before
     assert find.recognizer is None
-    assert "left to spaCy, which is slower: it searches with a beam" in caplog.text
+    assert "left to spaCy, which is slower: it uses beam search" in caplog.text
     assert len(find([TEXT])) == 1
 
 
