@@ -1,4 +1,4 @@
-"""What requests were told, by their idempotency keys."""
+"""The answers to requests, by idempotency key."""
 
 from __future__ import annotations
 

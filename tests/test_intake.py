@@ -158,7 +158,9 @@ def test_a_full_spool_takes_nothing_more(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         async with bench.intake.submission() as submission:
             await submission.stage(part("a"))
-            with pytest.raises(SpoolFull, match=r"0 of 500 bytes .*, and these are 606 more") as it:
+            with pytest.raises(
+                SpoolFull, match=r"0 of 500 bytes .*, and this request has 606 more"
+            ) as it:
                 await submission.stage(part("b", "c"))
         assert (it.value.reason, it.value.articles) == ("spool full", 3)
         async with bench.intake.submission() as submission:
@@ -199,7 +201,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, parts: int) -> None:
         db = bench.spool._tables._db
         [(pages,)] = db.execute("PRAGMA page_count").fetchall()
         db.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(NotWritten, match="full; nothing was taken") as refused:
+        with pytest.raises(NotWritten, match="full; nothing was accepted") as refused:
             async with bench.intake.submission() as submission:
                 for _ in range(parts):
                     await submission.stage(part("x" * 100_000))

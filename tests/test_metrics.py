@@ -1,4 +1,4 @@
-"""What the service counts about itself."""
+"""The service's metrics."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_errors_that_are_known(error: Exception, status: int, text: str) -> None
     ("refused", "status", "headers"),
     [
         (SpoolFull("full; try again later", 3), 503, {"Retry-After": "5"}),
-        (NotWritten("no disk; nothing was taken", 3), 503, {"Retry-After": "5"}),
+        (NotWritten("no disk; nothing was accepted", 3), 503, {"Retry-After": "5"}),
         (Draining("shutting down", 3), 503, {"Retry-After": "10"}),
         (KeyConflict("another body", 3), 409, {}),
     ],

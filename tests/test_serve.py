@@ -313,7 +313,7 @@ def test_one_line_says_what_keeps_it_from_starting(
     assert f"port {server.port}: Address already in use" in output
     code, output = run(tmp_path, "serve", "--port", "0", "--workers", "1")
     assert code == 2
-    assert "another daskingest serves from" in output
+    assert "another daskingest service uses" in output
     assert "Traceback" not in output
     for options in (["--data-dir", "/proc/x"], ["--store", "mysql://x"], ["--model", "none"]):
         code, output = run(tmp_path, "serve", "--port", "0", "--workers", "1", *options)

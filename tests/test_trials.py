@@ -50,7 +50,7 @@ def test_entities_come_back() -> None:
         (TimeoutError(), "no worker had time for it"),
         (KilledWorker("key", NOBODY, 0), "the worker that tried it died"),
         (CancelledError("key"), "the connection to the workers was lost"),
-        (ValueError("[E088] too long"), "spaCy can't read this text: [E088] too long"),
+        (ValueError("[E088] too long"), "spaCy can't process this text: [E088] too long"),
         (UsageError("no model"), "no model"),
     ],
 )

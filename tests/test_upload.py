@@ -588,7 +588,7 @@ def test_options_come_from_the_environment(tmp_path: Path, write_csv: WriteCsv) 
         (["--legacy", "--batch", "2"], "found --batch 2"),
         (["--url", "localhost:8000"], "to be like http://127.0.0.1:8000"),
         (["--url", "http://x:secret@localhost"], "a key is better not in the URL"),
-        (["--api-key", "a,,b"], "found an empty one"),
+        (["--api-key", "a,,b"], "found an empty key"),
         (["--content-column", "none"], "no column for the content"),
         (["--state", "articles.csv"], "does not say how far an upload is"),
         (["--state", "no/folder.json"], "cannot write no/folder.json"),

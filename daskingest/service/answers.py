@@ -1,4 +1,4 @@
-"""What requests were told, by their idempotency keys: a repeated request is told it again."""
+"""The answers to requests by idempotency key: a repeated request gets the same answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PRUNE_SECONDS = 60.0
 
 
 class KeyReused(Declined):
-    """An idempotency key came with another body than before."""
+    """An idempotency key was used again with a different body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is told, a JSON object, and whether it was told the same before."""
+    """The answer to a request, a JSON object, and whether it is repeated from an earlier one."""
 
     body: dict[str, Any]
     repeated: bool = False
 
 
 class Answers:
-    """The answers in the spool's file, for a day. To be used inside of transactions."""
+    """The answers in the spool's file, kept for a day. To be used inside transactions."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._pruned = 0.0
 
     def give(self, body: dict[str, Any], key: IdempotencyKey | None, now: float) -> Answer:
-        """The answer that was given to this key before; from now on it is this one.
+        """The answer that was given for this key before, else this one, which is kept.
 
         `now` is in seconds since 1970. Raises KeyReused.
         """
@@ -57,7 +57,7 @@ class Answers:
         return Answer(body)
 
     def prune(self, now: float) -> None:
-        """Forget the answers that are older than a day, now and then."""
+        """Delete answers older than a day; does so at most once a minute."""
         if now - self._pruned > _PRUNE_SECONDS:
             self._pruned = now
             self._db.execute("DELETE FROM answers WHERE given < ?", (now - _KEEP_SECONDS,))

@@ -1,4 +1,4 @@
-"""The spool's articles through the driver, from the start until they are drained."""
+"""Counts the spool's articles with the driver, from the start until it is drained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Counting:
-    """Counts what the spool has and what comes, and lets it forget what is counted."""
+    """Counts the spool's articles as they arrive, and has the spool forget what is counted."""
 
     def __init__(
         self, spool: Spool, driver: Driver, feed: Feed, forgetter: Forgetter, in_flight: InFlight
@@ -33,7 +33,7 @@ class Counting:
         return self._driver.trouble
 
     async def start(self, background: Background) -> None:
-        """Take up what the spool has, and go on with what comes."""
+        """Start counting: first what is in the spool already, then what arrives."""
         ledger = await self._driver.ledger(self._spool.id)
         if forgotten := stale(ledger, self._spool.id, self._spool.unfinished()):
             await self._driver.forget(forgotten)
@@ -42,9 +42,9 @@ class Counting:
         self._task = background.start(self._run(ledger))
 
     async def drain(self, seconds: float) -> bool:
-        """See what is in the spool through, as far as there is time: nothing comes any more.
+        """Finish what is in the spool, for up to so many seconds. Nothing more must arrive.
 
-        Whether the store has all of it.
+        Returns whether the store has all of it.
         """
         self._feed.draining = True
         self._driver.wake()
@@ -62,4 +62,4 @@ class Counting:
                 await self._driver.run(self._feed, ledger)
                 self._forgetter.end()
         except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # what came first ended the others
+            raise errors.exceptions[0] from None  # the first one cancelled the others

@@ -1,7 +1,7 @@
 """The service behind the HTTP routes: its parts, from start to end.
 
-What the intake has taken is on disk. It leaves the spool when the store has it, whatever dies in
-between.
+What the intake has accepted is on disk. It leaves the spool only when the store has it, even if
+processes die in between.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Service:
 
     settings: ServeSettings
     billed: bool
-    """Whether reading the store is."""
+    """Whether reading the store is billed."""
     dashboard: str
     spool: Spool
     metrics: Metrics
@@ -59,7 +59,7 @@ class Service:
 
     @property
     def on_failure(self) -> Callable[[], None]:
-        """Called when the service cannot go on; `failure` says why."""
+        """Called when the service cannot continue; `failure` says why."""
         return self.background.on_failure
 
     @on_failure.setter
@@ -68,18 +68,18 @@ class Service:
 
     @property
     def failure(self) -> DaskingestError | None:
-        """Why the service cannot go on, if it can't."""
+        """Why the service cannot continue, if it can't."""
         return self.background.failure
 
     @property
     def ready(self) -> str:
-        """Why articles that come now would not be counted soon; empty if they would."""
+        """Why articles that arrive now would not be counted soon; empty if they would."""
         if self.intake.draining:
             return "the service is shutting down"
         return self.counting.trouble
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """Ask the store, on a thread that reads. Raises StoreError."""
+        """What `work` returns, called with the store on a reading thread. Raises StoreError."""
         return await self.read_pool.read(work)
 
     async def entities(self, text: str) -> list[EntitySpan]:
@@ -87,7 +87,7 @@ class Service:
         return await self.trials.entities(text)
 
     def status(self) -> Status:
-        """How it is now."""
+        """The current status."""
         metrics, in_flight, oldest = self.metrics, self.counting.in_flight, self._oldest_seconds()
         accepted, saved = metrics.rates(asyncio.get_running_loop().time())
         return Status(
@@ -121,14 +121,14 @@ class Service:
         return self.metrics.text(gauges)
 
     async def start(self) -> None:
-        """Take up what the spool has, and go on with what comes."""
+        """Start counting: first what is in the spool already, then what arrives."""
         await self.counting.start(self.background)
         self.background.start(self.monitor.run())
 
     async def drain(self) -> bool:
-        """Take nothing more, and see what is in the spool through, as far as there is time.
+        """Refuse new articles, and finish what is in the spool, for up to `drain_timeout` seconds.
 
-        Whether the store has all of it.
+        Returns whether the store has all of it.
         """
         self.intake.draining = True
         return await self.counting.drain(self.settings.drain_timeout)
@@ -140,7 +140,7 @@ class Service:
 
 @asynccontextmanager
 async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
-    """The service with all it needs, until the end: its cluster, spool and store.
+    """A running service with its cluster, spool and store, until the context ends.
 
     What is in the spool at the end stays there. Raises DaskingestError if it can't start.
     """

@@ -1,4 +1,4 @@
-"""The spool: what the service has acknowledged, kept on local disk until the store has it."""
+"""The spool: acknowledged articles, kept on local disk until the store has them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from daskingest.sqlite_file import SchemaError, SqliteFile
 
 @dataclass(frozen=True, slots=True)
 class SpooledBatch:
-    """Articles under a number that never changes; `waited` is the oldest one's time, in seconds."""
+    """Articles under a number that never changes. `waited` is the oldest one's time, in seconds."""
 
     number: int
     articles: Sequence[Article]
@@ -32,15 +32,15 @@ class SpooledBatch:
     waited: float
 
     def rows(self) -> Iterator[Article]:
-        """The articles. With `size`, in bytes, this makes it a batch's RowSource."""
+        """The articles. With `size`, in bytes, this makes it a RowSource."""
         return iter(self.articles)
 
 
 class Spool:
-    """Opens the spool in a folder, made if need be; one process at a time can.
+    """The spool in a folder, which is created if needed; only one process at a time can open it.
 
-    All coroutines return when what they did is on disk, and raise SpoolError when it could not be
-    done. Call `close` at the end. Raises UsageError.
+    All coroutines return when their changes are on disk, and raise SpoolError if they could not be
+    made. Call `close` at the end. Raises UsageError.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,7 +81,7 @@ class Spool:
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest article came that the store does not have, in seconds since 1970."""
+        """When the oldest article arrived that the store does not have, in seconds since 1970."""
         state = self._tables.state
         received = [each.received for each in list(state.batches.values())]
         with suppress(IndexError):
@@ -89,7 +89,7 @@ class Spool:
         return min(received, default=None)
 
     def unfinished(self) -> list[int]:
-        """The numbers of the batches that the store may not have, as a restart finds them."""
+        """The numbers of the batches that were released and not forgotten, for a restart."""
         return sorted(self._tables.state.batches)
 
     async def add(
@@ -98,9 +98,9 @@ class Spool:
         key: IdempotencyKey | None = None,
         body: dict[str, Any] | None = None,
     ) -> Answer:
-        """Take articles, all or none; those of a repeated request are not taken again.
+        """Add articles, all or none; those of a repeated request are not added again.
 
-        The request is told `body`, or how many were accepted. Raises KeyReused.
+        The answer is `body`, or how many were accepted. Raises KeyReused.
         """
 
         told = {"accepted": len(articles)} if body is None else body
@@ -114,18 +114,18 @@ class Spool:
         return await self._writer.do(work)
 
     def begin_upload(self) -> int:
-        """A number for articles that come in parts and are taken together at the end."""
+        """A number for articles that arrive in parts and are accepted together at the end."""
         return next(self._uploads)
 
     async def stage(self, upload: int, articles: Sequence[Article]) -> None:
-        """Put a part of an upload on disk. Restarting forgets what was not finished."""
+        """Put a part of an upload on disk. A restart drops uploads that were not finished."""
         if articles:
             await self._writer.do(lambda: self._tables.stage(articles, upload))
 
     async def finish(
         self, upload: int, body: dict[str, Any], key: IdempotencyKey | None = None
     ) -> Answer:
-        """Take all that was staged, or nothing if the request is repeated. Raises KeyReused."""
+        """Add all that was staged, or nothing if the request is repeated. Raises KeyReused."""
 
         def work() -> Answer:
             try:
@@ -142,16 +142,16 @@ class Spool:
         return await self._writer.do(work)
 
     async def discard(self, upload: int) -> None:
-        """Forget what was staged."""
+        """Drop what was staged."""
         await self._writer.do(lambda: self._tables.drop_staged(upload))
 
     async def release(
         self, most: int, idle: int, limits: Limits, drain: bool
     ) -> list[SpooledBatch]:
-        """Make up to `most` batches of what is waiting: full ones, and others when they are due.
+        """Make up to `most` batches of the waiting articles: full ones, and others if they are due.
 
-        They are due when `idle` workers have nothing to do, when the oldest article has waited for
-        `limits.seconds`, and when draining.
+        A batch is due if one of the `idle` workers has nothing to do, if its oldest article has
+        waited for `limits.seconds`, or if draining.
         """
 
         def work() -> list[SpooledBatch]:
@@ -174,7 +174,7 @@ class Spool:
         return SpooledBatch(number, batch.articles, batch.bytes, batch.reason, waited)
 
     async def load(self, number: int) -> SpooledBatch:
-        """A batch as it was released."""
+        """A batch that was released by an earlier process."""
 
         def work() -> SpooledBatch:
             stored = self._tables.state.batches[number]
@@ -195,7 +195,7 @@ class Spool:
         await self._writer.do(work)
 
     def close(self) -> None:
-        """Write what is waiting to be written, and close."""
+        """Finish the waiting operations, and close."""
         self._resources.close()
 
 
@@ -206,7 +206,7 @@ def _lock(folder: Path) -> IO[str]:
         return lock_file(folder / "lock")
     except BlockingIOError:
         raise UsageError(
-            f"another daskingest serves from {folder}; stop it, or name another --data-dir"
+            f"another daskingest service uses {folder}; stop it, or name another --data-dir"
         ) from None
     except OSError as error:
         raise UsageError(f"cannot use the data directory {folder}: {error}") from None

@@ -1,7 +1,7 @@
-"""The spool's file: its tables.
+"""The tables of the spool's file.
 
-Articles have numbers, in the order in which they came. Those that came together are packed into one
-row, a chunk; a batch is some ranges of their numbers.
+Articles are numbered in the order in which they arrive. Articles that arrive together are packed
+into one row, a chunk; a batch is a list of ranges of article numbers.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ INSERT INTO spool VALUES ('spool-' || lower(hex(randomblob(16))))
 """,
 )
 
-_CHUNK_BYTES = 1 << 20  # of articles that are packed together
+_CHUNK_BYTES = 1 << 20  # of articles packed together, at most
 _CHUNKS = "SELECT first, last, taken, received, upload FROM chunks"
 
 
 class SpoolFile:
-    """Reads and changes the tables. To be used inside of transactions, on one thread.
+    """Reads and changes the tables. To be used inside transactions, on one thread.
 
-    `state` may be read by others: its numbers are those of the moment.
+    Other threads may read `state`, which has the current numbers.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -68,13 +68,13 @@ class SpoolFile:
         self.id: str = spool_id
 
     def before_commit(self) -> None:
-        """Pack together what several requests of this transaction brought."""
+        """Pack the articles of all this transaction's requests together."""
         if self._coming:
             self._insert(self._coming, None)
             self._coming = []
 
     def reload(self) -> None:
-        """Take the state from the file."""
+        """Load the state from the file."""
         db, state = self._db, SpoolState()
         self._coming = []
         [(last,)] = db.execute("SELECT max(last) FROM chunks").fetchall()
@@ -92,26 +92,26 @@ class SpoolFile:
             state.bytes += batch.bytes
         self.state = state
 
-    # Articles that come.
+    # Arriving articles.
 
     def add(self, articles: Sequence[Article]) -> None:
-        """Take articles."""
+        """Add articles."""
         self._coming += articles
 
     def stage(self, articles: Sequence[Article], upload: int) -> None:
-        """Take articles that are in no batch before `show_staged`."""
+        """Add articles that are in no batch before `show_staged`."""
         self.before_commit()
         self._insert(articles, upload)
 
     def show_staged(self, upload: int) -> None:
-        """Let what was staged be put into batches."""
+        """Make the staged articles available for batches."""
         for chunk, _ in self._chunks(f"{_CHUNKS} WHERE upload = ? ORDER BY first", upload):
             size = sum(map(size_of, self._read(chunk.first, chunk.last)))
             self.state.show(chunk, size)
         self._db.execute("UPDATE chunks SET upload = NULL WHERE upload = ?", (upload,))
 
     def drop_staged(self, upload: int) -> None:
-        """Forget what was staged."""
+        """Drop what was staged."""
         for chunk, _ in self._chunks(f"{_CHUNKS} WHERE upload = ?", upload):
             articles = self._read(chunk.first, chunk.last)
             self.state.articles -= len(articles)
@@ -119,22 +119,22 @@ class SpoolFile:
             self._delete_chunk(chunk.first)
 
     def drop_all_staged(self) -> None:
-        """Forget what an earlier process had staged. Leaves the state as it is."""
+        """Drop what an earlier process had staged. Does not change the state."""
         for chunk, _ in self._chunks(f"{_CHUNKS} WHERE upload IS NOT NULL"):
             self._delete_chunk(chunk.first)
 
     # Batches.
 
     def waiting_articles(self) -> Iterator[tuple[int, list[Article]]]:
-        """The articles in no batch, by chunk: the first one's number, and all."""
+        """The articles in no batch, by chunk: the number of the first one, and the articles."""
         for chunk in self.state.chunks:
             first = chunk.taken + 1
             yield first, self._read(first, chunk.last)
 
     def add_batch(self, batch: MicroBatch) -> tuple[int, float]:
-        """Write down which articles are in a batch, the first of those that wait.
+        """Store which articles are in a batch; they are the first of those waiting.
 
-        Returns its number, and when its oldest article came.
+        Returns the batch's number, and when its oldest article arrived.
         """
         db, state = self._db, self.state
         received = state.waiting.oldest
@@ -160,7 +160,7 @@ class SpoolFile:
         ]
 
     def forget_batch(self, number: int) -> None:
-        """Forget a batch and its articles, if it is there."""
+        """Delete a batch and its articles, if it exists."""
         for first, last in self._ranges(number):
             self._forget_saved(first, last)
         self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
@@ -169,10 +169,10 @@ class SpoolFile:
             self.state.articles -= batch.articles
             self.state.bytes -= batch.bytes
 
-    # The tables' rows.
+    # Rows of the tables.
 
     def _insert(self, articles: Sequence[Article], upload: int | None) -> None:
-        """Pack articles into chunks; those of an upload are not to be seen yet."""
+        """Pack articles into chunks; those of an upload are not available for batches yet."""
         db, state, received = self._db, self.state, time.time()
         for part in grouped(articles, size_of, _CHUNK_BYTES):
             chunk = Chunk(state.next, state.next + len(part) - 1, state.next - 1, received)
@@ -205,7 +205,7 @@ class SpoolFile:
         return [Article(*row) for row in rows]
 
     def _forget_saved(self, first: int, last: int) -> None:
-        """The store has these articles of one chunk: when it has all, the chunk goes."""
+        """Note that the store has these articles of a chunk; once it has all, delete the chunk."""
         found = "SELECT first, unsaved FROM chunks WHERE first <= ? ORDER BY first DESC LIMIT 1"
         [(start, unsaved)] = self._db.execute(found, (first,)).fetchall()
         unsaved -= last - first + 1

@@ -1,4 +1,4 @@
-"""What of the spool's file is kept in memory."""
+"""The part of the spool's file that is kept in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daskingest.service.micro_batches import Waiting
 
 @dataclass(slots=True)
 class Chunk:
-    """Articles [first, last] that arrived together; those behind `taken` are in no batch yet."""
+    """Articles [first, last] that arrived together; those after `taken` are in no batch yet."""
 
     first: int
     last: int
@@ -20,7 +20,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """A batch's number of articles, their bytes, and when the oldest came (since 1970)."""
+    """A batch's number of articles, their bytes, and when the oldest arrived (since 1970)."""
 
     articles: int
     bytes: int
@@ -29,9 +29,9 @@ class BatchRecord:
 
 @dataclass(slots=True)
 class SpoolState:
-    """What is in the file; read once, and again whenever a transaction was undone."""
+    """What is in the file; loaded at the start, and again after a rolled-back transaction."""
 
-    next: int = 1  # article's number
+    next: int = 1  # number of the next article
     chunks: deque[Chunk] = field(default_factory=deque)  # with articles in no batch
     articles: int = 0  # all
     bytes: int = 0
@@ -46,13 +46,13 @@ class SpoolState:
         return Waiting(self.waiting_articles, self.waiting_bytes, oldest)
 
     def show(self, chunk: Chunk, size: int) -> None:
-        """From now on a chunk's articles, of so many bytes, may be put into batches."""
+        """Make a chunk's articles, `size` bytes, available for batches."""
         self.chunks.append(chunk)
         self.waiting_articles += chunk.last - chunk.taken
         self.waiting_bytes += size
 
     def add_batch(self, number: int, batch: BatchRecord) -> None:
-        """Articles that were waiting are in a batch."""
+        """Move waiting articles into a batch."""
         self.batches[number] = batch
         self.waiting_articles -= batch.articles
         self.waiting_bytes -= batch.bytes

@@ -1,4 +1,4 @@
-"""Articles that people try: their entities, found on the cluster and not counted."""
+"""Articles to try: their entities are found on the cluster, and not counted."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from daskingest.extraction import entities_in
 from daskingest.pipeline.cluster import EXTRACT
 from daskingest.text import EntitySpan
 
-_FIRST = 1_000_000  # a priority before that of all batches
+_FIRST = 1_000_000  # a higher priority than that of batches
 _SECONDS = 20.0
 
 
 class Trials:
-    """Has a worker try a text before it takes its next batch."""
+    """Has a worker find a text's entities before it starts its next batch."""
 
     def __init__(self, client: Client, model: str) -> None:
         self._client = client
@@ -26,10 +26,7 @@ class Trials:
         self._numbers = itertools.count()
 
     async def entities(self, text: str) -> list[EntitySpan]:
-        """The entities in a text: start, end (characters) and label.
-
-        Raises DaskingestError, which says why, if none can be found.
-        """
+        """The entities in a text. Raises DaskingestError, with the reason, if that fails."""
         future = self._client.submit(
             entities_in,
             text,
@@ -49,7 +46,7 @@ class Trials:
 
 
 def _explained(error: Exception) -> str:
-    """What a person who tried a text is told of an error."""
+    """The message for the person who tried the text."""
     match error:
         case TimeoutError():
             return "no worker had time for it; try again later"
@@ -58,4 +55,4 @@ def _explained(error: Exception) -> str:
         case CancelledError():
             return "the connection to the workers was lost; try again later"
         case _:
-            return f"spaCy can't read this text: {error}"
+            return f"spaCy can't process this text: {error}"

@@ -1,4 +1,4 @@
-"""How the workers are: their memory, and how often each was replaced."""
+"""Monitors the workers: their memory, and how often each was replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
-    """A worker as the scheduler knows it: who takes its place has its name at another address."""
+    """A worker as the scheduler reports it. Its replacement has its name and another address."""
 
     name: str
     address: str
@@ -30,7 +30,7 @@ class SeenWorker:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker by its name; one that is gone has no memory."""
+    """A worker with its last address; one that is gone has no memory."""
 
     address: str
     memory: int
@@ -38,7 +38,7 @@ class Worker:
 
 
 def update(known: dict[str, Worker], seen: Iterable[SeenWorker]) -> dict[str, Worker]:
-    """The workers by name, when these are there now."""
+    """The workers by name, now that these were seen."""
     workers: dict[str, Worker] = {}
     for each in seen:
         before = known.get(each.name)
@@ -49,7 +49,7 @@ def update(known: dict[str, Worker], seen: Iterable[SeenWorker]) -> dict[str, Wo
 
 
 class WorkerMonitor:
-    """Asks the scheduler after its workers, every few seconds, and tells the metrics."""
+    """Asks the scheduler for its workers every few seconds, and updates the metrics."""
 
     def __init__(self, client: Client, metrics: Metrics) -> None:
         self._client = client
@@ -65,13 +65,13 @@ class WorkerMonitor:
         }
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Monitor until cancelled."""
         while True:
             await self.look(asyncio.get_running_loop().time())
             await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def look(self, now: float) -> None:
-        """Look once. A scheduler that does not answer is asked again next time."""
+        """Ask once. A scheduler that does not answer is asked again next time."""
         if (seen := await self._ask()) is not None:
             self._workers = update(self._workers, seen)
             for name, each in self._workers.items():
