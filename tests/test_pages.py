@@ -209,7 +209,7 @@ def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> N
     for name in ("The Post", "The Herald"):
         page.get_by_role("checkbox", name=f"Compare {name}").focus()
         page.keyboard.press("Space")
-    page.get_by_role("button", name="Compare the chosen ones").focus()
+    page.get_by_role("button", name="Compare the selected ones").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/compare?**")
     heads = page.locator(".columns section")

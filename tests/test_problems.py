@@ -54,5 +54,5 @@ def test_answers() -> None:
     answer = unavailable("busy; try again", "busy", 7).response()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
     rejected = [{"index": 0, "reason": "no content"}]
-    answer = Problem(422, "none was taken", "no content", rejected=rejected).response()
-    assert json.loads(bytes(answer.body)) == {"error": "none was taken", "rejected": rejected}
+    answer = Problem(422, "none was accepted", "no content", rejected=rejected).response()
+    assert json.loads(bytes(answer.body)) == {"error": "none was accepted", "rejected": rejected}

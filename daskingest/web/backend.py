@@ -1,4 +1,4 @@
-"""What the pages and the reading requests are answered from."""
+"""The backend that pages and reading requests are answered from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Backend(Protocol):
-    """A store to read, and what knows about it. The service is one, and a store alone."""
+    """A store to read, and information about it. A service is a backend, and a store alone."""
 
     @property
     def billed(self) -> bool:
@@ -23,10 +23,10 @@ class Backend(Protocol):
         """The address of the Dask dashboard; empty if there is none."""
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """Ask the store, on a thread that reads. Raises StoreError."""
+        """What `work` returns, called with the store on a reading thread. Raises StoreError."""
 
     async def entities(self, text: str) -> list[EntitySpan]:
         """The entities in a text. Raises DaskingestError if they can't be found now."""
 
     def status(self) -> object:
-        """What `/status` says, for a template; None where there is no service."""
+        """What `/status` says, for a template; None if there is no service."""

@@ -18,7 +18,7 @@ _MAX_TEXT = 2_000  # characters
 
 
 class Call:
-    """A request. What it reads of it raises Problem where that is not as it must be."""
+    """A request. Its methods raise Problem if what they read is not valid."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -29,13 +29,13 @@ class Call:
 
     @property
     def method(self) -> str:
-        """As it was sent."""
+        """The HTTP method, as it was sent."""
         method: str = self.scope["method"]
         return method
 
     @property
     def path(self) -> str:
-        """Unquoted, without the query."""
+        """The path, unquoted, without the query."""
         path: str = self.scope["path"]
         return path
 
@@ -45,7 +45,7 @@ class Call:
         return QueryParams(self.scope["query_string"])
 
     def path_parameter(self, name: str) -> str:
-        """What stands in the path for a parameter of the route."""
+        """The value in the path of a parameter of the route."""
         value: str = self.scope["path_params"][name]
         return value
 
@@ -55,11 +55,11 @@ class Call:
         return publication_key(self.path_parameter("publication"))
 
     def request_id(self) -> str:
-        """The one that was sent, or else a new one each time."""
+        """The request id that was sent, else a new one at each call."""
         sent = self.headers.get("x-request-id")
         if sent is not None and _REQUEST_ID.fullmatch(sent):
             return sent
-        return f"{random.getrandbits(64):016x}"  # tells requests apart, no more
+        return f"{random.getrandbits(64):016x}"  # only identifies the request
 
     def idempotency_key(self) -> str | None:
         """The key under which the request counts once, if it has one."""
@@ -74,7 +74,7 @@ class Call:
         return key
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number in the query, within these limits."""
+        """An integer in the query, from `low` to `high`."""
         text = self.query.get(name)
         if text is None:
             return default
@@ -87,7 +87,7 @@ class Call:
         return int(text)
 
     def text(self, name: str, limit: int = _MAX_TEXT) -> str:
-        """A text in the query, cut to so many characters; empty if it isn't there."""
+        """A text in the query, cut to `limit` characters; empty if it is missing."""
         return _clean(self.query.get(name, ""), limit)
 
     def texts(self, name: str) -> list[str]:
@@ -95,7 +95,7 @@ class Call:
         return [_clean(value, _MAX_TEXT) for value in self.query.getlist(name)]
 
     async def body(self, limit: int) -> bytes:
-        """The body, unpacked, of at most so many bytes."""
+        """The body, decompressed, of at most `limit` bytes."""
         body, parts = Body(self.headers, self.receive, limit), bytearray()
         while part := await body.read():
             parts += part
@@ -103,5 +103,5 @@ class Call:
 
 
 def _clean(text: str, limit: int) -> str:
-    """Cut, and without what no store takes: NUL characters and lone surrogates."""
+    """The text, cut, and without what no store accepts: NUL characters and lone surrogates."""
     return text.replace("\0", "")[:limit].encode(errors="ignore").decode()

@@ -1,4 +1,4 @@
-"""What programs ask of the store: publications, and pages of their words."""
+"""Queries by programs: publications, and pages of their words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OLD_PAGE = 10
 
 
 class Queries:
-    """Answers programs from a backend's store."""
+    """Answers programs' queries from a backend's store."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -31,7 +31,7 @@ class Queries:
         return Response(await self._backend.read(look), media_type=JSON_TYPE)
 
     async def frequencies(self, call: Call) -> Response:
-        """The older clients' paging: ten words behind the given one."""
+        """The older clients' paging: the ten words after the given one."""
         key = call.publication
         given = call.query
         if ("word" in given) != ("count" in given):
@@ -41,7 +41,7 @@ class Queries:
                 "wrong parameter",
             )
         after = None
-        if given.get("count"):  # empty: from the first word on
+        if given.get("count"):  # empty: begin with the first word
             after = (call.number("count", 0, 0, MAX_COUNT), given["word"])
         found = await self._backend.read(lambda store: store.words(key, _OLD_PAGE, after))
         return Json([{"word": each.word, "count": each.count} for each in found])
@@ -70,7 +70,7 @@ class Queries:
 
 
 def _page(publication: Publication, words: list[Word], limit: int) -> dict[str, object]:
-    """Up to `limit` of the words; one more says that there is a next page."""
+    """A page of up to `limit` words; if `words` has one more, there is a next page."""
     following = None
     if len(words) > limit:
         words = words[:limit]

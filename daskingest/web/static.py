@@ -1,4 +1,4 @@
-"""The files that pages need."""
+"""The static files of the pages."""
 
 from __future__ import annotations
 

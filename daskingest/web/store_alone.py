@@ -1,4 +1,4 @@
-"""A store without a service: its counts are there already, or are made elsewhere."""
+"""A store without a service: its counts are complete, or written by another program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StoreAlone:
         return await self._read_pool.read(work)
 
     async def entities(self, text: str) -> list[EntitySpan]:
-        """See `Backend.entities`. The model is loaded when this is first asked for."""
+        """See `Backend.entities`. The model is loaded at the first call."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._finder, entities_in, text, self._model)
 
@@ -39,16 +39,16 @@ class StoreAlone:
         """See `Backend.status`."""
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._read_pool.close()
         self._finder.shutdown(cancel_futures=True)
 
 
 @asynccontextmanager
 async def open_store_alone(url: str, model: str, billed: bool) -> AsyncIterator[StoreAlone]:
-    """The store at a URL, and the model, a spaCy package or folder, to try texts with.
+    """The store at a URL, and the model, a spaCy package or folder, for trying texts.
 
-    `billed` says whether reading the store is.
+    `billed` says whether reading the store is billed.
     """
     backend = StoreAlone(url, model, billed)
     try:

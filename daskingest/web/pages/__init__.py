@@ -1,8 +1,8 @@
-"""The pages for people: what is coming in, and who writes about whom.
+"""The web pages: what is coming in, and who writes about whom.
 
-They are made from a `Backend`, and are the same over the service and over a store alone. Whatever
-comes from articles is escaped by the templates, and the Content-Security-Policy lets no script run
-but ours.
+They are rendered from a `Backend`, and are the same over a service and over a store alone. The
+templates escape whatever comes from articles, and the Content-Security-Policy allows only our own
+scripts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Pages:
             }
         )
         self.audience = Audience(renderer.problem, in_browsers=True)
-        """Who reads them: problems are pages too."""
+        """For people: problems are pages too."""
         self.shown: Mapping[str, Handler] = {
             "/": overview.page,
             "/live": overview.live,
@@ -50,6 +50,6 @@ class Pages:
             "/word": word.page,
             "/download/{view}.{kind}": downloads.file,
         }
-        """Handlers by path; for GET."""
+        """Handlers by path, for GET."""
         self.asked: Mapping[str, Handler] = {"/try": Trial(backend, renderer).page}
-        """Handlers by path; for GET and for POST with a form."""
+        """Handlers by path, for GET and for POST with a form."""

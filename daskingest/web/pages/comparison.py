@@ -24,7 +24,7 @@ Columns = list[tuple[Publication, list[TypicalWord]]]
 
 
 class Comparison:
-    """Two publications or more, side by side."""
+    """Two or more publications side by side."""
 
     def __init__(self, reader: Reader, renderer: Renderer) -> None:
         self._reader, self._renderer = reader, renderer

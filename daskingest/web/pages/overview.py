@@ -23,11 +23,11 @@ class Overview:
         self._backend, self._reader, self._renderer = backend, reader, renderer
 
     async def page(self, call: Call) -> Response:
-        """All of it."""
+        """The whole page."""
         return await self._shown("overview.html", call)
 
     async def live(self, call: Call) -> Response:
-        """The part of it that changes, for the page's script."""
+        """The part of the page that changes, for its script."""
         return await self._shown("live.html", call)
 
     async def table(self, call: Call) -> Table:

@@ -23,7 +23,7 @@ from daskingest.web.responses import JSON_TYPE, json_bytes, secured
 
 _PAGE = 50  # words
 _BARS, _CLOUD = 25, 60  # words
-_BLOCK = 10_000  # words that are read at once where all are wanted
+_BLOCK = 10_000  # words that are read at a time if all are wanted
 _MAX_LABEL = 100  # characters
 
 
@@ -36,15 +36,15 @@ class _PageRequest(NamedTuple):
 
 
 class PublicationPage:
-    """The page of one publication, and the pictures in it."""
+    """The page of one publication, and its charts."""
 
     def __init__(self, reader: Reader, renderer: Renderer) -> None:
         self._reader, self._renderer = reader, renderer
-        # One of each at a time: they take a core for a while.
+        # One chart and one cloud at a time: each takes a core for a while.
         self._drawing_chart, self._drawing_cloud = asyncio.Lock(), asyncio.Lock()
 
     async def page(self, call: Call) -> Response:
-        """A page of its words: those found by a text, or those behind a cursor."""
+        """A page of its words: those that contain a text, or those after a cursor."""
         publication = await self._reader.named(call.text("name"))
         request = _request_of(publication, call)
         words, following = await self._words(request, call.text("after"))
@@ -65,10 +65,10 @@ class PublicationPage:
             bokeh=charts.bokeh_version(),
             **_shares(await self._reader.most_frequent(publication), request.label),
         )
-        return secured(page, f"'nonce-{nonce}'")  # for the style sheets that BokehJS makes
+        return secured(page, f"'nonce-{nonce}'")  # for the style sheets that BokehJS creates
 
     async def chart(self, call: Call) -> Response:
-        """Its most frequent words as bars, for BokehJS."""
+        """Its most frequent words as a bar chart, for BokehJS."""
         words = await self._most_frequent(call)
         theme = "dark" if call.text("theme") == "dark" else "light"
         async with self._drawing_chart:
@@ -76,7 +76,7 @@ class PublicationPage:
         return Response(chart, media_type=JSON_TYPE)
 
     async def cloud(self, call: Call) -> Response:
-        """Its most frequent words as a picture."""
+        """Its most frequent words as a word cloud."""
         words = await self._most_frequent(call)
         if not words:
             raise UsageError("there are no words to show")
@@ -85,7 +85,7 @@ class PublicationPage:
         return Response(picture, media_type="image/png")
 
     async def table(self, call: Call) -> Table:
-        """All of its words that the page would show, one after the other."""
+        """All the words that the page would show, page by page."""
         publication = await self._reader.named(call.text("name"))
         request = _request_of(publication, call)
         rows = await self._reader.read(
@@ -98,7 +98,7 @@ class PublicationPage:
         return Table(("publication", "word", "label", "count"), [*rows])
 
     async def _words(self, request: _PageRequest, cursor: str) -> tuple[list[Word], str]:
-        """A page of words, and the cursor of the next; empty: there is none."""
+        """A page of words, and the cursor for the next one; empty: there is none."""
         key, text, label = request
         if text:
             found = await self._reader.read(lambda store: store.search(key, text, SAMPLED, label))
@@ -133,7 +133,7 @@ def _all_words(store: Store, request: _PageRequest) -> Iterator[Word]:
 
 
 def _shares(words: list[Word], label: str | None) -> dict[str, object]:
-    """What the page says of the labels of the most frequent words; `label` is listed anyway."""
+    """The labels of the most frequent words and their shares; `label` is always listed."""
     labels: Counter[str] = Counter()
     for each in words:
         labels.update(each.labels)

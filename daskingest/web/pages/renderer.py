@@ -1,4 +1,4 @@
-"""From templates to answers."""
+"""Renders templates as responses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _TITLES = {
     401: "A key is needed",
     404: "Not found",
     405: "Not possible here",
-    500: "Something failed",
-    503: "Not now",
+    500: "Something went wrong",
+    503: "Not available now",
 }
 
 
 class Renderer:
-    """Renders the templates. Whatever it is given is escaped."""
+    """Renders the templates. All values are escaped."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -40,9 +40,9 @@ class Renderer:
         return self._render(template, 200, dashboard=self._backend.dashboard, **values)
 
     def problem(self, problem: Problem) -> Response:
-        """A page that says what is wrong, and nothing else: whoever sees it may have no key."""
+        """A page that says what is wrong, and nothing else: the reader may have no key."""
         error = str(problem)
-        title = _TITLES.get(problem.status, "That can't be shown")
+        title = _TITLES.get(problem.status, "This can't be shown")
         response = self._render(
             "problem.html",
             problem.status,

@@ -1,4 +1,4 @@
-"""An article to try: the entities in a text that is neither counted nor kept."""
+"""An article to try: shows the entities in a text, which is neither counted nor kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daskingest.web.pages.renderer import Renderer
 from daskingest.web.problems import Problem
 
 MAX_TEXT = 20_000
-"""Characters of an article to try."""
+"""Longest article to try, in characters."""
 
 
 class Trial:
@@ -25,8 +25,8 @@ class Trial:
         self._backend, self._renderer = backend, renderer
 
     async def page(self, call: Call) -> Response:
-        """The form, and what was found in the text that was sent with it."""
-        body = await call.body(12 * MAX_TEXT)  # a character takes up to 12 bytes, as %XX
+        """The form, and the entities in the text that was sent with it."""
+        body = await call.body(12 * MAX_TEXT)  # a character takes up to 12 bytes as %XX
         sent = await asyncio.to_thread(text_in, body) if body else ""
         if len(sent) > MAX_TEXT:
             raise Problem(
@@ -44,13 +44,13 @@ class Trial:
 
 
 def text_in(form: bytes) -> str:
-    """The field `text` of a form, as browsers send it; empty if it isn't there."""
+    """The field `text` of a form as browsers send it; empty if it is missing."""
     sent = parse_qs(form.decode("latin-1"), errors="replace").get("text", [""])[0]
     return sent.replace("\r\n", "\n").replace("\0", "")
 
 
 def pieces_of(text: str, found: Sequence[EntitySpan]) -> list[tuple[str, str]]:
-    """The text cut at its entities, in order; each piece with its label, which is empty between."""
+    """The text cut at its entities: pieces with their label, which is empty between entities."""
     pieces, at = [], 0
     for start, end, label in found:
         pieces += [(text[at:start], ""), (text[start:end], label)]
