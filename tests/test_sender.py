@@ -125,8 +125,8 @@ def test_the_older_call_has_its_own_address_and_key(deliver: Deliver) -> None:
         ("localhost:8000", "to be like http://127.0.0.1:8000"),
         ("http://", "to be like http://127.0.0.1:8000"),
         ("http://x?a=b", "to be like http://127.0.0.1:8000"),
-        ("http://x:port", "is no URL"),
-        ("http://x:secret@host", "a key is better not in the URL"),
+        ("http://x:port", "is not a URL"),
+        ("http://x:secret@host", "expected a URL without a key"),
     ],
 )
 def test_what_is_no_address_of_a_service_is_said(url: str, said: str) -> None:

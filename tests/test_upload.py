@@ -284,7 +284,7 @@ def test_ctrl_c_waits_for_answers_and_a_second_one_does_not(
             until(lambda: "waiting for outstanding answers" in program.output)
             if interruptions == 2:
                 program.process.send_signal(signal.SIGINT)
-                assert "--resume goes on" in finish(program, 130)
+                assert "--resume continues" in finish(program, 130)
                 assert state_of(program)["tally"]["accepted"] == 0
         ready.set()
         assert "accepted  6 articles" in finish(program, 130)
@@ -314,7 +314,7 @@ def test_nothing_is_listening(tmp_path: Path, write_csv: WriteCsv) -> None:
     program = upload(tmp_path, write_csv(pairs("p", 3)), url, "--patience", "0.5")
     output = finish(program, 1)
     assert f"error: {url}: no connection" in output
-    assert "beyond --patience 0.5" in output
+    assert "after --patience 0.5" in output
     assert state_of(program)["tally"]["rows"] == 0
     with Stub() as stub:  # at another address it is another service
         again = finish(upload(tmp_path, write_csv(pairs("p", 3)), stub.url, "--resume"), 2)
@@ -344,7 +344,7 @@ def test_retry_after_is_honoured(tmp_path: Path, write_csv: WriteCsv) -> None:
     with Stub(lambda _: (503, {"Retry-After": "3600"}, b'{"error": "full\\u001b"}')) as stub:
         output = finish(upload(tmp_path, file, stub.url, "--concurrency", "1"), 1)
     assert "answered 503 (full\N{REPLACEMENT CHARACTER})" in output
-    assert "beyond --patience 300" in output
+    assert "after --patience 300" in output
     assert len(stub.requests) == 1
 
 
@@ -426,9 +426,9 @@ def test_what_was_halved_goes_in_halves_again(tmp_path: Path, write_csv: WriteCs
     [
         ((200, {}, b"<html>Welcome"), "expected a daskingest service, found <html>Welcome"),
         ((202, {}, b'{"accepted": 2, "rejected": 0, "errors": []}'), "what became of 3 articles"),
-        ((404, {}, b'{"error": "nothing here"}'), "answered 404, and expected was 202: nothing"),
-        ((409, {}, b""), "the file is not what it was"),
-        ((302, {}, b""), "answered 302, and expected was 202"),
+        ((404, {}, b'{"error": "nothing here"}'), "answered 404, expected 202: nothing"),
+        ((409, {}, b""), "the file has changed since"),
+        ((302, {}, b""), "answered 302, expected 202"),
         ((501, {}, b'{"error": "see its log for"}'), "see its log for"),
     ],
 )
@@ -548,13 +548,13 @@ def test_certificates(tmp_path: Path, write_csv: WriteCsv) -> None:
     file = write_csv(pairs("p", 3))
     with Stub(context=context) as stub:
         output = finish(upload(tmp_path, file, stub.url), 1)
-        assert "is not to be trusted: self-signed certificate" in output
+        assert "cannot be verified: self-signed certificate" in output
         assert "--insecure" in output
         assert not stub.requests
         trusted = {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
         assert "warning" not in finish(upload(tmp_path, file, stub.url, **trusted))
         output = finish(upload(tmp_path, file, stub.url, "--insecure", "--no-progress"))
-        assert "warning: with --insecure any certificate is taken" in output
+        assert "warning: with --insecure any certificate is accepted" in output
         assert "accepted  3 articles" in output
 
 
@@ -587,10 +587,10 @@ def test_options_come_from_the_environment(tmp_path: Path, write_csv: WriteCsv) 
         (["--open-loop", "--rate", "1", "--resume"], "leave out --resume"),
         (["--legacy", "--batch", "2"], "found --batch 2"),
         (["--url", "localhost:8000"], "to be like http://127.0.0.1:8000"),
-        (["--url", "http://x:secret@localhost"], "a key is better not in the URL"),
+        (["--url", "http://x:secret@localhost"], "expected a URL without a key"),
         (["--api-key", "a,,b"], "found an empty key"),
         (["--content-column", "none"], "no column for the content"),
-        (["--state", "articles.csv"], "does not say how far an upload is"),
+        (["--state", "articles.csv"], "is not the state of an upload"),
         (["--state", "no/folder.json"], "cannot write no/folder.json"),
         (["--rejects", "no/folder.jsonl"], "cannot write rejects"),
     ],

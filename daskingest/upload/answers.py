@@ -1,4 +1,4 @@
-"""What an answer of the service means for the articles that were sent."""
+"""What an answer of the service means for the articles sent."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from daskingest.upload.parcels import Parcel
 _ACCEPTED = (200, 201, 202)
 _REJECTED = (413, 422)
 _RETRY_LATER = (408, 429, 500, 502, 503, 504)
-_LONGEST_TEXT = 300  # characters of what a service says that are shown
+_LONGEST_TEXT = 300  # characters of an answer that are shown
 
 
 class UploadError(DaskingestError):
-    """The upload can't go on."""
+    """The upload can't continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The service has the articles but for some: `rejected` has their places, and why."""
+    """The service has the articles, except those in `rejected`: by index, reason and detail."""
 
     rejected: dict[int, tuple[str, str]] = field(default_factory=dict)
     replayed: bool = False
-    """It had them from an earlier try."""
+    """Whether it had them from an earlier attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The service will not take them as they are."""
+    """The service will not accept them as they are."""
 
     reason: str
     detail: str = ""
@@ -41,7 +41,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """The service may take them later: after `wait` seconds, if it said so."""
+    """The service may accept them later: after `wait` seconds, if it said so."""
 
     reason: str
     detail: str = ""
@@ -52,7 +52,7 @@ Judgement = Accepted | Rejected | RetryLater
 
 
 def judge(answer: httpx.Response, parcel: Parcel, legacy: bool, now: datetime) -> Judgement:
-    """What became of a parcel. Raises UploadError for an answer that no other try would change."""
+    """What became of a parcel. Raises UploadError if another attempt would make no difference."""
     status, said = answer.status_code, _value(answer)
     if status in _ACCEPTED:
         return _accepted(answer, said, parcel, legacy)
@@ -64,22 +64,22 @@ def judge(answer: httpx.Response, parcel: Parcel, legacy: bool, now: datetime) -
     place = shown(str(answer.url.copy_with(query=None)))
     if status in (401, 403):
         raise UploadError(
-            f"{place} answered {status}: expected a key that the service knows; set "
-            "DASKINGEST_API_KEY to it, or name it with --api-key"
+            f"{place} answered {status}: expected a key that the service knows; set it in "
+            "DASKINGEST_API_KEY, or with --api-key"
         )
     if answer.has_redirect_location:
         target = shown(answer.headers["Location"])
         raise UploadError(
-            f"{place} answered {status}: it sends on to {target}, which is not followed; name the "
+            f"{place} answered {status}: redirects (to {target}) are not followed; give the "
             "service's own address with --url"
         )
     if status == 409:
         raise UploadError(
-            f"{place} answered 409: the file is not what it was when the upload began; leave out "
-            "--resume to send it anew"
+            f"{place} answered 409: the file has changed since the upload began; leave out "
+            "--resume to start over"
         )
     text = shown(said.get("error", "") or answer.text)
-    raise UploadError(f"{place} answered {status}, and expected was 202: {text}")
+    raise UploadError(f"{place} answered {status}, expected 202: {text}")
 
 
 def _value(answer: httpx.Response) -> dict[str, Any]:
@@ -99,20 +99,20 @@ def _accepted(
     accepted, rejected = said.get("accepted"), said.get("rejected", 0)
     errors = said.get("errors", [])
     try:
-        places = {each["line"] - 1: (each["reason"], each.get("detail", "")) for each in errors}
-        fits = accepted + rejected == len(parcel.items) and len(places) == rejected
+        indexes = {each["line"] - 1: (each["reason"], each.get("detail", "")) for each in errors}
+        fits = accepted + rejected == len(parcel.items) and len(indexes) == rejected
         fits = fits and all(
-            isinstance(place, int) and 0 <= place < len(parcel.items) for place in places
+            isinstance(index, int) and 0 <= index < len(parcel.items) for index in indexes
         )
     except (TypeError, KeyError):
-        fits, places = False, {}
+        fits, indexes = False, {}
     if not fits:
         raise UploadError(
             f"{shown(str(answer.url))} answered {answer.status_code} without saying what became of "
             f"{len(parcel.items):,} articles: expected a daskingest service, found "
             f"{shown(answer.text) or 'nothing'}"
         )
-    return Accepted({place: (shown(r), shown(d)) for place, (r, d) in places.items()}, replayed)
+    return Accepted({index: (shown(r), shown(d)) for index, (r, d) in indexes.items()}, replayed)
 
 
 def _rejected(status: int, said: dict[str, Any]) -> Rejected:
@@ -125,7 +125,7 @@ def _rejected(status: int, said: dict[str, Any]) -> Rejected:
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """The seconds that a Retry-After asks for, in either of its forms (RFC 9110, 10.2.3)."""
+    """The seconds that a Retry-After header asks for, in either form (RFC 9110, 10.2.3)."""
     if header is None:
         return None
     if header.isascii() and header.isdigit():
@@ -140,6 +140,6 @@ def retry_after(header: str | None, now: datetime) -> float | None:
 
 
 def shown(text: object) -> str:
-    """What a service said, as a terminal may show it."""
+    """What a service said, made safe for a terminal."""
     folded = " ".join(str(text).split())[:_LONGEST_TEXT]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in folded)

@@ -1,4 +1,4 @@
-"""How an upload goes, and how it went."""
+"""The report on an upload, during and after it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from daskingest.upload.tally import UploadTally
 
 @dataclass(slots=True)
 class UploadReport:
-    """How an upload of a file to a service goes.
+    """The state of an upload of a file to a service.
 
-    `position` is how far it is, of `total`, in the unit of `parcels.length_of`.
+    `position` is its progress, of `total`, in the unit of `parcels.length_of`.
     """
 
     file: str
@@ -29,7 +29,7 @@ class UploadReport:
     measured: Measured = field(default_factory=Measured)
 
     def settle(self, parcel: Parcel, rejected: Counter[str], missed: int) -> None:
-        """A parcel is done with; so many of its articles were rejected or missed."""
+        """A parcel is done; so many of its articles were rejected or missed."""
         tally, articles = self.tally, len(parcel.items)
         accepted = articles - rejected.total() - missed
         tally.rows += articles + len(parcel.rejects)
@@ -54,7 +54,7 @@ class UploadReport:
 
 
 def status_text(report: UploadReport, seconds: float) -> str:
-    """How far an upload is after so many seconds: articles, rates, what was not taken."""
+    """The status of an upload after so many seconds: articles, rates, misses and rejects."""
     tally, measured = report.tally, report.measured
     parts = [f"{tally.accepted:,} articles"]
     if seconds > 0 and measured.accepted:

@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(slots=True)
 class UploadTally:
-    """Rows that are done with, by what became of them, in this run or one that it goes on with.
+    """Rows that are done, by outcome, in this run and in those that it continues.
 
-    Rows are articles or rejects; of the articles, the service has accepted all but those that it
-    rejected, and, in an open loop, those that were `missed`: refused for the time, or not answered.
+    Rows are articles or rejects. The service has accepted all articles except those that it
+    rejected and, in an open loop, those that were `missed`: temporarily refused, or not answered.
     """
 
     rows: int = 0
@@ -33,5 +33,5 @@ class UploadTally:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> UploadTally:
-        """From what `as_dict` gave."""
+        """The inverse of `as_dict`."""
         return cls(**{**value, "rejected": Counter(value["rejected"])})
