@@ -1,4 +1,4 @@
-"""One commit of a saver: what the ledger has already is left out, what is too large is halved."""
+"""One commit of a saver: skips what the ledger already has, and halves what is too large."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Batches = Mapping[BatchId, tuple[Counts, Entry]]
 
 @dataclass(slots=True)
 class Committed:
-    """How much was written, and the batches' entries as the ledger has them: None for one that is
-    too large for the store.
+    """How much was written, and the batches' entries as the ledger has them; None for a batch that
+    is too large for the store.
     """
 
     writes: int = 0
@@ -26,7 +26,7 @@ class Committed:
 def commit(flush: Flush, store: Store) -> Committed:
     """Write those of a flush's batches that the ledger does not have. Raises StoreError.
 
-    May be called again after an error, and when it is not known what became of a call.
+    May be called again after an error, or if the outcome of an earlier call is unknown.
     """
     committed = Committed()
     _commit(flush.batches, flush.merged, store, committed)
@@ -54,7 +54,7 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
 def _commit_halves(
     batches: Batches, ids: list[BatchId], store: Store, committed: Committed
 ) -> None:
-    """Where all are too large for one commit, they go in two; one that is by itself is refused."""
+    """Commit batches that are too large for one commit in two halves; refuse a single batch."""
     if len(ids) == 1:
         committed.entries[ids[0]] = None
         return

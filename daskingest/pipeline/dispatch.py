@@ -1,17 +1,17 @@
-"""What the driver decides: a state machine of events in and instructions out.
+"""The driver's decisions: a state machine that turns events into instructions.
 
-It knows neither Dask nor a clock, and waits for nothing: each event is handled at once, and what
-is to be done about it is returned. `driver.py` carries that out, and tells what came of it in
-another event. So every order of deaths, losses and late news can be tried in a test.
+It knows neither Dask nor a clock, and waits for nothing: each event is handled at once, and the
+resulting instructions are returned. `driver.py` carries them out, and reports the outcome as
+another event. So every order of deaths, losses and late reports can be tried in a test.
 
-A batch's way, its `State`, is
+A batch goes through these values of `State`:
 
-    WAITING → RUNNING → HANDED → in the store, told as Finished
+    WAITING → RUNNING → HANDED → in the store, reported as Finished
 
-A task that ends in an error, a worker that dies, and a saver that is lost lead back to WAITING.
-What workers die of is tried alone, and is cut in two until the article that does it stands alone;
-so is what is too large for one commit of the store. A cut is an entry in the ledger like counts
-are, so that a batch is cut in the same place by whoever goes on with the run.
+A failed task, a dead worker and a lost saver lead back to WAITING. A batch that workers die of is
+tried alone, and split until the article responsible stands alone; so is a batch that is too large
+for one commit of the store. A split is an entry in the ledger, as counts are, so that the batch is
+split in the same place whenever the run is resumed.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ from daskingest.pipeline.events import (
 from daskingest.pipeline.jobs import LACKING, Job, Jobs, State
 
 TASKS_PER_WORKER = 2
-"""One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""
+"""One runs, one waits: a worker is never idle, and takes few tasks with it if it dies."""
 
 KILLED_WORKER = "killed its worker"
 TOO_MANY_WORDS = "more words than one commit of the store takes"
-_DEATHS_TO_SUSPECT = 2  # workers that died with a batch before it is tried alone
-_DEATHS_TO_REJECT = 3  # and with an article alone before it is rejected
-_TRIES = 3  # of a batch whose task raises an error
-_TRIES_TO_SAVE = 10  # of a batch whose worker does not reach the saver
-_OPEN_PER_TASK = 32  # batches that the saver may hold for each task that may run
+_DEATHS_TO_SUSPECT = 2  # deaths of workers with a batch before it is tried alone
+_DEATHS_TO_REJECT = 3  # deaths with a single article before it is rejected
+_TRIES = 3  # attempts for a batch whose task raises an error
+_TRIES_TO_SAVE = 10  # attempts for a batch whose worker cannot reach the saver
+_OPEN_PER_TASK = 32  # batches that may be open for each task that may run
 
 log = logging.getLogger(__name__)
 
 
 class _Source(Enum):
-    """What is known of the batches' source."""
+    """What is known about the source of batches."""
 
     MAY_HAVE = "it may have batches"
     ASKED = "it was asked for some"
@@ -80,15 +80,15 @@ _STALE = {_Source.EMPTY: _Source.MAY_HAVE, _Source.ASKED: _Source.ASKED_BEFORE}
 
 
 class Dispatcher:
-    """Sees a run's batches through, from its source into the store.
+    """Takes a run's batches from their source to the store.
 
-    `ledger` is what the store had of the run when it began, `saver` the number of the saver that
-    is at work, `workers` how many there are to extract. Give each event to `handle`, beginning with
-    `begin`, and carry out what it returns, in order, until that is End or Fail.
+    `ledger` is the store's ledger of the run at the start, `saver` the number of the current saver,
+    `workers` the number of extraction workers. Call `begin`, then `handle` with each event, and
+    carry out the instructions returned, in order, until one is End or Fail.
 
-    Guarantees: no more than two tasks a worker are in flight; each batch of the source, or all its
-    parts, are told as Finished once each, when the store has them; as long as there is something to
-    do, there is an instruction whose answer is awaited.
+    Guarantees: at most two tasks per worker are in flight; each batch of the source, or each of its
+    parts, is reported as Finished exactly once, when the store has it; as long as there is
+    something to do, there is an instruction whose answer is awaited.
     """
 
     def __init__(self, ledger: Ledger, saver: int, workers: int) -> None:
@@ -103,7 +103,7 @@ class Dispatcher:
 
     @property
     def in_flight(self) -> int:
-        """How many tasks are with the workers."""
+        """How many tasks the workers have."""
         return self._jobs.in_flight
 
     @property
@@ -112,12 +112,12 @@ class Dispatcher:
         return self._jobs.open
 
     def begin(self) -> list[Instruction]:
-        """What is to be done first."""
+        """The first instructions."""
         return self._until_the_end(())
 
     def handle(self, event: Event) -> list[Instruction]:
-        """What is to be done about an event. Nothing, when the end was told."""
-        if not isinstance(event, Taken):  # who is free may have changed, and so what is due
+        """The instructions for an event; none after the end."""
+        if not isinstance(event, Taken):  # idle workers, and so due batches, may differ
             self._source = _STALE.get(self._source, self._source)
         return self._until_the_end(self._react(event))
 
@@ -161,7 +161,7 @@ class Dispatcher:
             case StopAsked():
                 self._stopping = True
 
-    # Batches come in.
+    # Batches from the source.
 
     def _taken(self, batches: list[Batch] | None) -> Iterator[Instruction]:
         again = self._source is _Source.ASKED_BEFORE
@@ -184,7 +184,7 @@ class Dispatcher:
             yield Finished(batch, tally, None, fresh=False, last=last)
 
     def _plan(self, batch: Batch, counted: list[tuple[Batch, Tally]]) -> None:
-        """Have a batch wait, or those of its parts that the ledger does not have."""
+        """Queue a batch, or those of its parts that the ledger does not have."""
         match self._ledger.pop(batch.id, None):
             case Counted(tally):
                 counted.append((batch, tally))
@@ -194,7 +194,7 @@ class Dispatcher:
             case _:
                 self._jobs.add(batch)
 
-    # Tasks end.
+    # Ends of tasks.
 
     def _task_ended(
         self, event: Extracted | SaverUnreached | TaskFailed | WorkerDied
@@ -229,7 +229,7 @@ class Dispatcher:
                 yield from self._died(job)
 
     def _died(self, job: Job) -> Iterator[Instruction]:
-        """A worker died with this batch. It may have been innocent, until it was alone."""
+        """A worker died with this batch. Unless it was tried alone, it may not be the cause."""
         job.deaths += 1
         if job.alone:
             yield self._cut(job, KILLED_WORKER)
@@ -239,10 +239,10 @@ class Dispatcher:
             job.alone, job.deaths = True, 0
         self._jobs.move(job, State.WAITING)
 
-    # Batches are cut.
+    # Splits.
 
     def _refused(self, job: Job) -> Iterator[Instruction]:
-        """It is too large for one commit of the store, which may be told before its task's end."""
+        """It is too large for one commit, which may be reported before the end of its task."""
         job.refused = True
         if job.state is State.HANDED:
             yield self._cut(job, TOO_MANY_WORDS)
@@ -253,7 +253,7 @@ class Dispatcher:
         return CountRows(job.batch)
 
     def _rows_counted(self, batch_id: BatchId, rows: int) -> Iterator[Instruction]:
-        """Cut a batch in two, or reject its article if it has but one."""
+        """Split a batch, or reject its article if it has only one."""
         job = self._jobs.find(batch_id, State.MEASURED)
         if job is None:
             return
@@ -276,7 +276,7 @@ class Dispatcher:
         self._jobs.move(job, State.HANDED)
         yield HandOver(job.batch.id, entry, self._saver)
 
-    # The store has them.
+    # What the store has.
 
     def _in_the_store(self, entries: Ledger) -> Iterator[Instruction]:
         for batch_id, entry in entries.items():
@@ -293,15 +293,15 @@ class Dispatcher:
                 yield Finished(job.batch, entry.tally, job.rejects, fresh=True, last=last)
 
     def _saver_started(self, saver: int, ledger: Ledger) -> Iterator[Instruction]:
-        """What the lost one had not committed is to be extracted again."""
+        """Queue again what the lost saver had not committed."""
         self._saver, self._draining = saver, False
-        # A part is on its way only when the entry of what it is a part of was seen.
+        # A part becomes known only by the entry of the batch that it is a part of: parts come last.
         yield from self._in_the_store(dict(sorted(ledger.items(), key=lambda item: item[0])))
         for job in self._jobs.all():
             if job.state is State.HANDED:
                 self._jobs.move(job, State.WAITING)
 
-    # What follows from how things are now.
+    # Instructions that follow from the current state.
 
     def _go_on(self) -> Iterator[Instruction]:
         if self._saver is not None:
@@ -309,7 +309,7 @@ class Dispatcher:
             yield from self._conclusion(self._saver)
 
     def _submissions(self, saver: int) -> Iterator[Instruction]:
-        """Submit batches as long as there are workers for them, and ask for more."""
+        """Submit batches while there is room for tasks, and ask the source for more."""
         room = TASKS_PER_WORKER * max(1, self._workers)
         while not self._stopping and self._jobs.in_flight < room:
             job = self._jobs.next()
@@ -324,7 +324,7 @@ class Dispatcher:
             self._jobs.move(job, State.RUNNING)
             yield Submit(job.batch)
         free = room - self._jobs.in_flight
-        # Batches that are open may have their articles with them: the driver holds few.
+        # Open batches may contain their articles, so the driver must not hold too many.
         few = self._jobs.open < _OPEN_PER_TASK * room
         may = self._source is _Source.MAY_HAVE and not self._stopping
         if may and free > 0 and few and not self._jobs.suspected:
@@ -332,7 +332,7 @@ class Dispatcher:
             yield Take(free, max(0, self._workers - self._jobs.in_flight))
 
     def _conclusion(self, saver: int) -> Iterator[Instruction]:
-        """The end, if there is no more to come; before it, the saver's last commit."""
+        """The end, if nothing more will come; before that, the saver's last commit."""
         asked = self._source in (_Source.ASKED, _Source.ASKED_BEFORE)
         ending = self._stopping or self._source is _Source.ENDED
         if not ending or asked or self._jobs.in_flight or self._draining:

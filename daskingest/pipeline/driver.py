@@ -1,9 +1,9 @@
 """The driver: carries out on a Dask cluster what `dispatch` decides.
 
-Each batch is extracted by one task, which hands the counts to the saver and tells the driver of the
-rejects only. That a batch is done the driver hears from the saver, when the commit is in the store.
-Whatever dies in between, the batch is submitted again; the store's ledger sees to it that it is
-counted once.
+Each batch is extracted by one task, which hands the counts to the saver and returns only the
+rejects to the driver. The saver tells the driver that a batch is done, once the commit is in the
+store. If anything dies in between, the batch is submitted again; the store's ledger ensures that it
+is counted once.
 """
 
 from __future__ import annotations
@@ -59,21 +59,21 @@ log = logging.getLogger(__name__)
 
 
 class Observer:
-    """Is told what comes of a driver's work. This one doesn't listen."""
+    """Is notified of a driver's results. This one ignores them."""
 
     async def finished(self, batch: Finished) -> None:
-        """The store has a batch, or a part of one. The driver goes on when this has returned."""
+        """The store has a batch, or a part of one. The driver waits until this returns."""
 
     def extracted(self, seconds: float) -> None:
-        """A batch was extracted, in so many seconds."""
+        """A batch was extracted, in `seconds`."""
 
     def committed(self, commit: Commit) -> None:
-        """The store was written to."""
+        """The saver made a commit to the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a driver's workers extract with, and where its saver writes to, how often."""
+    """The model that workers extract with, the store of the saver, and seconds between commits."""
 
     model: str
     store_url: str
@@ -81,9 +81,9 @@ class Work:
 
 
 class Driver:
-    """Sees batches through a cluster into a store. Open one with `open_driver`.
+    """Takes batches through a cluster into a store. Open one with `open_driver`.
 
-    All that happens becomes an event in one queue, and is dealt with one at a time, in `run`.
+    Everything that happens becomes an event in one queue, and `run` handles one event at a time.
     """
 
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
@@ -101,7 +101,7 @@ class Driver:
 
     @property
     def trouble(self) -> str:
-        """What keeps counts from getting into the store, if anything does."""
+        """What is keeping counts out of the store, if anything is."""
         if self._savers.awaited:
             return f"waiting for a worker with the resource {SAVER!r}"
         if not self.workers:
@@ -110,16 +110,16 @@ class Driver:
 
     @property
     def in_flight(self) -> int:
-        """How many tasks are with the workers."""
+        """How many tasks the workers have."""
         return self._dispatcher.in_flight if self._dispatcher else 0
 
     def stop(self) -> None:
-        """Submit nothing more; `run` returns when what is in flight is in the store."""
+        """Submit nothing more; `run` returns once what is in flight is in the store."""
         self._stopping = True
         self._events.put_nowait(StopAsked())
 
     def wake(self) -> None:
-        """Ask the source again: there may be batches now."""
+        """Ask the source for batches again: there may be some now."""
         self._events.put_nowait(Woken())
 
     async def ledger(self, run: str) -> Ledger:
@@ -127,23 +127,23 @@ class Driver:
         return await self._savers.ledger(run)
 
     async def enter(self, batch_id: BatchId, entry: Entry) -> None:
-        """Put an entry of the run's own into the ledger, if it isn't there. Returns when it is."""
+        """Put an entry of a run itself into the ledger, unless it is there. Returns when it is."""
         await self._savers.enter(batch_id, entry)
 
     async def forget(self, batch_ids: Collection[BatchId]) -> None:
-        """Remove entries from the ledger, some time: of batches that will not be taken again.
+        """Remove batches from the ledger eventually: they must never be submitted again.
 
-        Those that are lost with the saver stay.
+        If the saver is lost before it has removed them, they stay.
         """
         with suppress(SaverLost):
             if self._savers.current is not None:
                 await self._savers.current.forget(batch_ids)
 
     async def run(self, source: BatchSource, ledger: Ledger) -> bool:
-        """Count the batches that `ledger`, of the same run, does not have.
+        """Count the batches of `source` that `ledger`, the run's ledger, does not have.
 
-        Returns when there will be no more and the store has all of them (True), or when stopped
-        (False). Raises DaskingestError when a batch cannot be read.
+        Returns True when there will be no more batches and the store has all of them, or False when
+        stopped. Raises DaskingestError if a batch cannot be read.
         """
         saver = await self._savers.ready()
         self._dispatcher = Dispatcher(ledger, saver.number, self.workers)
@@ -196,7 +196,7 @@ class Driver:
             self._events.put_nowait(NotHandedOver(batch_id, number))
 
     async def _drain(self, number: int) -> None:
-        with suppress(SaverLost):  # the listener finds out as well
+        with suppress(SaverLost):  # `_listen` notices too
             await self._savers.with_number(number).drain()
 
     # Tasks.
@@ -228,7 +228,7 @@ class Driver:
             return WorkerDied(batch_id)
         except SaverLost as error:
             return SaverUnreached(batch_id, str(error))
-        except CancelledError:  # of futures; a task's is another
+        except CancelledError:  # of futures; asyncio's is another
             raise scheduler_lost() from None
         except Exception as error:
             return TaskFailed(batch_id, error)
@@ -249,7 +249,7 @@ class Driver:
         self._events.put_nowait(SaverStarted(saver.number, entries))
 
     async def _listen(self, saver: SaverClient) -> None:
-        """Pass on what this saver reports, until it is lost."""
+        """Pass on the reports of this saver, until it is lost."""
         try:
             while True:
                 self.workers = await count_workers(self._client, EXTRACT)
@@ -266,7 +266,7 @@ class Driver:
             self._observer.committed(commit)
         self._events.put_nowait(Reported(report.committed, report.refused))
 
-    # What goes on meanwhile.
+    # Background tasks.
 
     def _spawn(self, work: Coroutine[object, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -274,7 +274,7 @@ class Driver:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """What went wrong in the background ends the run."""
+        """Have an error of a background task end the run."""
         self._background.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
@@ -285,7 +285,7 @@ class Driver:
         self._events.put_nowait(ours)
 
     async def close(self) -> None:
-        """Stop listening. What is in flight is left to the cluster's end."""
+        """Stop all background tasks. What is in flight ends with the cluster."""
         tasks = list(self._background)
         for task in tasks:
             task.cancel()
@@ -294,7 +294,7 @@ class Driver:
 
 @asynccontextmanager
 async def open_driver(client: Client, work: Work, observer: Observer) -> AsyncIterator[Driver]:
-    """A driver on a cluster, whose saver is started when it is first needed."""
+    """A driver on a cluster. Its saver is started when it is first needed."""
     driver = Driver(client, work, observer)
     try:
         yield driver

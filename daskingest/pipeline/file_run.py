@@ -1,4 +1,4 @@
-"""One file's way into a store: begin or go on, see it through, and check the rows at the end."""
+"""The run of one file: begins or resumes it, counts the file, and checks the rows at the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from daskingest.sources.csvfile import CsvRange, open_csv
 from daskingest.stores import Store
 from daskingest.text import size_text
 
-_FORMAT = 1  # of cuts and batch ids: changes when the same file would be cut differently
+_FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently
 
 _SAME = {
     "content": "--content-column",
@@ -32,15 +32,15 @@ _SAME = {
     "model": "--model",
     "format": "version of daskingest",
 }
-"""What must be as it was when the run began, and the option that says it."""
+"""What must be the same as when the run began, and the option that sets it."""
 
 log = logging.getLogger(__name__)
 
 
 class FileRun:
-    """One file's way into the store. Its id is that of its content, wherever the file lies.
+    """The run of one file. Its id depends on the file's content, not on its path.
 
-    Opening one reads the file: do it on a thread. Raises UsageError when it is no CSV file.
+    Creating one reads the file: do it on a thread. Raises UsageError if it is not a CSV file.
     """
 
     def __init__(self, path: str, model: str, settings: Settings, rejects: RejectsFile) -> None:
@@ -66,9 +66,9 @@ class FileRun:
         self._forecast = ""
 
     def look_up(self, store: Store) -> None:
-        """Take up what a store has of this run, and have it repair what was left undone.
+        """Resume from what a store has of this run, and write rejects that an earlier run lost.
 
-        Raises UsageError if the run was begun otherwise.
+        Raises UsageError if the run began with other options.
         """
         ledger = store.ledger(self.id)
         self._resume(ledger)
@@ -96,7 +96,7 @@ class FileRun:
             self.summary.rows = done.tally.rows
 
     def _find_lost_rejects(self, ledger: Ledger) -> None:
-        """Write what the file of rejects lacks, if the run that finished was killed before."""
+        """Write the rejects that the finished run did not write because it was killed."""
         for each in ranges(self._file, self._begun.batch_bytes):
             pending = [self._batch(each)]
             while pending:
@@ -137,7 +137,7 @@ class FileRun:
         )
 
     def _announce(self, progress: Progress) -> None:
-        """Say what is going to be done, and what is unusual about it."""
+        """Announce the run, and what is unusual about it."""
         if self._begun.batch_bytes != self._settings.batch_bytes:
             progress.say(f"going on with the batches of {self._begun.batch_bytes:,} bytes")
         if not self._file.layout.regular:
@@ -156,7 +156,7 @@ class FileRun:
     async def batch_finished(self, finished: Finished) -> None:
         """The store has a batch, from this run or an earlier one."""
         batch, tally, summary = finished.batch, finished.tally, self.summary
-        size = batch.source.size >> len(batch.id.parts)  # a part's is not known better
+        size = batch.source.size >> len(batch.id.parts)  # an estimate for a part
         summary.tally.merge(tally)
         summary.bytes_done += size
         if finished.fresh:
@@ -186,12 +186,12 @@ class FileRun:
             yield batch
 
     def _check(self) -> None:
-        """See that the rows taken and rejected are all there are, of the file that was opened."""
+        """Check that all rows were counted or rejected, and that the file has not changed."""
         summary = self.summary
         if self._settings.limit is not None and summary.tally.rows >= summary.rows:
             summary.rows = summary.tally.rows  # an earlier run has counted more already
         elif summary.rows != summary.tally.rows:
-            # Stray quotes between two cuts make the quick count of the rows wrong: read them.
+            # Stray quotes between two cuts make the fast row count wrong: read the rows.
             summary.rows = self._file.count_rows()
         if summary.rows != summary.tally.rows:
             raise DaskingestError(
@@ -206,7 +206,7 @@ class FileRun:
 
 
 def _count_rows(source: CsvRange, articles: int) -> tuple[int, int, bool]:
-    """How many rows to count for so many articles, the articles in them, whether they are all."""
+    """How many rows to count to get `articles`, the articles in them, and whether that is all."""
     taken = count = 0
     rows = source.rows()
     for count, row in enumerate(rows, 1):

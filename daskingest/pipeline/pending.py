@@ -1,4 +1,4 @@
-"""What a saver holds: batches that wait for a commit, what was committed, what is to be forgotten.
+"""The state of a saver: pending batches, news for the driver, and batches to be forgotten.
 
 Nothing here waits or knows a clock.
 """
@@ -13,12 +13,12 @@ from typing import NamedTuple
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry, Ledger
 
-MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
-_REMEMBERED = 100_000  # batches that were forgotten, for fear of late copies
+MOST_PENDING = 1_000_000  # counters in all pending batches; about 200 MB
+_REMEMBERED = 100_000  # forgotten batches, to recognise late copies
 
 
 class Commit(NamedTuple):
-    """How long a commit took, and the number of rows or documents that it wrote."""
+    """How long a commit took, and how many rows or documents it wrote."""
 
     seconds: float
     writes: int
@@ -26,11 +26,11 @@ class Commit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the saver tells the driver: the batches that the store has, with their entries.
+    """The saver's report to the driver: the batches that the store has, with their entries.
 
-    `next` is the cursor to ask with for what comes after; `refused` are batches that are too large
-    for one commit of the store; `trouble` says what keeps the saver from committing, if anything
-    does; `commits` are those since the last report.
+    `next` is the cursor for the next report; `refused` are batches that are too large for one
+    commit of the store; `trouble` says what keeps the saver from committing, if anything does;
+    `commits` are the commits since the last report.
     """
 
     committed: Ledger
@@ -42,7 +42,7 @@ class Report:
 
 @dataclass(slots=True)
 class Flush:
-    """Batches that go into one commit, and their counts merged. `closed`: takes no more."""
+    """Batches for one commit, and their merged counts. When `closed`, it takes no more batches."""
 
     since: float
     merged: Counts = field(default_factory=Counts)
@@ -51,7 +51,7 @@ class Flush:
 
 
 class Pending:
-    """Batches that wait to be committed, in the flushes that will take them, oldest first."""
+    """Batches that wait to be committed, grouped into flushes, oldest first."""
 
     def __init__(self, most: int = MOST_PENDING) -> None:
         self.most = most
@@ -67,16 +67,16 @@ class Pending:
 
     @property
     def full(self) -> bool:
-        """Whether as much as memory allows waits already."""
+        """Whether as many counters are pending as memory allows."""
         return self.size >= self.most
 
     @property
     def first(self) -> Flush | None:
-        """The flush to be committed next."""
+        """The flush to commit next."""
         return self._flushes[0] if self._flushes else None
 
     def add(self, batch_id: BatchId, counts: Counts, entry: Entry, limit: int, now: float) -> None:
-        """Put a batch into the last flush, which is closed when it has `limit` counters."""
+        """Add a batch to the last flush, which is closed when it has `limit` counters."""
         if not self._flushes or self._flushes[-1].closed:
             self._flushes.append(Flush(now))
         flush = self._flushes[-1]
@@ -87,12 +87,12 @@ class Pending:
         flush.closed = flush.merged.size >= limit or self.size >= self.most // 2
 
     def remove_first(self) -> None:
-        """The first flush is done with."""
+        """Remove the first flush: it is committed."""
         for batch_id in self._flushes.popleft().batches:
             self.size -= self._sizes.pop(batch_id)
 
     def seconds_left(self, interval: float, now: float) -> float | None:
-        """Until the first flush is due, `interval` after it began; None if there is none."""
+        """Seconds until the first flush is due, `interval` after its start; None without one."""
         first = self.first
         if first is None:
             return None
@@ -102,31 +102,30 @@ class Pending:
 class News:
     """What the driver has not been told yet, as far as is known.
 
-    A report can be asked for again until the next one is, so that one that is lost on the way is
-    not missed.
+    A report is repeated until the driver acknowledges it, so a report that gets lost is not missed.
     """
 
     def __init__(self) -> None:
         self._news: list[tuple[BatchId, Entry | None]] = []  # None: refused
-        self._told = 0  # how many the driver has had, and are no longer kept
+        self._told = 0  # how many were acknowledged and dropped
         self._commits: list[Commit] = []
 
     def __bool__(self) -> bool:
         return bool(self._news)
 
     def add(self, entries: Mapping[BatchId, Entry | None], commit: Commit) -> None:
-        """A commit is through: the entries that the ledger has now, None for what was refused."""
+        """Add a commit: the entries that the ledger now has; None for refused batches."""
         self._news += entries.items()
         self._commits.append(commit)
 
     def acknowledge(self, cursor: int) -> None:
-        """The driver has had the report that gave this cursor."""
+        """Drop the news that the driver has received: the report with this cursor."""
         if cursor > self._told:
             del self._news[: cursor - self._told]
             self._told = cursor
 
     def report(self, trouble: str) -> Report:
-        """All of it. Commits are told once."""
+        """A report of all news. Commits are reported only once."""
         commits = tuple(self._commits)
         self._commits.clear()
         return Report(
@@ -139,36 +138,36 @@ class News:
 
 
 class Forgetting:
-    """Batches that are to leave the ledger, and those that were asked to of late.
+    """Batches that will be removed from the ledger, and those that were recently.
 
-    They stay while what a saver that died asked the store for may still be done. A late copy of
-    one of them, on its way from a worker that was given up, is known for longer, as long as not too
-    many others have been forgotten since.
+    They stay in the ledger as long as a commit requested by a dead saver may still be made. They
+    are remembered for longer, until too many others have been forgotten since, to recognise a late
+    copy from a worker that was given up.
     """
 
     def __init__(self) -> None:
-        self._asked: dict[BatchId, float] = {}  # and since when
-        self._gone: dict[BatchId, None] = {}  # the oldest first
+        self._asked: dict[BatchId, float] = {}  # with the time of the request
+        self._gone: dict[BatchId, None] = {}  # oldest first
 
     def ask(self, batch_ids: Collection[BatchId], now: float) -> None:
-        """Have these forgotten, with their parts, when it is time."""
+        """Have these batches and their parts forgotten when it is time."""
         self._asked.update(dict.fromkeys(batch_ids, now))
         self._gone.update(dict.fromkeys(batch_ids))
         while len(self._gone) > _REMEMBERED:
             del self._gone[next(iter(self._gone))]
 
     def is_gone(self, batch_id: BatchId) -> bool:
-        """Whether it was asked to be forgotten: a copy of it must not be counted."""
+        """Whether it was forgotten, or will be: a copy of it must not be counted."""
         return batch_id.whole in self._gone
 
     def seconds_left(self, settled_after: float, now: float) -> float | None:
-        """Until the first is due; None if there is none."""
+        """Seconds until the first one is due; None if there is none."""
         return min(self._asked.values()) + settled_after - now if self._asked else None
 
     def take_due(
         self, pending: Iterable[BatchId], settled_after: float, now: float
     ) -> list[BatchId]:
-        """Those that may leave the ledger now: no late copy of them waits to be committed."""
+        """Those that may leave the ledger now, as no late copy of them is pending."""
         waiting = {batch_id.whole for batch_id in pending} if self._asked else set()
         due = [
             batch_id

@@ -1,4 +1,4 @@
-"""The file of rejects: where each stood and why it was not taken, one JSON object a line."""
+"""The file of rejects: where each one was and why it was rejected, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from daskingest.errors import UsageError
 from daskingest.files import JsonLines, JsonLinesError
 from daskingest.sources.csvfile import CsvRange
 
-if TYPE_CHECKING:  # it brings Dask with it, which who uploads has no need of
+if TYPE_CHECKING:  # it imports Dask, which uploads don't need
     from daskingest.pipeline.batch import Batch
 
 
 class RejectsFile:
     """Collects the rejects of CSV files, each once, over any number of interrupted runs.
 
-    The file is written when there is a first reject. It needs no ledger of its own: a reject that
-    a killed run had no time to write is found again in the CSV file, because the store's ledger
-    tells how many there are in each batch. To be used by one thread at a time. Raises UsageError.
+    The file is created with the first reject. Rejects that a killed run had no time to write are
+    found again in the CSV file, because the store's ledger has their number for each batch. To be
+    used by one thread at a time. Raises UsageError.
     """
 
     def __init__(self, path: str) -> None:
@@ -39,7 +39,7 @@ class RejectsFile:
             ) from None
 
     def add(self, name: str, batch: Batch, tally: Tally, rejects: list[Reject] | None) -> None:
-        """Write a batch's rejects; found again in the file called `name` if they are not known."""
+        """Write a batch's rejects; if they are not known, read them again from the file `name`."""
         if not tally.rejected:
             return
         if rejects is None or tally.failed:
@@ -48,8 +48,8 @@ class RejectsFile:
         self.write(name, rejects, first_row)
 
     def write(self, name: str, rejects: Iterable[Reject], first_row: int = 0) -> None:
-        """Write those rejects of the file called `name` that are not known; rows from `first_row`
-        on. All may be given again after an error.
+        """Write the rejects of the file `name` that have not been written; their rows are counted
+        from `first_row`. All may be written again after an error.
         """
         try:
             self._lines.add(_entry(name, each, first_row) for each in rejects)
@@ -69,7 +69,7 @@ def _entry(name: str, reject: Reject, first_row: int) -> dict[str, object]:
 
 
 def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:
-    """The rejects of a batch of a CSV file, read again; of extraction's, the tally has the rows."""
+    """Read a CSV batch's rejects again. The tally has the rows of those rejected by extraction."""
     source = batch.source
     if not isinstance(source, CsvRange):
         return

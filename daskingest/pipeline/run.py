@@ -1,4 +1,4 @@
-"""Count CSV files into a store, one after the other, with one cluster."""
+"""Counts CSV files into a store, one after the other, on one cluster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TICK_SECONDS = 0.5
 
 
 class Run(Observer):
-    """A run of some files with one cluster. `await run()` it once."""
+    """A run of several files on one cluster. `await run()` once."""
 
     def __init__(self, files: list[str], settings: Settings, progress: Progress) -> None:
         self._settings = settings
@@ -36,7 +36,7 @@ class Run(Observer):
         self._files = files
 
     def stop(self) -> None:
-        """Finish what is in flight, and return then."""
+        """Finish what is in flight, then return."""
         self._stopping = True
         if self._driver is not None:
             self._driver.stop()
@@ -92,7 +92,7 @@ class Run(Observer):
             self._current.summary.writes += commit.writes
 
     async def _tick(self, driver: Driver) -> None:
-        """Tell how things are, also while nothing gets done."""
+        """Show the progress regularly, even while there is none."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             if self._current is not None:
@@ -105,7 +105,7 @@ class Run(Observer):
 
 
 def _report_to(path: str | None) -> AbstractAsyncContextManager[object]:
-    """Dask's report of what is done meanwhile, written to a file at the end."""
+    """Dask's report of what happens inside the context, written to a file at its end."""
     if path is None:
         return nullcontext()
     try:

@@ -1,7 +1,7 @@
 """The saver actor: takes counts from the workers, and writes them to the store exactly once.
 
 Dask does not restore an actor that dies with its worker. So this one holds nothing that cannot be
-made again: what it had not committed is extracted again, and the store's ledger keeps what it had
+recreated: what it had not committed is extracted again, and the store's ledger keeps what it had
 committed from being counted twice.
 """
 
@@ -25,10 +25,10 @@ _REPLACED = "another saver has taken over"
 
 
 class Saver:
-    """Collects counts and commits them, many batches at once.
+    """Collects counts and commits them, many batches at a time.
 
     All methods but the constructor are coroutines, so they run on the event loop of the saver's
-    worker and one that waits keeps no other from running. Store calls run on one thread.
+    worker, and one that waits does not block others. Store calls run on one thread.
     """
 
     def __init__(self, url: str, flush_interval: float) -> None:
@@ -38,16 +38,16 @@ class Saver:
         self._news = News()
         self._forgetting = Forgetting()
         self._trouble = ""
-        self._drains = 0  # calls of `drain` that wait
+        self._drains = 0  # waiting calls of `drain`
         self._ended = False
         self._changed = asyncio.Condition()
         self._writer: asyncio.Task[None] | None = None
 
     async def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
-        """Take a batch to commit. Waits while as much as memory allows is waiting already.
+        """Add a batch to be committed. Waits while as much is pending as memory allows.
 
-        Adding a batch again, pending or committed, changes nothing. Raises SaverLost when another
-        saver has taken over.
+        Adding a pending or committed batch again changes nothing. Raises SaverLost if another saver
+        has taken over.
         """
         async with self._changed:
             self._start()
@@ -61,9 +61,9 @@ class Saver:
             self._changed.notify_all()
 
     async def report(self, cursor: int) -> Report:
-        """What was committed since the report that gave this cursor (0 at first).
+        """What was committed since the report with this cursor (0 at first).
 
-        Waits for news, but no longer than some seconds.
+        Waits for news, for up to ten seconds.
         """
         async with self._changed:
             self._start()
@@ -93,14 +93,14 @@ class Saver:
                 raise SaverLost(_REPLACED)
 
     async def forget(self, batch_ids: list[BatchId]) -> None:
-        """Remove committed batches from the ledger, with their parts, when it is time."""
+        """Remove committed batches and their parts from the ledger, when it is time."""
         async with self._changed:
             self._start()
             self._forgetting.ask(batch_ids, time.monotonic())
             self._changed.notify_all()
 
     async def ledger(self, run: str) -> Ledger:
-        """The store's ledger of a run; waits for a store that can't be read."""
+        """The store's ledger of a run; waits while the store can't be read."""
         return await self._store.call(lambda store: store.ledger(run))
 
     def _start(self) -> None:
@@ -108,9 +108,9 @@ class Saver:
             self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        """Commit whenever a flush is due, for as long as this actor is the worker's."""
+        """Commit whenever a flush is due, for as long as Dask keeps this actor."""
         with suppress(SaverLost):
-            await self._store.call(lambda store: None)  # open, it tells its limits
+            await self._store.call(lambda store: None)  # opens the store, which has the limits
             while True:
                 await self._write_once()
         async with self._changed:
@@ -145,7 +145,7 @@ class Saver:
                     await self._changed.wait()
 
     def _seconds_left(self) -> float | None:
-        """Until the first flush is due, or without one something is to be forgotten."""
+        """Seconds until the first flush is due or, without one, until batches may be forgotten."""
         now = time.monotonic()
         left = self._pending.seconds_left(self._interval, now)
         if left is None:

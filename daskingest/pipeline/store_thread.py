@@ -1,4 +1,4 @@
-"""A store that is called on a thread of its own, again and again until it works."""
+"""Calls a store on a thread of its own, repeatedly until it works."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from daskingest.pipeline.actors import SaverLost
 from daskingest.stores import Store, open_store
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0  # seconds
-_COMMIT_SIZE = 100_000  # counters, until the store has said what it takes
+_COMMIT_SIZE = 100_000  # counters, until the store is open
 
 _CALLS = threading.Lock()
-"""Held while a saver of this process calls its store: one that takes another's place waits until
-that one's last commit is through, and finds its batches in the ledger.
+"""Held while a saver of this process calls its store: one that replaces another waits until the
+other's last commit is done, and finds its batches in the ledger.
 """
 
 log = logging.getLogger(__name__)
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 
 class StoreThread:
-    """Opens the store at a URL when it is first called.
+    """Opens the store at a URL at the first call.
 
-    `wanted` is asked before each call: a saver that was replaced must write nothing more. `tell` is
-    told what keeps the store from working, and "" when it works again.
+    `wanted` is checked before each call: a saver that was replaced must write nothing more. `tell`
+    is called with what keeps the store from working, and with "" when it works again.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class StoreThread:
 
     @property
     def commit_size(self) -> int:
-        """How many counters fit one commit well."""
+        """How many counters a commit should have at most."""
         return self.store.commit_size if self.store else _COMMIT_SIZE
 
     @property
     def settled_after(self) -> float:
-        """See `Store.settled_after`; to be asked when it was called once."""
+        """See `Store.settled_after`; only after the first call."""
         assert self.store is not None
         return self.store.settled_after
 
     async def call(self, work: Callable[[Store], T]) -> T:
-        """What the store answers, however often it must be asked, with growing pauses.
+        """What `work` returns, called with the store; repeated with growing pauses until it works.
 
-        Raises SaverLost when this saver is not wanted any more.
+        Raises SaverLost if this saver was replaced.
         """
         delay = _RETRY_FIRST
         while True:

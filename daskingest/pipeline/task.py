@@ -1,4 +1,4 @@
-"""What runs on an extraction worker."""
+"""The task that runs on extraction workers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from daskingest.pipeline.saver_client import SaverRef
 
 
 class TaskResult(NamedTuple):
-    """What a task tells the driver: the batch's rejects, and the seconds that extraction took."""
+    """A task's result for the driver: the batch's rejects, and the duration in seconds."""
 
     rejects: list[Reject]
     seconds: float
 
 
 def count_batch(batch: Batch, model: str, saver: SaverRef) -> TaskResult:
-    """The task: extract a batch and hand its counts to the saver.
+    """Extract a batch and hand its counts to the saver.
 
     Raises SaverLost if the saver can't be reached.
     """

@@ -63,8 +63,8 @@ class Service:
         return self.background.on_failure
 
     @on_failure.setter
-    def on_failure(self, told: Callable[[], None]) -> None:
-        self.background.on_failure = told
+    def on_failure(self, callback: Callable[[], None]) -> None:
+        self.background.on_failure = callback
 
     @property
     def failure(self) -> DaskingestError | None:

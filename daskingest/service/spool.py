@@ -103,10 +103,10 @@ class Spool:
         The answer is `body`, or how many were accepted. Raises KeyReused.
         """
 
-        told = {"accepted": len(articles)} if body is None else body
+        answer_body = {"accepted": len(articles)} if body is None else body
 
         def work() -> Answer:
-            answer = self._answers.give(told, key, time.time())
+            answer = self._answers.give(answer_body, key, time.time())
             if not answer.repeated:
                 self._tables.add(articles)
             return answer

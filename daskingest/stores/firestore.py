@@ -288,8 +288,8 @@ class FirestoreStore:
         try:
             yield
         except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-            told = advice(error, self._project)
-            raise StoreError(f"cannot {doing} {self._name}: {told}") from error
+            message = advice(error, self._project)
+            raise StoreError(f"cannot {doing} {self._name}: {message}") from error
 
     @property
     def _name(self) -> str:

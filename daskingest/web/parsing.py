@@ -94,4 +94,4 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise Unusable("not JSON", f"{name} is no JSON number")
+    raise Unusable("not JSON", f"{name} is not a JSON number")
