@@ -1,4 +1,4 @@
-"""Models for tests: the real one, saved anew with a tokenizer that dies of certain texts."""
+"""Models for tests: the real one, with a tokenizer that dies of certain texts."""
 
 from __future__ import annotations
 

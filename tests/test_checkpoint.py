@@ -1,4 +1,4 @@
-"""What an upload writes down: all that is done, nothing twice, nothing lost."""
+"""What an upload saves: all that is done, nothing twice, nothing lost."""
 
 from __future__ import annotations
 

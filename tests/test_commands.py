@@ -1,4 +1,4 @@
-"""The commands in this process: what they print, their mistakes, and what they cost to ask."""
+"""The commands in this process: what they print, users' mistakes, and the cost of `--help`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         store.commit(counts, {BatchId("r", "1"): Counted()})
     monkeypatch.chdir(tmp_path)
     for library in ("OMP", "OPENBLAS", "MKL"):
-        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")  # as `bench` does, but for the time
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")  # as `bench` does
     yield tmp_path
     for name in ("daskingest", "uvicorn"):
         logger = logging.getLogger(name)
@@ -146,7 +146,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), MISTAKES)
-def test_a_mistake_is_told(arguments: list[str], code: int, message: str) -> None:
+def test_a_mistake_is_explained(arguments: list[str], code: int, message: str) -> None:
     found, output = run(*arguments)
     assert found == code, output
     assert message in output

@@ -1,4 +1,4 @@
-"""What the driver decides, in every order of deaths, losses and late news that hypothesis finds.
+"""The driver's decisions, in every order of deaths, losses and late news that hypothesis finds.
 
 The world around the dispatcher is made here: workers that die, savers that are lost, a store that
 has a ledger. The saver's own parts are the real ones. Whatever happens, each row must end in the
@@ -144,7 +144,7 @@ class World:
         self.troubles = plan.troubles
 
     def run(self, stop_after: int | None = None) -> None:
-        """One driver's run, from its beginning to its end."""
+        """One driver's run, from start to end."""
         self.finished.clear()
         self.last.clear()
         self.end = None
@@ -159,13 +159,13 @@ class World:
         for step in itertools.count():
             if self.end is not None:
                 return
-            assert step < 2_000, "it goes on for ever"
+            assert step < 2_000, "it never ends"
             self.step()
             if step == stop_after:
                 self.tell(StopAsked())
 
     def step(self) -> None:
-        """Something happens: what is owed, or trouble."""
+        """Let something happen: what is owed, or trouble."""
         saver = self.savers[-1]
         can = [
             *("owed" for _ in self.owed),
@@ -205,7 +205,7 @@ class World:
                 self.tell(WorkersSeen(self.workers))
 
     def report(self, saver: Saver, repeat: bool) -> None:
-        """News, or such as were told before: a report may come twice, and late."""
+        """News, or news reported before: a report may come twice, and late."""
         saver.news.acknowledge(saver.cursor)
         report = saver.news.report("")
         if not repeat:
@@ -229,7 +229,7 @@ class World:
             return SaverUnreached(batch.id, "gone")
         tally = Tally(rows=len(numbers), articles=len(numbers))
         saver.add(batch.id, counts_of(numbers), Counted(tally))
-        # The worker may die when it has handed its counts over, before it has told.
+        # The worker may die after it has handed over its counts, before it has told the driver.
         return WorkerDied(batch.id) if kind == "handed" else Extracted(batch.id, [])
 
     def pay(self, owed: Take | CountRows | HandOver | Drain | StartSaver) -> None:
@@ -256,7 +256,7 @@ class World:
                 self.tell(SaverStarted(self.savers[-1].number, entries))
 
     def take(self, most: int) -> None:
-        """What the source gives: perhaps none yet, and then it wakes the driver some time."""
+        """What the source returns: perhaps none yet; then it wakes the driver later."""
         if self.troubles > 0 and self.choose.draw(st.booleans()):
             self.troubles -= 1
             self.tell(Taken([]))
@@ -285,16 +285,18 @@ class World:
 
     def note(self, finished: Finished) -> None:
         batch_id = finished.batch.id
-        assert isinstance(self.store.entries.get(batch_id), Counted), "told before it was stored"
+        assert isinstance(self.store.entries.get(batch_id), Counted), (
+            "reported before it was stored"
+        )
         self.finished[batch_id] += 1
         self.last[batch_id.whole] += finished.last
-        assert self.finished[batch_id] == 1, "told twice"
+        assert self.finished[batch_id] == 1, "reported twice"
         assert self.last[batch_id.whole] <= 1, "the last part twice"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Batches of so many rows each, what is deadly in them, and how much may go wrong."""
+    """Numbers of rows of the batches, which rows are deadly, and how much may go wrong."""
 
     sizes: list[int]
     deadly: frozenset[str]
@@ -368,7 +370,7 @@ def test_each_row_is_counted_once_whatever_happens(plan: Plan, data: st.DataObje
 def test_a_run_that_was_stopped_or_limited_goes_on(
     plan: Plan, data: st.DataObject, stops: list[int], limit: int
 ) -> None:
-    """Each of the runs is with a driver of its own; only the store is the same."""
+    """Each run has a driver of its own; only the store is the same."""
     world = World(replace(plan, limit=limit), data)
     for steps in stops:
         world.run(stop_after=steps)
@@ -382,7 +384,7 @@ def test_a_run_that_was_stopped_or_limited_goes_on(
     check(world, plan)
 
 
-# The same, one thing at a time.
+# The same, one aspect at a time.
 
 
 def rows(count: int, place: int = 0, first: int = 0) -> Batch:

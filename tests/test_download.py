@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def break_after(size: int) -> Fault:
-    """Close the connection when so many bytes were sent."""
+    """Close the connection after so many bytes."""
 
     def fault(request: _Handler) -> None:
         request.sends = size
@@ -320,7 +320,7 @@ def test_a_server_that_ignores_range_once(site: Site, tmp_path: Path) -> None:
     assert (tmp_path / "news.csv").read_bytes() == CSV
 
 
-def test_a_damaged_zip_is_removed_and_fetched_anew(site: Site, tmp_path: Path) -> None:
+def test_a_damaged_zip_is_removed_and_fetched_again(site: Site, tmp_path: Path) -> None:
     site.faults = [damage]
     arguments = ["download", "--url", site.put(ZIP), "--data-dir", "."]
     code, output = run(tmp_path, *arguments)

@@ -340,7 +340,7 @@ def test_the_service_goes_on_while_firestore_is_away(
 
 
 def test_a_request_of_a_dead_saver_that_comes_late_is_not_counted(firestore_url: str) -> None:
-    """Its batch was made anew, committed, and forgotten by the service meanwhile."""
+    """In the meantime its batch was extracted again, committed, and forgotten by the service."""
     counts = _berlin()
 
     async def go() -> None:
@@ -376,7 +376,7 @@ def _berlin() -> Counts:
 
 
 async def _saver_that_forgets(url: str, batch_id: BatchId) -> Saver:
-    """One that has committed a batch, and was told to forget it."""
+    """A saver that has committed a batch, and was asked to forget it."""
     saver = Saver(url, 0.1)
     await saver.add(batch_id, _berlin(), Counted())
     await saver.drain()

@@ -1,4 +1,4 @@
-"""The thread that writes the spool: whole groups, each on disk before anybody is told."""
+"""The thread that writes the spool: groups of operations, on disk before anybody is answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients are told of errors."""
+"""What clients are told about errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_refused_articles(refused: Refused, status: int, headers: dict[str, str]
     assert (found.reason, found.articles) == (refused.reason, 3)
 
 
-def test_other_errors_are_nobody_s_business() -> None:
+def test_other_errors_are_not_shown() -> None:
     assert problem_of(ValueError("secret")) is None
 
 

@@ -1,4 +1,4 @@
-"""What pages remember."""
+"""The cache of the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a store by the names that people type, and from an event loop."""
+"""Reading a store: by names as people type them, and from an event loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_publication_is_found_however_it_is_typed(url: str) -> None:
             assert find_publication(store, name) == Publication("vox", "Vox", 3)
 
 
-def test_names_like_it_are_told(url: str) -> None:
+def test_similar_names_are_suggested(url: str) -> None:
     with open_store(url) as store:
         with pytest.raises(UsageError, match="mean 'The Washington Post'"):
             find_publication(store, "washington post")

@@ -1,4 +1,4 @@
-"""How runs and uploads read at their end, and with which exit code they end."""
+"""The summaries of runs and uploads, and their exit codes."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def test_poison_is_put_aside_and_its_neighbours_are_counted(
 def test_what_was_counted_in_parts_is_forgotten_after_a_restart(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """As it is when the service was killed after its store had the parts of a halved batch."""
+    """The service was killed when its store had the parts of a split batch."""
 
     async def prepare() -> BatchId:
         spool = Spool(tmp_path / "daskingest-data")

@@ -1,4 +1,4 @@
-"""How the workers are, as the service sees them come and go."""
+"""The workers, as the service sees them come and go."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_a_key_counts_once_also_after_a_restart(tmp_path: Path) -> None:
     with_spool(tmp_path, second)
 
 
-def test_a_disk_that_is_full_takes_nothing_and_gets_well(tmp_path: Path) -> None:
+def test_a_full_disk_accepts_nothing_and_recovers(tmp_path: Path) -> None:
     async def work(spool: Spool) -> None:
         await spool.add(articles(0, 1))
         db = spool._tables._db
@@ -204,7 +204,7 @@ def test_one_process_at_a_time_uses_it(tmp_path: Path) -> None:
 
 
 def test_a_spool_of_the_version_before_is_taken_up(tmp_path: Path) -> None:
-    """As a killed service leaves it: articles in a batch, waiting, and of an upload's half."""
+    """As a killed service leaves it: articles in a batch, waiting, and of half an upload."""
     schema = """
     CREATE TABLE spool (id TEXT NOT NULL);
     CREATE TABLE articles (first INTEGER PRIMARY KEY, packed BLOB NOT NULL);

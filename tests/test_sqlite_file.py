@@ -1,4 +1,4 @@
-"""SQLite files of ours: made once, told from others, changed whole or not at all."""
+"""SQLite files of ours: created once, recognised, and changed completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pragma(path: Path, name: str) -> object:
         return db.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-def test_a_file_is_laid_out_once(tmp_path: Path) -> None:
+def test_a_file_is_created_once(tmp_path: Path) -> None:
     path = tmp_path / "a file?.db"
     schema = replace(SCHEMA, script=SCHEMA.script + "INSERT INTO t VALUES (random())")
     with SqliteFile(path, schema) as file:
@@ -45,7 +45,7 @@ def test_an_empty_file_is_taken(tmp_path: Path) -> None:
         assert numbers(file) == []
 
 
-def test_a_layout_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_schema_that_fails_leaves_nothing(tmp_path: Path) -> None:
     broken = replace(SCHEMA, script=SCHEMA.script + "CREATE TABLE t (x)")
     with pytest.raises(sqlite3.OperationalError, match="already exists"):
         SqliteFile(tmp_path / "f.db", broken)
@@ -130,7 +130,7 @@ def test_it_goes_from_thread_to_thread(tmp_path: Path) -> None:
         assert numbers(file) == [1]
 
 
-def test_many_that_come_at_once_make_one_file(tmp_path: Path) -> None:
+def test_many_that_start_together_create_one_file(tmp_path: Path) -> None:
     schema = replace(SCHEMA, script=SCHEMA.script + "INSERT INTO t VALUES (1)")
     found: list[list[int]] = []
     start = threading.Barrier(8)

@@ -1,4 +1,4 @@
-"""How a file's counting reads while it goes on."""
+"""The status of a file while it is counted."""
 
 from __future__ import annotations
 

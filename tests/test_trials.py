@@ -1,4 +1,4 @@
-"""What a person who tries a text is told."""
+"""Articles to try: what the person who tries a text sees."""
 
 from __future__ import annotations
 

@@ -96,13 +96,13 @@ def state_of(program: Program) -> dict[str, Any]:
 
 
 def rows_done(program: Program) -> int:
-    """How many rows its state says are done with."""
+    """How many rows are done, according to its state."""
     found = list(program.folder.glob("*.upload.json"))
     return int(state_of(program)["tally"]["rows"]) if found else 0
 
 
 def reaches(program: Program, rows: int) -> None:
-    """Wait until it is so far, which is not its end."""
+    """Wait until it has got that far, before its end."""
     until(lambda: rows_done(program) >= rows or program.process.poll() is not None)
     assert program.process.poll() is None, program.output
 
@@ -162,7 +162,7 @@ def test_five_thousand_articles_and_five_kills(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_it_goes_on_where_it_was(
+def test_it_resumes(
     server: Server, tmp_path: Path, write_csv: WriteCsv, number: signal.Signals
 ) -> None:
     name = f"resumed after {number.name}".lower()
@@ -261,7 +261,7 @@ def test_a_wrong_key_ends_in_one_line(server: Server, tmp_path: Path, write_csv:
         assert "DASKINGEST_API_KEY" in error
 
 
-# With servers that answer otherwise.
+# With servers that answer differently.
 
 
 def test_ctrl_c_waits_for_answers_and_a_second_one_does_not(
@@ -334,7 +334,7 @@ def test_retry_after_is_honoured(tmp_path: Path, write_csv: WriteCsv) -> None:
     with Stub(answer) as stub:
         options = ["--batch", "2", "--concurrency", "1", "--json"]
         report = report_of(finish(upload(tmp_path, file, stub.url, *options)))
-    assert report["troubles"] == {"answered 503": 1}  # and no more, while it was to wait
+    assert report["troubles"] == {"answered 503": 1}  # and no more while it had to wait
     assert report["accepted"] == 6
     first, again, *others = [request.key for request in stub.requests]
     assert first == again
@@ -348,7 +348,7 @@ def test_retry_after_is_honoured(tmp_path: Path, write_csv: WriteCsv) -> None:
     assert len(stub.requests) == 1
 
 
-def test_what_fails_for_the_time_is_sent_again_under_its_key(
+def test_what_fails_temporarily_is_sent_again_under_its_key(
     tmp_path: Path, write_csv: WriteCsv
 ) -> None:
     troubles = iter([429, 500, 502, 504, None, None])
@@ -499,7 +499,7 @@ def test_rejects_that_could_not_be_written_are_written_later(
     assert json.loads(line)["reason"] == "no publication"
 
 
-def test_rejects_that_were_written_in_part_are_written_anew(tmp_path: Path) -> None:
+def test_rejects_that_were_written_in_part_are_written_again(tmp_path: Path) -> None:
     file = RejectsFile(str(tmp_path / "rejects.jsonl"))
     file.write("f", [Reject("r", "", 0, 0)])
     rejects = [Reject("r", "", row, row) for row in range(4)]
@@ -623,7 +623,7 @@ def test_an_unfinished_upload_is_put_aside(tmp_path: Path, write_csv: WriteCsv) 
     assert (old["run"], old["complete"]) == (first, False)
 
 
-# What is computed.
+# Without a server.
 
 
 def parcels_of(path: str, **options: Any) -> list[Parcel]:
@@ -689,7 +689,7 @@ def test_an_open_loop_s_schedule_is_made_in_advance() -> None:
 
 
 def test_a_stall_is_seen_in_an_open_loop_s_percentiles() -> None:
-    """100 requests a second, each taking 1 ms, but for a stop of 1 s: those due in it wait."""
+    """100 requests a second, each taking 1 ms, except for a stall of 1 s: those due then wait."""
     latencies, schedule = Latencies(), Schedule(100, fixed=True)
     for _ in range(1000):
         due = schedule.due(1, 0.0)
