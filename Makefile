@@ -17,11 +17,11 @@ demo: .venv/installed
 	@echo
 	$(BIN)/daskingest top "The Harbour Courier" -n 10 --store $(DEMO)
 	@echo
-	@echo "Next: look at the counts in a browser:"
+	@echo "Next, look at the counts in a browser:"
 	@echo "  $(BIN)/daskingest explore --store $(DEMO)"
 	@echo "count a file of your own, with a column for the text and one for the publication:"
 	@echo "  $(BIN)/daskingest run-csv YOUR.csv"
-	@echo "or see all that there is:  $(BIN)/daskingest --help"
+	@echo "or see all commands:  $(BIN)/daskingest --help"
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
@@ -36,13 +36,13 @@ lint: .venv/installed-test
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
-	  f"daskingest needs Python 3.11 or later; this is {v.major}.{v.minor}. Name another with: make PYTHON=python3.12")'
+	  f"daskingest needs Python 3.11 or later; this is {v.major}.{v.minor}. Use another with: make PYTHON=python3.12")'
 	@echo "Installing daskingest into .venv; this takes a minute or two, once."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-# Without npm the tests of Firestore are skipped, without Chromium those of the pages.
+# Without npm the tests of Firestore are skipped, and without Chromium those of the pages.
 .venv/installed-test: .venv/installed tests/package-lock.json
 	@echo "Installing what the tests need."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"

@@ -1,7 +1,7 @@
-"""Counts who and what each publication writes about. The public names; nothing heavy at import.
+"""Counts who and what each publication writes about. Its public names, imported when first used.
 
-`publications(store)` and `words(store)` give counts as pandas DataFrames, `open_store(url)` the
-store itself, `run_csv(file)` counts a file, `read_csv(file)` opens one as a Dask DataFrame, and
+`publications(store)` and `words(store)` return counts as pandas DataFrames, `open_store(url)` the
+store itself; `run_csv(file)` counts a file, `read_csv(file)` opens one as a Dask DataFrame, and
 `extract_entities(series)` finds the entities in a Dask Series of texts.
 """
 

@@ -8,7 +8,7 @@ from daskingest.errors import DaskingestError
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's ends in one line."""
+    """Run the command line. An expected error is printed as one line, without a traceback."""
     from daskingest.cli.app import app
 
     try:

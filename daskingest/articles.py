@@ -11,7 +11,7 @@ from daskingest.text import fold_space, is_unicode
 CONTENT_COLUMNS = ("article", "content", "text")
 PUBLICATION_COLUMNS = ("publication", "source")
 MAX_PUBLICATION = 1000
-"""Longest publication name, in characters. A longer one is a swallowed text, not a name."""
+"""Longest publication name, in characters. A longer one is text that was misread as a name."""
 
 
 def publication_key(name: str) -> str:
@@ -21,7 +21,7 @@ def publication_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One text with the publication it appeared in; neither is empty."""
+    """A text and the publication that it appeared in; neither is empty."""
 
     content: str
     publication: str
@@ -30,11 +30,11 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """An input that could not be taken, and why.
+    """An input that could not be used, and why.
 
-    `row` is its place among the rows of its batch, from 0; `offset` its byte offset in the file.
-    `reason` is one of a few fixed phrases, so that rejects can be counted by it; what was seen in
-    this one case is in `detail`.
+    `row` is its index among the rows of its batch, from 0; `offset` its byte offset in the file.
+    `reason` is one of a few fixed phrases, by which rejects can be counted; `detail` says what was
+    found in this case.
     """
 
     reason: str
@@ -44,7 +44,7 @@ class Reject:
 
 
 class Unusable(ValueError):
-    """A row or object is no article; carries a `reason` and a `detail` for its Reject."""
+    """A row or object is not an article; has the `reason` and `detail` of its Reject."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -63,10 +63,10 @@ class Columns:
     def find(
         cls, names: Iterable[str], content: str | None = None, publication: str | None = None
     ) -> Columns:
-        """The columns to use among `names`: the ones asked for, else the first known by name.
+        """The columns to use among `names`: the ones asked for, else the first with a known name.
 
-        Known names are compared without regard to case. Raises UsageError, listing `names`, when
-        one isn't there.
+        Known names are compared without regard to case. Raises UsageError, which lists `names`, if
+        a column is missing.
         """
         seen = list(names)
         return cls(
@@ -95,7 +95,7 @@ def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]
 
 
 def _shown(names: list[str]) -> str:
-    """Names of columns in a message: not all of very many or very long ones, as in no CSV file."""
+    """Column names for a message, shortened: a file that is not CSV may have many or long ones."""
     most, longest = 30, 60
     shown = [ascii(name[:longest]) if "\ufffd" in name else repr(name[:longest]) for name in names]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
@@ -103,7 +103,7 @@ def _shown(names: list[str]) -> str:
 
 
 def article_from(raw: Mapping[str, object], columns: Columns) -> Article:
-    """The article that a CSV row or JSON object holds. Raises Unusable when it holds none."""
+    """The article in a CSV row or JSON object. Raises Unusable if it is not one."""
     content = _text(raw, columns.content, "content")
     publication = fold_space(_text(raw, columns.publication, "publication"))
     if len(publication) > MAX_PUBLICATION:

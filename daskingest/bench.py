@@ -1,7 +1,7 @@
-"""Measure: the recognizer against spaCy and bare matrix products, and run-csv on all cores.
+"""Benchmarks: the recognizer against spaCy and bare matrix products, and run-csv on all cores.
 
-Everything is measured in one run, in turns on the same articles, so that the ratios hold even where
-the machine's speed drifts. Words are what white space separates.
+Everything is measured in one run, in turns on the same articles, so that the ratios hold even if
+the machine's speed drifts. Words are words of text, separated by white space.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 CORPUS = Path("../shared/data/news-20k.csv")
 SAMPLE = Path(__file__).parent / "sample.csv"
 
-_ARTICLES = 20_000  # at least so many for run-csv
-_WARM_UP = 2_000  # articles before the first that are timed
+_ARTICLES = 20_000  # for run-csv, at least
+_WARM_UP = 2_000  # articles before those that are timed
 _BLOCK = 384  # rows of one bare product
 _GROUP_CHARS = 100_000
 
@@ -46,26 +46,26 @@ Texts = Sequence[str]
 
 
 @dataclass(slots=True)
-class Clock:
-    """What one contestant has done, and how long it took."""
+class Stopwatch:
+    """What a contestant has done so far, and how long it took."""
 
-    words: int = 0
+    text_words: int = 0
     seconds: float = 0.0
 
     @property
     def rate(self) -> float:
-        return self.words / self.seconds if self.seconds else 0.0
+        return self.text_words / self.seconds if self.seconds else 0.0
 
     def time(self, work: Callable[[Texts], object], texts: Texts) -> None:
         started = time.perf_counter()
         work(texts)
         self.seconds += time.perf_counter() - started
-        self.words += words_in(texts)
+        self.text_words += text_words_in(texts)
 
 
 @dataclass(slots=True)
 class Benchmark:
-    """What was found. Rates are words per second; `stages` are shares of the recognizer's time."""
+    """The results. Rates are words of text per second; `stages` shares of the recognizer's time."""
 
     corpus: str
     machine: dict[str, Any]
@@ -94,7 +94,7 @@ def bench(
     quick: bool,
     say: Callable[[str], None] = lambda message: None,
 ) -> Benchmark:
-    """Run the suite; `say` is told what is being measured. Raises DaskingestError.
+    """Run the suite; `say` is called with what is being measured. Raises DaskingestError.
 
     Set OPENBLAS_NUM_THREADS=1 (and MKL's) before numpy is imported: one process, one thread.
     """
@@ -128,7 +128,7 @@ def bench(
 
 
 class _Single:
-    """The contestants that run in this process, and what they have done."""
+    """The contestants that run in this process, and their times."""
 
     def __init__(self, model: str, texts: Texts) -> None:
         self._slices = _slices(texts[_WARM_UP:] or texts)
@@ -138,14 +138,14 @@ class _Single:
         self._component = load_pipeline(model, entities_only=True)
         Finder(self._component)
         self.stages: dict[str, float] = {}
-        self.clocks: dict[str, Clock] = {}
+        self.clocks: dict[str, Stopwatch] = {}
         self._recognize(texts[:_WARM_UP])
         self._pipe(self._component)(texts[:_WARM_UP])
         self._pipe(self._plain)(texts[: _WARM_UP // 20])
         self._watch_stages()
 
     def turn(self) -> None:
-        """Each contestant once; the slower ones on fewer of the same articles."""
+        """Run each contestant once; slower ones on fewer of the same articles."""
         texts = next(self._slices)
         products = _Products(self._find)
         tokenizer: Any = self._plain.tokenizer
@@ -160,7 +160,7 @@ class _Single:
             "older design": (lambda its: [self._whole(text).ents for text in its], 48),
         }
         for name, (work, part) in contestants.items():
-            self.clocks.setdefault(name, Clock()).time(work, texts[: len(texts) // part])
+            self.clocks.setdefault(name, Stopwatch()).time(work, texts[: len(texts) // part])
 
     def _recognize(self, texts: Texts) -> None:
         with self._find.nlp.memory_zone():
@@ -200,7 +200,7 @@ class _Single:
 
 
 class _Products:
-    """The matrix products that a model's `ner` asks for, by numpy, and nothing else."""
+    """Only the matrix products of a model's `ner`, computed by numpy."""
 
     def __init__(self, find: Finder) -> None:
         ner: Any = find.nlp.get_pipe("ner")
@@ -233,13 +233,13 @@ class _Products:
 
 
 def _spacy_processes(model: str, texts: Texts, workers: int, batches: int) -> float:
-    """Words per second of nlp.pipe, from the first text that comes back."""
+    """Words of text per second of nlp.pipe, measured after the first text has come back."""
     nlp = load_pipeline(model, entities_only=True)
     size = 64
     texts = texts[: size * (1 + workers * batches)]
     docs = nlp.pipe(texts, n_process=workers, batch_size=size)
     next(docs)
-    clock = Clock()
+    clock = Stopwatch()
     clock.time(lambda _: [len(doc.ents) for doc in docs], texts[size:])
     return clock.rate
 
@@ -253,15 +253,15 @@ async def _run_csv(file: Path, model: str, workers: int, folder: Path) -> float:
     rejects = str(folder / "rejects.jsonl")
     settings = Settings(store=store, workers=workers, model=model, rejects=rejects)
     [summary] = await Run([str(file)], settings, Progress())()
-    return summary.fresh.words / summary.seconds
+    return summary.fresh.text_words / summary.seconds
 
 
-def words_in(texts: Texts) -> int:
+def text_words_in(texts: Texts) -> int:
     return sum(len(text.split()) for text in texts)
 
 
 def machine(workers: int) -> dict[str, Any]:
-    """What the figures depend on."""
+    """What the results depend on."""
     names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     name = next((line.split(":")[1].strip() for line in names if line.startswith("model name")), "")
     return {
@@ -280,14 +280,14 @@ def _texts(file: Path) -> Iterator[str]:
 
 
 def _slices(texts: Texts) -> Iterator[Texts]:
-    """Articles for one turn at a time; from the first again when they are used up."""
+    """The articles for each turn; starts over when they are used up."""
     size = min(len(texts), 480)
     starts = itertools.cycle(range(0, len(texts) - size + 1, size))
     return (texts[start : start + size] for start in starts)
 
 
 def _repeated(sample: Path, folder: Path) -> Path:
-    """The sample again and again, as a file of enough articles."""
+    """The sample, repeated, as a file of enough articles."""
     with sample.open(newline="", encoding="utf-8") as source:
         header, *rows = csv.reader(source)
     file = folder / "sample-repeated.csv"

@@ -1,4 +1,4 @@
-"""What a batch yields: Counts per publication, and a Tally of what became of its rows."""
+"""The results of a batch: Counts by publication, and a Tally of what became of its rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SKIPPED_LABELS = frozenset({"CARDINAL", "MONEY", "ORDINAL", "DATE", "TIME"})
 
 
 def word_of(text: str) -> str:
-    """An entity's text as it is counted; may be empty or too long to count."""
+    """The word that an entity's text is counted as; may be empty or too long to count."""
     return fold_space(text).lower()
 
 
@@ -33,7 +33,7 @@ class PublicationCounts:
 
 @dataclass(slots=True)
 class Counts:
-    """Counts by publication key. Adding is commutative, but for the name: the first one stays."""
+    """Counts by publication key. Merging is commutative, except that the first name is kept."""
 
     publications: dict[str, PublicationCounts] = field(default_factory=dict)
 
@@ -52,7 +52,7 @@ class Counts:
 
     @property
     def size(self) -> int:
-        """The number of counters, which is what a commit's size grows with."""
+        """The number of counters, which determines the size of a commit."""
         return sum(1 + len(each.words) for each in self.publications.values())
 
     def _of(self, key: str, name: str) -> PublicationCounts:
@@ -63,24 +63,25 @@ class Counts:
 class Tally:
     """What became of a batch's rows: every row is an article or a reject.
 
-    `words` counts the articles' words (runs of non-space), `entities` what was counted, `dropped`
-    entities whose text was too long to count. `failed` holds, by row, the reason of each reject
-    that reading alone would not find again: those of extraction.
+    `text_words` is the number of words in the articles' texts (runs of non-space characters),
+    `entities` the number of entities counted, `dropped` the number whose text was too long to
+    count. `failed` has, by row, the reason of each reject that reading alone would not find again:
+    the rejects of extraction.
     """
 
     rows: int = 0
     articles: int = 0
-    words: int = 0
+    text_words: int = 0
     entities: int = 0
     dropped: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     failed: dict[int, str] = field(default_factory=dict)
 
     def merge(self, other: Tally) -> None:
-        """Add `other`'s numbers; `failed` speaks of one batch's rows and is left as it is."""
+        """Add the numbers of `other`; `failed` is about the rows of one batch and is not merged."""
         self.rows += other.rows
         self.articles += other.articles
-        self.words += other.words
+        self.text_words += other.text_words
         self.entities += other.entities
         self.dropped += other.dropped
         self.rejected.update(other.rejected)
@@ -91,11 +92,11 @@ class Tally:
         self.failed[row] = reason
 
     def to_json(self) -> dict[str, Any]:
-        """The tally as a JSON object, without what is zero."""
+        """The tally as a JSON object, without zeros."""
         value = {
             "rows": self.rows,
             "articles": self.articles,
-            "words": self.words,
+            "words": self.text_words,
             "entities": self.entities,
             "dropped": self.dropped,
             "rejected": dict(self.rejected),
@@ -105,11 +106,11 @@ class Tally:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Tally:
-        """The tally that such an object holds."""
+        """The tally in such an object."""
         return cls(
             rows=value.get("rows", 0),
             articles=value.get("articles", 0),
-            words=value.get("words", 0),
+            text_words=value.get("words", 0),
             entities=value.get("entities", 0),
             dropped=value.get("dropped", 0),
             rejected=Counter(value.get("rejected", {})),

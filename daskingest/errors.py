@@ -1,4 +1,4 @@
-"""The errors a user may meet. Each message says what was expected, what was seen, what to do."""
+"""The errors a user may see. Each message says what was expected, what was found, what to do."""
 
 
 class DaskingestError(Exception):
@@ -8,7 +8,7 @@ class DaskingestError(Exception):
 
 
 class UsageError(DaskingestError):
-    """The command was asked for something it cannot do: a wrong file, column, model or address."""
+    """The command was asked for something impossible: a wrong file, column, model or address."""
 
     exit_code = 2
 
@@ -18,4 +18,4 @@ class StoreError(DaskingestError):
 
 
 class DownloadError(DaskingestError):
-    """A file cannot be fetched, or not be unpacked."""
+    """A file cannot be downloaded or unpacked."""

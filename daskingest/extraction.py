@@ -1,4 +1,4 @@
-"""Extract: a batch's rows in, Counts and a Tally out."""
+"""Extraction: from a batch's rows to Counts and a Tally."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally, word_of
 from daskingest.grouping import grouped
 from daskingest.models import load_model
+from daskingest.text import EntitySpan
 
 if TYPE_CHECKING:
     from daskingest.recognizer.finder import Finder
 
 EXTRACTION_FAILED = "extraction failed"
-_GROUP_CHARS = 100_000  # extracted together: enough to share work, small beside the model
+_GROUP_CHARS = 100_000  # extracted together: shares work, and takes little memory
 
 log = logging.getLogger(__name__)
 
 
-def entities_in(text: str, model: str) -> list[tuple[int, int, str]]:
-    """The entities in a text of any length: start and end in characters, and label."""
+def entities_in(text: str, model: str) -> list[EntitySpan]:
+    """The entities in a text of any length, in order."""
     find = load_model(model)
     parts = list(split_text(text, find.nlp.max_length))
-    located: list[tuple[int, int, str]] = []
+    located: list[EntitySpan] = []
     offset = 0
     with find.nlp.memory_zone():
         for part, found in zip(parts, find(parts), strict=True):
@@ -36,7 +37,7 @@ def entities_in(text: str, model: str) -> list[tuple[int, int, str]]:
 
 @dataclass(slots=True)
 class Extraction:
-    """What a batch yields."""
+    """The results of a batch."""
 
     counts: Counts = field(default_factory=Counts)
     tally: Tally = field(default_factory=Tally)
@@ -44,8 +45,8 @@ class Extraction:
 
 
 @dataclass(slots=True)
-class _Part:
-    """A text, or one part of a text longer than the model takes."""
+class _TextPart:
+    """An article's text, or a part of one that is too long for the model."""
 
     row: int
     article: Article
@@ -55,15 +56,15 @@ class _Part:
 def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
     """Count the entities in a batch's rows.
 
-    Each article is counted whole or is a reject: one that spaCy raises an error on costs its
-    neighbours nothing. The memory that its words take in the vocabulary is freed at the end.
+    Each article is counted completely or is a reject: one on which spaCy raises an error does not
+    affect its neighbours. The memory that new words take in the vocabulary is freed at the end.
     """
     found = Extraction()
     with find.nlp.memory_zone():
         articles = _articles(rows, found)
         for several in grouped(articles, lambda each: len(each[1].content), _GROUP_CHARS):
             group = [
-                _Part(row, article, text)
+                _TextPart(row, article, text)
                 for row, article in several
                 for text in split_text(article.content, find.nlp.max_length)
             ]
@@ -86,7 +87,7 @@ def _articles(rows: Iterable[Article | Reject], found: Extraction) -> Iterator[t
 
 
 def split_text(text: str, longest: int) -> Iterator[str]:
-    """The text in parts of at most `longest` characters, cut at white space where there is any."""
+    """The text in parts of at most `longest` characters, cut after white space where possible."""
     start = 0
     while len(text) - start > longest:
         end = start + longest
@@ -96,33 +97,33 @@ def split_text(text: str, longest: int) -> Iterator[str]:
     yield text[start:]
 
 
-def _count(group: list[_Part], find: Finder, found: Extraction) -> None:
-    """Count a group of whole articles, or raise and count none of them."""
+def _count(group: list[_TextPart], find: Finder, found: Extraction) -> None:
+    """Count a group of complete articles, or raise an error and count none of them."""
     words: dict[int, list[tuple[str, str]]] = {}
     dropped = 0
-    entities = find([piece.text for piece in group])
-    for piece, its in zip(group, entities, strict=True):
-        mine = words.setdefault(piece.row, [])
+    entities = find([part.text for part in group])
+    for part, its in zip(group, entities, strict=True):
+        mine = words.setdefault(part.row, [])
         for start, end, label in its:
-            if label in SKIPPED_LABELS or not (word := word_of(piece.text[start:end])):
+            if label in SKIPPED_LABELS or not (word := word_of(part.text[start:end])):
                 continue
             if len(word) > MAX_WORD:
                 dropped += 1
             else:
                 mine.append((word, label))
-    for row, article in {piece.row: piece.article for piece in group}.items():
+    for row, article in {part.row: part.article for part in group}.items():
         found.counts.add_article(article.publication, words[row])
         found.tally.articles += 1
-        found.tally.words += len(article.content.split())
+        found.tally.text_words += len(article.content.split())
         found.tally.entities += len(words[row])
     found.tally.dropped += dropped
 
 
-def _count_singly(group: list[_Part], find: Finder, found: Extraction) -> None:
-    for row in dict.fromkeys(piece.row for piece in group):
-        pieces = [piece for piece in group if piece.row == row]
+def _count_singly(group: list[_TextPart], find: Finder, found: Extraction) -> None:
+    for row in dict.fromkeys(part.row for part in group):
+        parts = [part for part in group if part.row == row]
         try:
-            _count(pieces, find, found)
+            _count(parts, find, found)
         except Exception as error:
             log.warning("article %d of the batch fails in the model", row, exc_info=True)
             found.tally.reject(row, EXTRACTION_FAILED)

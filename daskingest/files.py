@@ -1,4 +1,4 @@
-"""Files that a crash does not harm: written whole or not at all, added to line by line, locked."""
+"""Files that survive a crash: written completely or not at all, appended to by line, locked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import IO, BinaryIO
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
-    """Write a file, replacing what is there: durably, and whole or not at all.
+    """Write a file, replacing any file of that name: durably, and completely or not at all.
 
-    `mode` is who may read and write it, without what the process's umask forbids. Raises OSError,
-    and leaves what was there.
+    `mode` has its permissions, less those that the process's umask forbids. Raises OSError, and
+    then leaves the previous file.
     """
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
@@ -30,10 +30,10 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> Non
 
 
 def durable_rename(complete: Path, path: Path) -> None:
-    """Give a complete file its name in the same folder, so that it is there whole or not at all.
+    """Rename a complete file within its folder, so that it appears completely or not at all.
 
-    Replaces what has that name. After a return both contents and name survive a loss of power.
-    Raises OSError.
+    Replaces any file of that name. After the return, contents and name survive a power cut. Raises
+    OSError.
     """
     with complete.open("rb") as file:
         os.fsync(file.fileno())
@@ -42,9 +42,9 @@ def durable_rename(complete: Path, path: Path) -> None:
 
 
 def lock_file(path: Path) -> IO[str]:
-    """A lock that one process has, on a file made if need be, until it is closed or it ends.
+    """A lock that this process holds until it closes the file or ends. Creates the file if needed.
 
-    Raises BlockingIOError if another has it, and OSError if it cannot be had at all.
+    Raises BlockingIOError if another process holds it, and OSError if it cannot be locked at all.
     """
     lock = path.open("w")
     try:
@@ -59,11 +59,11 @@ Name = tuple[object, ...]
 
 
 class JsonLinesError(Exception):
-    """A file of JSON lines cannot be read or written, or is another file. It says why."""
+    """A file of JSON lines cannot be read or written, or is something else. It says why."""
 
 
 class JsonLines:
-    """A file of JSON objects, one a line, that is only added to, and has each object once.
+    """A file of JSON objects, one per line, that is only appended to and has each object once.
 
     The values of the fields `key` tell an object from the others, or what `names` gives: the names
     that an object may be known by, its own first. Every object begins with the first field of
@@ -94,9 +94,9 @@ class JsonLines:
                     self._take_in(file)
 
     def add(self, entries: Iterable[Mapping[str, object]]) -> None:
-        """Write those objects that are not there yet; they survive a loss of power.
+        """Write the objects that the file does not have yet; they survive a power cut.
 
-        After an error none of them is there, and all may be given again.
+        After an error none of them is in the file, and all may be added again.
         """
         new = [entry for entry in entries if not self._knows(entry)]
         if not new:
@@ -153,9 +153,9 @@ class JsonLines:
             self._end += len(line)
 
     def _is_ours(self, torn: bytes, end: int) -> bool:
-        """Whether a line that is not whole, after `end` bytes that are, is one of ours.
+        """Whether an incomplete line, after `end` bytes of complete ones, is one of ours.
 
-        A file that somebody named by mistake must not be cut.
+        A file that the user named by mistake must not be truncated.
         """
         text = torn.partition(b"\0")[0]
         if not text:
@@ -187,12 +187,12 @@ def _locked(file: BinaryIO) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the names of a folder's files durable, as far as its file system can."""
+    """Make the names of a folder's files durable, as far as the file system can."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what some network file systems answer
+        if error.errno != errno.EINVAL:  # some network file systems can't
             raise
     finally:
         os.close(opened)

@@ -1,7 +1,7 @@
-"""The ledger: the ids of batches, the kinds of entry that it has for them, and both as text.
+"""The ledger: batch ids, the kinds of ledger entries, and both as text.
 
 Stores keep an entry as two texts, its id (`RUN:ENTRY`, with `.0` or `.1` for each time that the
-batch was halved) and a JSON object. Both are made and read here alone.
+batch was split) and a JSON object. Only this module writes and reads them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class LedgerError(DaskingestError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class BatchId:
-    """What tells a batch from all others, for ever.
+    """Identifies a batch, permanently.
 
-    `run` is a file's or a spool's, `entry` what tells the batch from the run's others. A part of a
-    batch that was split has the batch's id and its place, 0 or 1, in `parts`; so has a part's part.
+    `run` identifies a file or a spool, `entry` the batch within the run. A part of a batch that was
+    split has the batch's id, and its index, 0 or 1, appended to `parts`; so does a part of a part.
     """
 
     run: str
@@ -38,33 +38,33 @@ class BatchId:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The id that was written as this text."""
+        """The id with this text."""
         run, _, rest = text.partition(":")
         entry, *parts = rest.split(".")
         return cls(run, entry, tuple(map(int, parts)))
 
     @classmethod
     def begin(cls, run: str) -> Self:
-        """Of the entry that says how a run began."""
+        """The id of the entry that says how a run began."""
         return cls(run, _BEGIN)
 
     @classmethod
     def done(cls, run: str) -> Self:
-        """Of the entry that says that a run is done."""
+        """The id of the entry that says that a run is done."""
         return cls(run, _DONE)
 
     @property
     def whole(self) -> Self:
-        """The batch that it is, or is a part of."""
+        """The id of the whole batch: itself, or the batch that it is a part of."""
         return replace(self, parts=()) if self.parts else self
 
     @property
     def is_batch(self) -> bool:
-        """Whether it is a batch's or a part's; otherwise it is one of the run's own."""
+        """Whether it identifies a batch or a part; otherwise it is one of the run's own entries."""
         return self.entry not in (_BEGIN, _DONE)
 
     def part(self, place: int) -> Self:
-        """The first (0) or second (1) part."""
+        """The id of its first (0) or second (1) part."""
         return replace(self, parts=(*self.parts, place))
 
 
@@ -103,7 +103,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The batch was cut before its row `at`; its parts have entries of their own."""
+    """The batch was split before its row `at`; its parts have entries of their own."""
 
     at: int
     checksum: str = ""
@@ -129,7 +129,7 @@ Ledger = dict[BatchId, Entry]
 
 
 def entry_to_json(entry: Entry) -> str:
-    """The text that a store keeps of an entry."""
+    """The text that a store keeps for an entry."""
     match entry:
         case Counted(tally, checksum):
             value = {**tally.to_json(), **_known(checksum=checksum)}
@@ -153,7 +153,7 @@ def _known(**values: str | int) -> dict[str, str | int]:
 
 
 def entry_from_json(batch_id: BatchId, text: str) -> Entry:
-    """The entry that a store has under an id."""
+    """The entry that a store keeps under an id, from its text."""
     value: Mapping[str, Any] = json.loads(text)
     if batch_id.entry == _BEGIN:
         return Begun(

@@ -1,4 +1,4 @@
-"""The log: how much of it, what it looks like, where it goes. A program sets it up once."""
+"""Logging: how much is logged, in what format, and where. A program sets it up once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOGGERS = ("daskingest", "uvicorn")
 
 
 class Level(StrEnum):
-    """What is logged: this, and what is worse."""
+    """The least severe messages that are logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -29,7 +29,7 @@ class Level(StrEnum):
 
 
 class Format(StrEnum):
-    """What the log looks like."""
+    """The log's format."""
 
     TEXT = "text"
     JSON = "json"
@@ -37,26 +37,26 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    """What the log's options say. Without a file it goes where the program shows its messages."""
+    """The log's options. Without a file, the log goes where the program shows its messages."""
 
-    level: Annotated[
-        Level, Option("How much is logged: this, and what is worse.", name="--log-level")
-    ] = Level.WARNING
+    level: Annotated[Level, Option("The least severe messages to log.", name="--log-level")] = (
+        Level.WARNING
+    )
     format: Annotated[
         Format,
-        Option("What the log looks like: text, or a JSON object a line.", name="--log-format"),
+        Option("The log's format: text, or one JSON object per line.", name="--log-format"),
     ] = Format.TEXT
     file: Annotated[
         Path | None,
-        Option("File for the log, added to.", name="--log-file", shown="standard error"),
+        Option("File to append the log to.", name="--log-file", shown="standard error"),
     ] = None
 
 
 def set_up(settings: LogSettings, say: Callable[[str], None] | None = None) -> None:
-    """Send what daskingest and its server log to the file, else to `say`, else to standard error.
+    """Send the log of daskingest and its server to the file, else to `say`, else to standard error.
 
-    A file is added to, and made anew when it was moved away, as logrotate does. Raises UsageError
-    if it can't be written.
+    The log is appended to the file, and the file is created again after it was moved, as logrotate
+    does. Raises UsageError if it can't be written.
     """
     handler = _handler(settings, say)
     for name in _LOGGERS:
@@ -79,18 +79,20 @@ def _handler(settings: LogSettings, say: Callable[[str], None] | None) -> loggin
                 "name another with --log-file"
             ) from None
     elif say is not None:
-        handler = _Said(say)
+        handler = _MessageHandler(say)
     else:
         handler = logging.StreamHandler(sys.stderr)
     if settings.format is Format.JSON:
-        handler.setFormatter(JsonLines())
+        handler.setFormatter(JsonFormatter())
     else:
-        handler.setFormatter(_Messages() if isinstance(handler, _Said) else TextLines())
+        handler.setFormatter(
+            _MessageFormatter() if isinstance(handler, _MessageHandler) else TextFormatter()
+        )
     return handler
 
 
 class Forward(logging.Handler):
-    """Sends the log of a process that has none of its own to another's, see `take_forwarded`."""
+    """Sends a process's log to another process, which passes it to `take_forwarded`."""
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         super().__init__()
@@ -106,12 +108,12 @@ class Forward(logging.Handler):
 
 
 def take_forwarded(sent: dict[str, Any]) -> None:
-    """Log what another process has sent."""
+    """Log a record that another process has sent."""
     record = logging.makeLogRecord(sent)
     logging.getLogger(record.name).handle(record)
 
 
-class _Said(logging.Handler):
+class _MessageHandler(logging.Handler):
     """Shows the log among the program's other messages."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -122,8 +124,8 @@ class _Said(logging.Handler):
         self._say(self.format(record))
 
 
-class JsonLines(logging.Formatter):
-    """Log records as JSON, one a line, with the fields given in `extra`."""
+class JsonFormatter(logging.Formatter):
+    """Log records as JSON, one per line, with the fields given in `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -138,7 +140,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class _Messages(logging.Formatter):
+class _MessageFormatter(logging.Formatter):
     """Log records as messages on a terminal: without time and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -147,8 +149,8 @@ class _Messages(logging.Formatter):
         return " ".join((record.getMessage(), *fields))
 
 
-class TextLines(_Messages):
-    """Log records for people: a line, and the traceback below it if there is one."""
+class TextFormatter(_MessageFormatter):
+    """Log records for people: one line, followed by the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The text."""
@@ -161,7 +163,7 @@ _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given in `extra`."""
+    """The fields given in `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _USUAL}
 
 

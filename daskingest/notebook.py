@@ -1,4 +1,4 @@
-"""For notebooks and scripts: counts as pandas DataFrames, files as Dask DataFrames, and a run."""
+"""For notebooks and scripts: counts as pandas DataFrames, files as Dask DataFrames, and runs."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def words(
 ) -> pd.DataFrame:
     """The counts: columns `publication`, `word`, `label`, `count`, the most frequent first.
 
-    Of all publications, or of the one named; of all labels, or of one. Raises UsageError if there
-    is no such publication.
+    For all publications, or the one named; for all labels, or one. Raises UsageError if there is no
+    such publication.
     """
     import pandas as pd
 
@@ -55,12 +55,12 @@ def words(
 
 
 def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
-    """Count files into a store, as `daskingest run-csv` does, and return what became of each.
+    """Count files into a store, as `daskingest run-csv` does, and return a summary of each.
 
-    With `progress`, it prints how far it is, in a notebook below the cell.
-    `settings` are the fields of `daskingest.settings.Settings`: `store`, `workers`, `limit` and so
-    on. Works in a notebook as well. In a script, call it under `if __name__ == "__main__":`, for
-    the workers are processes that import the script. Raises DaskingestError.
+    With `progress`, it shows its progress, in a notebook below the cell. `settings` are the fields
+    of `daskingest.settings.Settings`: `store`, `workers`, `limit` and so on. In a script, call it
+    under `if __name__ == "__main__":`, because the workers are processes that import the script.
+    Raises DaskingestError.
     """
     from rich.console import Console
 
@@ -93,9 +93,9 @@ def read_csv(
 ) -> dd.DataFrame:
     """A CSV of articles as a Dask DataFrame whose partitions hold whole rows.
 
-    All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may hold newlines. Rows
-    that are damaged or have the wrong number of fields are left out. Raises UsageError as `run_csv`
-    does.
+    All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may contain newlines.
+    Rows that are damaged or have the wrong number of fields are left out. Raises UsageError as
+    `run_csv` does.
     """
     import dask.dataframe as dd
 
@@ -130,9 +130,9 @@ def _frame(rows: list[list[str]], names: tuple[str, ...]) -> pd.DataFrame:
 def extract_entities(texts: dd.Series, model: str | None = None) -> dd.DataFrame:
     """The entities in a Dask Series of texts: columns `text`, `label`, `start`, `end`, `word`.
 
-    One row for each entity, under the index of its text; `start` and `end` are characters in it,
-    `word` is how the entity is counted. Texts that are missing have none. Raises UsageError if
-    there is no such model.
+    One row per entity, with the index of its text; `start` and `end` are positions in the text, in
+    characters, and `word` is the word that the entity is counted as. Missing texts have no
+    entities. Raises UsageError if there is no such model.
     """
     from daskingest.models import find_model
 

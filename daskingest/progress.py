@@ -1,4 +1,4 @@
-"""How work goes on: what those who do it tell, and a display of it for people."""
+"""Progress: what long-running work reports, and a display of it for people."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _LINE_SECONDS = 5.0
 
 
 class Progress:
-    """Is told how work goes on, and keeps silent about it. Whoever wants to know overrides this."""
+    """Receives reports of progress. This one ignores them; subclasses show them."""
 
     def say(self, message: str) -> None:
-        """Something happened that is worth a line."""
+        """Something happened that is worth a line of output."""
 
     def start(self, total: float | None, message: str, status: str) -> None:
-        """A piece of work begins, of so many units; None: nobody knows how many.
+        """Work begins, of `total` units, or None if their number is unknown.
 
-        `message` says what it is, `status` how far it is before anything is done.
+        `message` says what it is; `status` is the status before anything is done.
         """
 
     def show(self, completed: float, status: Callable[[float], str], trouble: str = "") -> None:
-        """So many of the units are done.
+        """`completed` of the units are done.
 
-        `status` makes the text for people from the seconds since the start; `trouble` is what
-        keeps the work from going on, if anything does.
+        `status` makes the status from the seconds since the start; `trouble` says what is holding
+        up the work, if anything is.
         """
 
 
@@ -41,9 +41,9 @@ class _Status(ProgressColumn):
 
 
 class Display(Progress):
-    """A bar with a status on a terminal, elsewhere a plain line every few seconds.
+    """A progress bar with a status on a terminal, elsewhere a plain line every few seconds.
 
-    Give it standard error, so that results can be piped. One that is not `enabled` shows nothing.
+    Give it standard error, so that results can be piped. If it is not `enabled` it shows nothing.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Display(Progress):
         self.close()
 
     def close(self) -> None:
-        """Take the bar away and give the terminal back as it was."""
+        """Remove the bar and restore the terminal."""
         self._bar.stop()
 
     def say(self, message: str) -> None:
@@ -87,13 +87,13 @@ class Display(Progress):
             self._console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     def start(self, total: float | None, message: str, status: str) -> None:
-        """Begin a bar of this length, from 0."""
+        """Show a bar of this length, at 0."""
         self._started = self._last_line = self._clock()
         self.say(message)
         self._bar.update(self._task, total=total, completed=0, visible=True, status=status)
 
     def show(self, completed: float, status: Callable[[float], str], trouble: str = "") -> None:
-        """Move the bar, or print a line if the last is old. A new trouble is said."""
+        """Move the bar, or print a line if the last one is old. A new trouble is printed too."""
         now = self._clock()
         if trouble and trouble != self._trouble:
             self.say(f"waiting: {trouble}")

@@ -1,4 +1,4 @@
-"""Made-up articles in any number: the bundled ones' sentences, with other entities in them."""
+"""Made-up articles: sentences of the bundled ones, with other entities in them."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ HEADER = (
 """The columns of All-the-News 2.0."""
 
 MEDIAN_WORDS = 400
-_SPREAD = 0.8  # of the logarithm of the length: one article in a hundred has 2,600 words or more
-_LEAST_WORDS, _MOST_WORDS = 20, 20_000
+_SPREAD = 0.8  # of the logarithm of the length: one article in 100 has 2,600 words or more
+_MIN_WORDS, _MAX_WORDS = 20, 20_000
 _PARAGRAPH = 4  # sentences, at most
-_BLOCK = 1_000  # articles written at once
+_BLOCK = 1_000  # articles written together
 _SENTENCE = re.compile(r"(?<=[.!?])[\"']?\s+(?=[\"'A-Z])")
 _SOURCE = Path(__file__).parent / "sample.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """Text and entities by turns: `texts` has one more than `labels`."""
+    """A sentence as text and entities in turn: `texts` has one more item than `labels`."""
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
-    words: int
+    text_words: int
 
 
 class Maker:
-    """Makes articles; the same for the same seed and the same model."""
+    """Makes articles, the same for the same seed and model."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -85,7 +85,7 @@ class Maker:
                     self._sentences.append(_Sentence(tuple(texts), tuple(labels), words))
 
     def rows(self) -> Iterator[tuple[str, ...]]:
-        """Rows without end, marked as made up in `author`, `title`, `url` and `section`."""
+        """Endless rows, marked as made up in `author`, `title`, `url` and `section`."""
         pick, number = self._random.choice, self._random.random
         first = datetime.date(2016, 1, 1)
         for i in itertools.count():
@@ -102,14 +102,14 @@ class Maker:
                 self._article(),
                 f"https://sample.invalid/{i}",
                 "made up",
-                # Some publish more than others: the n-th about 1/n of what the first one does.
+                # Some publish more than others: the n-th about 1/n as much as the first.
                 self._publications[int((len(self._publications) + 1) ** number()) - 1],
             )
 
     def _article(self) -> str:
         number = self._random.random
         length = self._random.lognormvariate(math.log(MEDIAN_WORDS), _SPREAD)
-        left = min(max(length, _LEAST_WORDS), _MOST_WORDS)
+        left = min(max(length, _MIN_WORDS), _MAX_WORDS)
         sentences, entities = self._sentences, self._entities
         pieces: list[str] = []
         until_paragraph = 0
@@ -123,7 +123,7 @@ class Maker:
                 known = entities[label]
                 pieces += (text, known[int(number() * len(known))])
             pieces.append(sentence.texts[-1])
-            left -= sentence.words
+            left -= sentence.text_words
         return "".join(pieces)
 
 
@@ -134,10 +134,10 @@ def write_sample(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> tuple[int, int]:
-    """Write so many articles, or at least so many bytes; returns articles and bytes written.
+    """Write so many articles, or at least so many bytes. Returns the articles and bytes written.
 
-    The file appears when it is complete. `progress` is told of both every now and then. Raises
-    UsageError when there is a file of that name, no room for it, or it can't be written.
+    The file appears when it is complete. `progress` is called regularly with both numbers. Raises
+    UsageError if there is a file of this name, if there is no room, or if it can't be written.
     """
     if out.exists():
         raise UsageError(f"there is a file {out} already; name another, or remove it")

@@ -1,6 +1,6 @@
-"""What can be set: for each option its type, default, bounds and help, said here and nowhere else.
+"""The settings: the type, default, bounds and help of each option, defined here and nowhere else.
 
-The command line makes its options of the fields that have an `Option`, `cluster/CONFIGURATION.md`
+The command line makes its options from the fields that have an `Option`, `cluster/CONFIGURATION.md`
 lists them, and `daskingest.run_csv` takes those of `Settings` as arguments.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated
 DEFAULT_STORE = "sqlite:///daskingest.db"
 
 BATCH_BYTES = 1 << 20
-"""Bytes of a file in one batch: the articles of about a second of work."""
+"""Bytes of a file in one batch: about a second of work."""
 
 BATCH_TIMEOUT = 300.0
 """Seconds for each MiB of a batch: `en_core_web_sm` takes one or two, a large model hundreds."""
@@ -22,7 +22,7 @@ UPLOAD_BATCH = 100
 """Articles in one request of an upload."""
 
 ALL_THE_NEWS = "https://www.dropbox.com/s/cn2utnr5ipathhh/all-the-news-2-1.zip?dl=1"
-"""Where the data set All-the-News 2.0 can be fetched."""
+"""Where the data set All-the-News 2.0 can be downloaded."""
 
 DATA_DIR = "daskingest-data"
 MAX_SPOOL_BYTES = 4 << 30
@@ -41,46 +41,42 @@ class RecognizerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What the command line says of a setting, besides its type and its default.
+    """What the command line needs to know about a setting besides its type and default.
 
-    The option is called `--` and the field's name, unless `name` says otherwise: `--json`, or
-    `--gzip/--no-gzip` for one that can be turned off too. The environment has it as `variable`.
+    The option's name is `--` and the field's name, unless `name` is given: `--json`, or
+    `--gzip/--no-gzip` for an option that can also be turned off.
     """
 
     help: str
     _: KW_ONLY
     name: str = ""
-    least: float | None = None
-    most: float | None = None
+    min: float | None = None
+    max: float | None = None
     shown: str | None = None
-    """What help shows as the default, where the value doesn't say it."""
+    """What the help shows as the default, if the value itself doesn't say it."""
     is_path: bool = False
     """Whether the text names a file or a folder."""
 
     def name_for(self, field: str) -> str:
-        """What the option of a field is called."""
+        """The option's name, for a field of this name."""
         return self.name or "--" + field.replace("_", "-")
 
     def variable_for(self, field: str) -> str:
-        """The environment variable that can hold it."""
+        """The environment variable that can set it."""
         name = self.name_for(field).partition("/")[0].lstrip("-")
         return "DASKINGEST_" + name.upper().replace("-", "_")
 
 
-Host = Annotated[
-    str, Option("The address to listen on; another than this machine's own needs a key.")
-]
-Port = Annotated[int, Option("The port; 0 takes a free one.", least=0, most=65535)]
+Host = Annotated[str, Option("The address to listen on; any but a loopback address needs a key.")]
+Port = Annotated[int, Option("The port; 0 picks a free one.", min=0, max=65535)]
 Store = Annotated[
     str,
     Option(
-        "Where the counts are: sqlite:///PATH, with a fourth slash for an absolute path, or "
+        "Where the counts are: sqlite:///PATH (four slashes for an absolute path) or "
         "firestore://PROJECT[/DATABASE]."
     ),
 ]
-Workers = Annotated[
-    int | None, Option("Worker processes to start here.", least=1, shown="one for each core")
-]
+Workers = Annotated[int | None, Option("Worker processes to start.", min=1, shown="one per core")]
 Scheduler = Annotated[
     str | None,
     Option("Use the Dask cluster at this address (tcp:// or tls://) instead of a new one."),
@@ -88,7 +84,7 @@ Scheduler = Annotated[
 Model = Annotated[
     str | None,
     Option(
-        "A spaCy pipeline with an `ner`: an installed package, or a folder.",
+        "A spaCy pipeline with an `ner`: an installed package or a folder.",
         shown="en_core_web_sm",
     ),
 ]
@@ -102,17 +98,17 @@ Recognizer = Annotated[
 FlushInterval = Annotated[
     float,
     Option(
-        "Seconds that counts wait for others before they are committed. Longer: later to be seen, "
-        "but fewer writes, which is what Firestore bills.",
-        least=0.0,
+        "Seconds that counts wait for others before they are committed. A longer interval shows "
+        "them later, but means fewer writes, which Firestore charges for.",
+        min=0.0,
     ),
 ]
 BatchBytes = Annotated[
     int,
     Option(
-        "Bytes of articles in one task, at most in a micro-batch. A run that goes on keeps the "
-        "value it began with.",
-        least=1,
+        "Bytes of a file in one task, or at most in one of the service's micro-batches. A resumed "
+        "run keeps the value it began with.",
+        min=1,
     ),
 ]
 BatchTimeout = Annotated[
@@ -143,14 +139,15 @@ Trials = Annotated[
 Rejects = Annotated[
     str,
     Option(
-        "File for the rows that could not be taken, and why; JSON lines, added to.", is_path=True
+        "File to which rejected rows are appended, with the reason, as JSON lines.",
+        is_path=True,
     ),
 ]
 DataDir = Annotated[
     str,
     Option(
-        "Folder for downloads, and for the service's spool: what it has acknowledged and the "
-        "store has not.",
+        "Folder for downloads and for the service's spool: the articles that it has acknowledged "
+        "and the store does not have yet.",
         is_path=True,
     ),
 ]
@@ -170,7 +167,7 @@ class Settings:
     model: Model = None
     recognizer: Recognizer = RecognizerKind.FAST
     limit: Annotated[
-        int | None, Option("Count the first N articles of each file only.", least=1, shown="all")
+        int | None, Option("Count only the first N articles of each file.", min=1, shown="all")
     ] = None
     rejects: Rejects = _REJECTS
     flush_interval: FlushInterval = _FLUSH_INTERVAL
@@ -198,15 +195,15 @@ class ServeSettings:
     flush_interval: FlushInterval = _FLUSH_INTERVAL
     data_dir: DataDir = DATA_DIR
     keys: tuple[str, ...] = ()
-    """API keys; none: whoever reaches the service may write."""
+    """API keys; if empty, everybody who can reach the service may write."""
     private: Annotated[bool, Option("Reading needs a key too.")] = False
     trials: Trials = None
     drain_timeout: Annotated[
         float,
         Option(
-            "Seconds to count what is in the spool when asked to end; the rest waits for the next "
+            "Seconds to go on counting the spool when asked to stop; the rest waits for the next "
             "start.",
-            least=0.0,
+            min=0.0,
         ),
     ] = 30.0
     take_over: Annotated[
@@ -224,17 +221,21 @@ class ServeSettings:
             least=1,
         ),
     ] = MAX_SPOOL_BYTES
-    max_body_bytes: Annotated[int, Option("Largest JSON body, unpacked.", least=1)] = 16 << 20
-    max_upload_bytes: Annotated[int, Option("Largest NDJSON body, unpacked.", least=1)] = 4 << 30
-    max_article_bytes: Annotated[int, Option("Largest article, as JSON.", least=1)] = 4 << 20
-    batch_articles: Annotated[int, Option("Most articles of a micro-batch.", least=1)] = 1000
+    max_body_bytes: Annotated[int, Option("Largest JSON body in bytes, uncompressed.", min=1)] = (
+        16 << 20
+    )
+    max_upload_bytes: Annotated[
+        int, Option("Largest NDJSON body in bytes, uncompressed.", min=1)
+    ] = 4 << 30
+    max_article_bytes: Annotated[int, Option("Largest article in bytes, as JSON.", min=1)] = 4 << 20
+    batch_articles: Annotated[int, Option("Most articles in a micro-batch.", min=1)] = 1000
     batch_bytes: BatchBytes = BATCH_BYTES
     batch_timeout: BatchTimeout = BATCH_TIMEOUT
     batch_seconds: Annotated[
         float,
         Option(
-            "Seconds an article waits for its batch to fill up while all workers are busy.",
-            least=0.0,
+            "Seconds an article may wait for its batch to fill up while all workers are busy.",
+            min=0.0,
         ),
     ] = 0.5
 
@@ -252,7 +253,7 @@ class ExploreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorSettings:
-    """What `run-csv` or `serve` are to have, to be looked at before."""
+    """The options that `run-csv` or `serve` will be given, to be checked beforehand."""
 
     model: Model = None
     workers: Workers = None
@@ -268,53 +269,54 @@ class UploadSettings:
     """How a file is sent to a service."""
 
     url: Annotated[str, Option("The service's address.")] = f"http://{_HOST}:{_PORT}"
-    count: Annotated[int | None, Option("Send the first N articles.", least=1, shown="all")] = None
+    count: Annotated[int | None, Option("Send the first N articles.", min=1, shown="all")] = None
     repeat: Annotated[
         int,
-        Option("Send them so many times over; each time they are other articles.", least=1),
+        Option("Send the file N times; the repetitions count as different articles.", min=1),
     ] = 1
     concurrency: Annotated[
-        int, Option("Requests that wait for an answer at once.", least=1, most=1000)
+        int, Option("Requests that may wait for an answer at the same time.", min=1, max=1000)
     ] = 8
     batch: Annotated[
         int | None,
         Option(
-            "Articles in a request: 1 goes as JSON, more as lines of JSON.",
-            least=1,
-            most=1000,  # the rejects that the service lists in one answer
+            "Articles in a request: one is sent as JSON, several as NDJSON.",
+            min=1,
+            max=1000,  # as many rejects as the service lists in one answer
             shown=f"{UPLOAD_BATCH}, 1 with --legacy",
         ),
     ] = None
     rate: Annotated[
         float | None,
-        Option("Articles a second, evenly.", least=0.001, shown="as many as the service takes"),
+        Option("Articles a second, evenly.", min=0.001, shown="as many as the service accepts"),
     ] = None
     open_loop: Annotated[
         bool,
         Option(
-            "Measure: keep to the --rate whatever is answered, send nothing again, and count "
-            "latency from when a request was due. Not --concurrency is the limit then, but 1,000."
+            "Measure: keep to the --rate whatever the answers, send nothing again, and measure "
+            "latency from when a request was due. Up to 1,000 requests may wait then, instead of "
+            "--concurrency."
         ),
     ] = False
     key: Annotated[
         str | None,
         Option(
-            "The service's key; of several with commas between them the first. Others on this "
-            "machine may see options, but not the environment.",
+            "The service's key; of several separated by commas, the first. Other users of this "
+            "machine can see options, but not the environment.",
             name="--api-key",
         ),
     ] = None
     legacy: Annotated[
         bool,
-        Option("Use the older clients' call: POST /post/enqueue, the key as access_token."),
+        Option("Send what older clients send: POST /post/enqueue, with the key as access_token."),
     ] = False
-    insecure: Annotated[bool, Option("Take any certificate.")] = False
+    insecure: Annotated[bool, Option("Accept any certificate.")] = False
     gzip: Annotated[
         bool | None,
         Option(
             "Compress what is sent.",
             name="--gzip/--no-gzip",
-            shown="where a request has several articles",
+            shown="if a request has several articles",
         ),
     ] = None
     resume: Annotated[
@@ -327,13 +329,13 @@ class UploadSettings:
     state: Annotated[
         str | None,
         Option(
-            "File that says how far the upload is.",
-            shown="the CSV file's name and .upload.json, in this folder",
+            "File that records the progress of the upload.",
+            shown="the CSV file's name with .upload.json, in the current folder",
             is_path=True,
         ),
     ] = None
     patience: Annotated[
-        float, Option("Seconds to try again while the service takes nothing.", least=0.0)
+        float, Option("Seconds to keep trying while the service accepts nothing.", min=0.0)
     ] = 300.0
     content_column: ContentColumn = None
     publication_column: PublicationColumn = None
@@ -341,7 +343,7 @@ class UploadSettings:
 
     @property
     def articles_per_request(self) -> int:
-        """The batch, or what there is without one."""
+        """The `batch`, or its default."""
         return self.batch or (1 if self.legacy else UPLOAD_BATCH)
 
     @property

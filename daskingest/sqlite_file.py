@@ -1,4 +1,4 @@
-"""SQLite files of ours: told from others, laid out once, and what is committed is durable."""
+"""SQLite files of ours: recognised by their header, created once, and durable at each commit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """What a kind of file looks like: two numbers in its header, and its tables.
+class SqliteSchema:
+    """A kind of file: two numbers in its header, and its tables.
 
     `script` makes the tables, and may fill them. Its statements are separated by a semicolon at the
     end of a line, and are run in one transaction. `upgrades` has, by version, such a script that
@@ -25,16 +25,16 @@ class Layout:
     upgrades: Mapping[int, str] = field(default_factory=dict)
 
 
-class LayoutError(Exception):
-    """A file has another layout than the one expected; nothing in it was changed."""
+class SchemaError(Exception):
+    """A file has a different schema than expected; nothing in it was changed."""
 
 
-class OtherApplication(LayoutError):
-    """The file is not of this kind at all."""
+class OtherApplication(SchemaError):
+    """The file is not of this kind."""
 
 
-class OtherVersion(LayoutError):
-    """The file is of this kind, but of another version, which is `found`."""
+class OtherVersion(SchemaError):
+    """The file is of this kind, but has another version, `found`."""
 
     def __init__(self, found: int) -> None:
         super().__init__(f"version {found}")
@@ -46,13 +46,13 @@ class SqliteFile:
     brought to this version from those that have an upgrade.
 
     Readers and one writer do not block each other; a second writer waits up to `busy_seconds`. What
-    was committed survives a loss of power. To be used by one thread at a time.
+    was committed survives a power cut. To be used by one thread at a time.
 
-    Raises sqlite3.Error if the file cannot be opened, and LayoutError if it is another.
+    Raises sqlite3.Error if the file cannot be opened, and SchemaError if it has another schema.
     """
 
     def __init__(
-        self, path: Path, layout: Layout, read_only: bool = False, busy_seconds: float = 30.0
+        self, path: Path, schema: SqliteSchema, read_only: bool = False, busy_seconds: float = 30.0
     ) -> None:
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self.connection = sqlite3.connect(
@@ -79,14 +79,14 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that is done inside is committed at the end, or none of it after an error."""
+        """Everything done inside is committed at the end, or undone after an error."""
         db = self.connection
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
             db.execute("COMMIT")
         except BaseException:
-            with suppress(sqlite3.Error):  # the first error tells more
+            with suppress(sqlite3.Error):  # the first error says more
                 if db.in_transaction:
                     db.execute("ROLLBACK")
             raise
@@ -99,7 +99,7 @@ class SqliteFile:
         [(tables,)] = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         return not tables
 
-    def _lay_out(self, layout: Layout) -> None:
+    def _create_tables(self, schema: SqliteSchema) -> None:
         with self.transaction() as db:
             if not self._is_empty():
                 return  # another process was quicker
@@ -129,7 +129,7 @@ class SqliteFile:
         application, version = self._identity()
         if application != layout.application_id:
             raise OtherApplication
-        if version != layout.version:
+        if version != schema.version:
             raise OtherVersion(version)
 
 

@@ -1,10 +1,13 @@
-"""Texts: how they are compared, and how sizes and times are written for people."""
+"""Texts: normalisation, and sizes and durations for people."""
 
 from __future__ import annotations
 
+EntitySpan = tuple[int, int, str]
+"""Where an entity is in its text: start and end, in characters, and its label."""
+
 
 def fold_space(text: str) -> str:
-    """The text with every run of white space made one space, and none at the ends."""
+    """The text with each run of white space replaced by one space, and none at the ends."""
     return " ".join(text.split())
 
 

@@ -1,4 +1,4 @@
-"""What tests share: where the real articles are, CSV files, and the program as a process."""
+"""What tests share: the real articles, CSV files, and the program as a process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def real_articles() -> Path:
-    """638 real articles, where they are at hand; they always are in CI."""
+    """638 real articles, if they are available; in CI they always are."""
     return _shared("government-638.csv")
 
 
@@ -47,7 +47,7 @@ def many_real_articles() -> Path:
 def _shared(name: str) -> Path:
     path = SHARED / name
     if not path.exists():
-        reason = f"{name} is not at hand"
+        reason = f"{name} is not available"
         if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
             pytest.fail(reason)
         pytest.skip(reason)

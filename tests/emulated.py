@@ -1,4 +1,4 @@
-"""The Firestore emulator as a process, and a proxy before it that makes trouble."""
+"""The Firestore emulator as a process, and a proxy in front of it that causes failures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Fault = Callable[[Callable[[], bytes]], bytes]
 
 
 class Proxy:
-    """Passes calls on to the emulator; commits go through `fault`, which may be changed."""
+    """Passes calls on to the emulator; commits go through `fault`, which tests may set."""
 
     def __init__(self, target: str) -> None:
         self.fault: Fault = lambda commit: commit()
@@ -135,7 +135,7 @@ class Refused(grpc.RpcError):  # type: ignore[misc]
 
 
 class RandomFaults:
-    """For a share of the commits: errors before or after they are applied, and repetitions."""
+    """For some of the commits: errors before or after they are applied, and repetitions."""
 
     CODES = (
         grpc.StatusCode.UNAVAILABLE,

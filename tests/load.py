@@ -37,7 +37,7 @@ def request(path: str, body: bytes, *headers: str) -> bytes:
 
 
 async def load(port: int, requests: Iterator[bytes], clients: int, seconds: float) -> Load:
-    """Send requests over so many connections at once, each when the one before is answered."""
+    """Send requests over so many connections in parallel, each after the previous answer."""
     result = Load()
     started = time.perf_counter()
     end = started + seconds

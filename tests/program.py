@@ -1,4 +1,4 @@
-"""The program as its users run it: a process, with processes of its own."""
+"""The program as its users run it: a process with child processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What requests were told, by their idempotency keys."""
+"""The answers to requests, by idempotency key."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.service.answers import Answer, Answers, Key, KeyReused
-from daskingest.service.spool_file import LAYOUT
+from daskingest.service.answers import Answer, Answers, IdempotencyKey, KeyReused
+from daskingest.service.spool_file import SCHEMA
 from daskingest.sqlite_file import SqliteFile
 
 DAY = 24 * 3600.0
@@ -16,17 +16,19 @@ DAY = 24 * 3600.0
 
 @pytest.fixture
 def answers(tmp_path: Path) -> Iterator[Answers]:
-    with SqliteFile(tmp_path / "spool.db", LAYOUT) as file:
+    with SqliteFile(tmp_path / "spool.db", SCHEMA) as file:
         yield Answers(file.connection)
 
 
 def test_a_key_is_told_what_it_was_told_first(answers: Answers) -> None:
-    key = Key("k", "digest")
+    key = IdempotencyKey("k", "digest")
     assert answers.give({"accepted": 1}, key, 1) == Answer({"accepted": 1})
     assert answers.give({"accepted": 2}, key, 2) == Answer({"accepted": 1}, repeated=True)
     with pytest.raises(KeyReused):
-        answers.give({"accepted": 1}, Key("k", "other"), 3)
-    assert answers.give({"accepted": 3}, Key("l", "digest"), 4) == Answer({"accepted": 3})
+        answers.give({"accepted": 1}, IdempotencyKey("k", "other"), 3)
+    assert answers.give({"accepted": 3}, IdempotencyKey("l", "digest"), 4) == Answer(
+        {"accepted": 3}
+    )
 
 
 def test_without_a_key_nothing_is_kept(answers: Answers) -> None:
@@ -35,7 +37,7 @@ def test_without_a_key_nothing_is_kept(answers: Answers) -> None:
 
 
 def test_answers_are_kept_for_a_day(answers: Answers) -> None:
-    key = Key("k", "digest")
+    key = IdempotencyKey("k", "digest")
     answers.give({}, key, 1_000)
     answers.prune(1_000 + DAY)
     assert answers.give({}, key, 1_000 + DAY).repeated

@@ -64,7 +64,7 @@ def ask(store: str) -> Ask:
         ("/publication?name=the+herald", "paris"),
         ("/publication?name=the+herald&q=PAR", "1 word, most frequent first"),
         ("/publication?name=the+herald&label=ORG", "Words 1 to 1,"),
-        ("/compare", "Choose two publications"),
+        ("/compare", "Choose two or more publications"),
         ("/compare?name=the+herald&name=the+%3Ci%3Epost%3C%2Fi%3E", "Monroe"),
         ("/word?word=paris", "In 2 publications, 3 mentions"),
         ("/try", "Find the entities"),
@@ -146,11 +146,11 @@ def test_texts_that_are_too_long_to_try(ask: Ask) -> None:
     assert ask("/try", "POST", data={"text": "  "}).status_code == 200
     without_model = ask("/try", "POST", data={"text": "Angela Merkel"})
     assert without_model.status_code == 404
-    assert "is no spaCy model" in without_model.text
+    assert "is not a spaCy model" in without_model.text
 
 
 def test_a_store_that_is_gone(tmp_path: Path) -> None:
     answer = asker(f"sqlite:///{tmp_path}/none.db")("/")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
-    assert "Not now" in answer.text
+    assert "Not available now" in answer.text

@@ -1,4 +1,4 @@
-"""Work that the service can't go on without."""
+"""Background tasks without which the service can't continue."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def python_rows(text: str) -> list[list[str]]:
 
 
 def check(path: Path, data: bytes, batch_bytes: int) -> list[CsvRange]:
-    """The ranges of a file: every byte in one, and each count of rows right."""
+    """Check a file's ranges: each byte is in exactly one, and the row counts are right."""
     path.write_bytes(data)
     file = open_csv(str(path))
     parts = list(ranges(file, batch_bytes))
@@ -127,7 +127,7 @@ def test_backslash_escapes_are_found_by_the_probe(folder: Path) -> None:
     assert rows_of(parts) == expected
 
 
-def test_a_stray_quote_behind_the_probe_costs_one_range(
+def test_a_stray_quote_after_the_probe_costs_one_range(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("daskingest.sources.csvfile.PROBE_BYTES", 300)
@@ -155,7 +155,7 @@ def test_a_quote_that_is_never_closed_is_one_reject(folder: Path) -> None:
     assert len(found) == 3
 
 
-def test_a_row_too_long_to_be_one_loses_nothing_behind_it(
+def test_a_row_too_long_to_be_one_loses_nothing_after_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boundaries, "MAX_RECORD", 1000)
@@ -182,7 +182,7 @@ def test_a_field_of_many_megabytes(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert [len(row[0]) for row in rows_of(parts)] == [1, len(big), 1]
 
 
-def test_compressed_files_carry_their_bytes(folder: Path) -> None:
+def test_ranges_of_compressed_files_have_their_bytes(folder: Path) -> None:
     text = csv_text([HEADER, *([f"a\n{i}", "P", str(i)] for i in range(100))])
     plain, packed = folder / "i.csv", folder / "i.csv.gz"
     plain.write_text(text, newline="")
@@ -232,7 +232,7 @@ def test_records_know_where_they_begin() -> None:
 def test_a_stray_quote_damages_its_own_row_only(
     folder: Path, stray: int, batch_bytes: int, kind: str
 ) -> None:
-    """Also where the text itself looks like rows, once inside and outside are exchanged."""
+    """Even if the text itself looks like rows once inside and outside are swapped."""
     text = {
         "2 columns": 'first, line\nsecond, "quoted," line\nthird,line',
         "commas": ",\n,\n,a,\n",
@@ -254,7 +254,7 @@ def test_a_stray_quote_damages_its_own_row_only(
     assert file.count_rows() == 400
 
 
-def test_what_is_appended_meanwhile_is_left_alone(folder: Path) -> None:
+def test_what_is_appended_while_reading_is_ignored(folder: Path) -> None:
     path = folder / "k.csv"
     path.write_text("article,publication,n\na,P,1\n")
     file = open_csv(str(path))

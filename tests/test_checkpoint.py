@@ -1,4 +1,4 @@
-"""What an upload writes down: all that is done, nothing twice, nothing lost."""
+"""What an upload saves: all that is done, nothing twice, nothing lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from daskingest.sources.csvfile import open_csv
 from daskingest.upload.checkpoint import Checkpoint
 from daskingest.upload.parcels import Parcel, parcels
 from daskingest.upload.report import UploadReport
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 WriteCsv = Callable[..., str]
 
@@ -32,8 +32,8 @@ def begun(path: str, lasting: bool = True, resume: bool = False) -> tuple[Checkp
     """The checkpoint of an upload, which has begun, and its parcels."""
     settings = UploadSettings(batch=2, resume=resume)
     file = open_csv(path)
-    state = State.open(file, path, settings)
-    report = UploadReport(path, settings.url, state.run, settled=state.settled)
+    state = UploadState.open(file, path, settings)
+    report = UploadReport(path, settings.url, state.run, tally=state.tally)
     checkpoint = Checkpoint(report, state, RejectsFile(settings.rejects), lasting)
     checkpoint.begin()
     return checkpoint, list(parcels(file, settings))

@@ -1,4 +1,4 @@
-"""The commands in this process: what they print, their mistakes, and what they cost to ask."""
+"""The commands in this process: what they print, users' mistakes, and the cost of `--help`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         store.commit(counts, {BatchId("r", "1"): Counted()})
     monkeypatch.chdir(tmp_path)
     for library in ("OMP", "OPENBLAS", "MKL"):
-        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")  # as `bench` does, but for the time
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")  # as `bench` does
     yield tmp_path
     for name in ("daskingest", "uvicorn"):
         logger = logging.getLogger(name)
@@ -125,15 +125,15 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["sample", "out.csv"], 2, "found neither"),
     (["sample", "out.csv", "--articles", "1", "--bytes", "1"], 2, "found both"),
     (["explore", "--store", "sqlite:///none.db"], 1, "nothing has been counted there yet"),
-    (["explore", "--host", "0.0.0.0"], 2, "without a key it listens on this machine only"),
-    (["serve", "--host", "0.0.0.0"], 2, "without a key it listens on this machine only"),
+    (["explore", "--host", "0.0.0.0"], 2, "without a key the service listens on this machine only"),
+    (["serve", "--host", "0.0.0.0"], 2, "without a key the service listens on this machine only"),
     (["serve", "--port", "65536"], 2, "Invalid value for '--port'"),
     (["download", "--url", "ftp://x"], 2, "expected an address that begins with https://"),
     (["upload", "none.csv"], 2, "no such file: none.csv"),
     (["upload", "none.csv", "--open-loop"], 2, "expected a --rate with --open-loop"),
     (["upload", "none.csv", "--open-loop", "--rate", "1", "--resume"], 2, "leave out --resume"),
     (["upload", "none.csv", "--legacy", "--batch", "2"], 2, "found --batch 2"),
-    (["upload", "none.csv", "--api-key", "a,,b"], 2, "found an empty one"),
+    (["upload", "none.csv", "--api-key", "a,,b"], 2, "found an empty key"),
     (["run-csv"], 2, "Missing argument 'FILE...'"),
     (["run-csv", "none.csv"], 2, "no such file: none.csv"),
     (["run-csv", "none.csv", "--workers", "0"], 2, "Invalid value for '--workers'"),
@@ -146,7 +146,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), MISTAKES)
-def test_a_mistake_is_told(arguments: list[str], code: int, message: str) -> None:
+def test_a_mistake_is_explained(arguments: list[str], code: int, message: str) -> None:
     found, output = run(*arguments)
     assert found == code, output
     assert message in output
@@ -168,7 +168,7 @@ def test_tables_show_no_markup_and_no_control_characters() -> None:
     assert code == 0
     assert "[red]x\N{REPLACEMENT CHARACTER}" in output
     assert ["The", "Post", "1"] in [line.split() for line in run("publications")[1].splitlines()]
-    assert "has no entity with the label NORP" in run("top", "The Post", "--label", "norp")[1]
+    assert "has no entities with the label NORP" in run("top", "The Post", "--label", "norp")[1]
 
 
 def test_what_was_done_is_said(folder: Path) -> None:

@@ -40,7 +40,7 @@ def test_words_are_folded() -> None:
 
 
 def test_a_tally_survives_the_ledger() -> None:
-    tally = Tally(rows=3, articles=1, words=5, entities=2, rejected=Counter({"no content": 1}))
+    tally = Tally(rows=3, articles=1, text_words=5, entities=2, rejected=Counter({"no content": 1}))
     tally.reject(2, "killed its worker")
     assert Tally.from_json(tally.to_json()) == tally
     assert Tally().to_json() == {}

@@ -1,4 +1,4 @@
-"""What the driver decides, in every order of deaths, losses and late news that hypothesis finds.
+"""The driver's decisions, in every order of deaths, losses and late news that hypothesis finds.
 
 The world around the dispatcher is made here: workers that die, leave, hang, and can't be killed,
 savers that are lost, a store that has a ledger. The saver's own parts are the real ones. Whatever
@@ -207,7 +207,7 @@ class World:
         """Why a worker will be gone."""
 
     def run(self, stop_after: int | None = None) -> None:
-        """One driver's run, from its beginning to its end."""
+        """One driver's run, from start to end."""
         self.finished.clear()
         self.last.clear()
         self.end = None
@@ -233,7 +233,7 @@ class World:
                 self.tell(StopAsked())
 
     def step(self) -> None:
-        """Something happens: what is owed, or trouble."""
+        """Let something happen: what is owed, or trouble."""
         saver = self.savers[-1]
         first = [each for each in self.first_tasks() if not each.passed]
         can_end = [each for each in self.tasks.values() if each.passed and not self.hangs(each)]
@@ -339,7 +339,7 @@ class World:
                 self.unexplained += blamed
 
     def report(self, saver: Saver, repeat: bool) -> None:
-        """News, or such as were told before: a report may come twice, and late."""
+        """News, or news reported before: a report may come twice, and late."""
         saver.news.acknowledge(saver.cursor)
         report = saver.news.report("")
         if not repeat:
@@ -415,7 +415,7 @@ class World:
         return ledger
 
     def take(self, most: int) -> None:
-        """What the source gives: perhaps none yet, and then it wakes the driver some time."""
+        """What the source returns: perhaps none yet; then it wakes the driver later."""
         if self.troubles > 0 and self.choose.draw(st.booleans()):
             self.troubles -= 1
             self.tell(Taken([]))
@@ -469,7 +469,7 @@ class World:
         assert isinstance(self.store.ever.get(batch_id), Counted), "told before it was stored"
         self.finished[batch_id] += 1
         self.last[batch_id.whole] += finished.last
-        assert self.finished[batch_id] == 1, "told twice"
+        assert self.finished[batch_id] == 1, "reported twice"
         assert self.last[batch_id.whole] <= 1, "the last part twice"
         if finished.last and self.plan.forgetful:
             self.forgotten.add(batch_id.whole)
@@ -616,7 +616,7 @@ def test_a_run_that_was_stopped_or_limited_goes_on(
     check(world, plan)
 
 
-# The same, one thing at a time.
+# The same, one aspect at a time.
 
 
 def rows(count: int, place: int = 0, first: int = 0) -> Batch:

@@ -128,7 +128,7 @@ def test_a_slow_blas() -> None:
 
 def test_a_numpy_without_a_fast_blas() -> None:
     # Debian's python3-numpy with its libblas3, on a processor where OpenBLAS reaches 249
-    reference = Products("1.24.2", "unknown (says numpy's build)", 6.9)
+    reference = Products("1.24.2", "unknown (according to numpy's build)", 6.9)
     expected = expected_rate("cpu MHz\t\t: 2596.120\nflags\t\t: fpu sse2 fma avx2 avx512f\n")
     assert round(expected) == 83
     found = check_products(reference, expected)
@@ -215,7 +215,7 @@ def test_the_limits_of_a_container(tmp_path: Path, version: int) -> None:
 
 def test_stores(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
-    assert "can be made" in places.check_store(url).found
+    assert "can be created" in places.check_store(url).found
     assert not (tmp_path / "s.db").exists()
     assert "mkdir -p" in places.check_store(f"sqlite:///{tmp_path}/no/s.db").advice
     open_store(url, create=True).close()

@@ -131,7 +131,7 @@ def dask_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[byt
 
 
 def test_the_store_goes_away_and_comes_back(write_csv: Callable[..., str], tmp_path: Path) -> None:
-    """The saver's folder is made unwritable by moving it, and the saver is killed meanwhile."""
+    """The store's folder is moved, so that it can't be written, and the saver is killed."""
     home = tmp_path / "home"
     home.mkdir()
     path = write_csv([("P", TEXT.format(i)) for i in range(300)])

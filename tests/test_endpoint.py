@@ -33,7 +33,7 @@ async def handler(call: Call) -> Response:
     """Fails as the query says."""
     match call.text("fail"):
         case "problem":
-            raise Problem(422, "none was taken", "no content", articles=1_500)
+            raise Problem(422, "none was accepted", "no content", articles=1_500)
         case "store":
             raise StoreError("the disk is gone")
         case "bug":
@@ -87,7 +87,9 @@ def test_bugs_are_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         answer = ask(Endpoint(route="/r", handler=handler), "/?fail=bug", **{"x-request-id": "7"})
     assert answer.status_code == 500
-    assert answer.json() == {"error": "the service failed at this request; its log has it under 7"}
+    assert answer.json() == {
+        "error": "the service failed to answer this request; see its log for 7"
+    }
     [record] = caplog.records
     assert record.exc_info is not None
     assert "secret" in repr(record.exc_info[1])

@@ -66,7 +66,7 @@ def test_articles_are_counted_and_rejects_kept(find: Finder) -> None:
     assert found.rejects == [reject]
     tally = found.tally
     assert (tally.rows, tally.articles, tally.rejected.total()) == (3, 2, 1)
-    assert tally.words == 2 * len(TEXT.split())
+    assert tally.text_words == 2 * len(TEXT.split())
     assert tally.entities == post.words.total()
 
 

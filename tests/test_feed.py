@@ -93,7 +93,7 @@ def test_batches_are_counted_and_forgotten(tmp_path: Path) -> None:
         assert [ids(each) for each in batches] == [["0", "1"], ["2", "3"], ["4"]]
         assert (len(bench.in_flight), bench.in_flight.articles) == (3, 5)
         first, second, third = batches
-        two = Tally(rows=2, articles=2, words=4, entities=1)
+        two = Tally(rows=2, articles=2, text_words=4, entities=1)
         await bench.see_through(done(second, two), done(first, two))
         assert bench.forgotten[-1] == 2
         assert (bench.spool.articles, bench.spool.unfinished()) == (1, [3])

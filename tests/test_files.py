@@ -159,7 +159,7 @@ def test_what_could_not_be_written_may_be_given_again(tmp_path: Path) -> None:
     assert lines_of(path) == OLD + NEW
 
 
-def test_a_file_that_was_taken_away_is_made_anew(tmp_path: Path) -> None:
+def test_a_file_that_was_removed_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "f.jsonl"
     JsonLines(path, KEY).add(OLD)
     path.write_bytes(path.read_bytes()[:-1])

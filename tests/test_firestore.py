@@ -399,7 +399,7 @@ def test_a_program_killed_and_started_again(
     code, output = run(tmp_path, *options)
     assert code == 0, output
     assert "expecting about" in output
-    assert "for 1,000 articles" in output
+    assert "per 1,000 articles" in output
     assert content(firestore_url) == content(f"sqlite:///{tmp_path}/s.db")
     code, output = run(tmp_path, "top", "18F", "--store", firestore_url, "--label", "org")
     assert code == 0, output

@@ -1,4 +1,4 @@
-"""What users are told of Firestore's errors, and which ones pass."""
+"""What users are told about Firestore's errors, and which ones are transient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How counts lie in Firestore: ids that are for ever, fields that come back."""
+"""The documents in Firestore: ids that never change, fields that come back."""
 
 from __future__ import annotations
 

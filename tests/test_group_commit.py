@@ -1,4 +1,4 @@
-"""The thread that writes the spool: whole groups, each on disk before anybody is told."""
+"""The thread that writes the spool: groups of operations, on disk before anybody is answered."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TypeVar
 import pytest
 
 from daskingest.service.group_commit import Declined, GroupCommit, SpoolError
-from daskingest.sqlite_file import Layout, SqliteFile
+from daskingest.sqlite_file import SqliteFile, SqliteSchema
 
-LAYOUT = Layout(1, 1, "CREATE TABLE t (x INTEGER PRIMARY KEY)")
+SCHEMA = SqliteSchema(1, 1, "CREATE TABLE t (x INTEGER PRIMARY KEY)")
 T = TypeVar("T")
 
 
@@ -52,7 +52,7 @@ class Numbers:
 
 def with_numbers(folder: Path, work: Callable[[GroupCommit, Numbers], Awaitable[T]]) -> T:
     async def go() -> T:
-        with SqliteFile(folder / "f.db", LAYOUT) as file:
+        with SqliteFile(folder / "f.db", SCHEMA) as file:
             numbers = Numbers(file)
             writer = GroupCommit(file, numbers)
             try:
@@ -123,7 +123,7 @@ def test_an_error_undoes_the_group_and_no_more(tmp_path: Path, broken: int) -> N
 
 
 def test_closing_does_what_was_given(tmp_path: Path) -> None:
-    with SqliteFile(tmp_path / "f.db", LAYOUT) as file:
+    with SqliteFile(tmp_path / "f.db", SCHEMA) as file:
         numbers = Numbers(file)
         writer = GroupCommit(file, numbers)
 

@@ -117,7 +117,7 @@ WRONG: dict[str, tuple[dict[str, str], bytes, int, str]] = {
     "UTF-16": (JSON, body().decode().encode("utf-16"), 400, "not UTF-8"),
     "a byte order mark": (JSON, b"\xef\xbb\xbf" + body(), 400, "BOM"),
     "a raw NUL": (JSON, body(content="x").replace(b'"x"', b'"\0"'), 400, "control character"),
-    "NaN": (JSON, b'{"content": NaN}', 400, "NaN is no JSON number"),
+    "NaN": (JSON, b'{"content": NaN}', 400, "NaN is not a JSON number"),
     "Infinity": (JSON, b'{"content": -Infinity}', 400, "-Infinity"),
     "a number of many digits": (JSON, b'{"id": ' + b"9" * 5000 + b"}", 400, "too many digits"),
     "nested deeply": (JSON, nested(100_000), 400, "nested too deeply"),

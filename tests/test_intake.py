@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskingest.articles import Article
-from daskingest.service.answers import Key
+from daskingest.service.answers import IdempotencyKey
 from daskingest.service.intake import (
     Draining,
     Intake,
-    KeyTaken,
+    KeyConflict,
     NotWritten,
-    Part,
     Refused,
+    SizedArticles,
     SpoolFull,
 )
 from daskingest.service.metrics import Metrics
@@ -69,8 +69,8 @@ def with_bench(folder: Path, work: Callable[[Bench], Awaitable[None]], **options
     asyncio.run(go())
 
 
-def part(*texts: str) -> Part:
-    return Part.of([Article(text, "P") for text in texts])
+def part(*texts: str) -> SizedArticles:
+    return SizedArticles.of([Article(text, "P") for text in texts])
 
 
 def test_one_part_is_one_operation(tmp_path: Path) -> None:
@@ -108,14 +108,16 @@ def test_a_repeated_request_counts_once(tmp_path: Path, parts: int) -> None:
         async with bench.intake.submission() as submission:
             for number in range(parts):
                 await submission.stage(part(f"{number}"))
-            answer = await submission.accept({"n": parts}, Key("k", digest), {"not JSON": 1})
+            answer = await submission.accept(
+                {"n": parts}, IdempotencyKey("k", digest), {"not JSON": 1}
+            )
         assert answer.body == {"n": parts}
         return answer.repeated
 
     async def work(bench: Bench) -> None:
         assert not await submit(bench)
         assert await submit(bench)
-        with pytest.raises(KeyTaken, match="another body") as refused:
+        with pytest.raises(KeyConflict, match="another body") as refused:
             await submit(bench, "other")
         assert (refused.value.reason, refused.value.articles) == (
             "idempotency key used before",
@@ -157,7 +159,9 @@ def test_a_full_spool_takes_nothing_more(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         async with bench.intake.submission() as submission:
             await submission.stage(part("a"))
-            with pytest.raises(SpoolFull, match=r"0 of 500 bytes .*, and these are 606 more") as it:
+            with pytest.raises(
+                SpoolFull, match=r"0 of 500 bytes .*, and this request has 606 more"
+            ) as it:
                 await submission.stage(part("b", "c"))
         assert (it.value.reason, it.value.articles) == ("spool full", 3)
         async with bench.intake.submission() as submission:
@@ -198,7 +202,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path, parts: int) -> None:
         db = bench.spool._tables._db
         [(pages,)] = db.execute("PRAGMA page_count").fetchall()
         db.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(NotWritten, match="full; nothing was taken") as refused:
+        with pytest.raises(NotWritten, match="full; nothing was accepted") as refused:
             async with bench.intake.submission() as submission:
                 for _ in range(parts):
                     await submission.stage(part("x" * 100_000))

@@ -38,7 +38,7 @@ def test_each_bad_article_is_listed() -> None:
     assert found.status == 422
     assert found.articles == 2
     assert found.reason == "no content"
-    assert str(found) == "none was taken, because 2 of 4 can't be: article 1: no content"
+    assert str(found) == "none was accepted, because 2 of 4 can't be: article 1: no content"
     assert found.body["rejected"] == [
         {"index": 1, "field": "content", "reason": "no content", "detail": ""},
         {"index": 3, "field": "content", "reason": "content is not text", "detail": "found int"},

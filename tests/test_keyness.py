@@ -1,4 +1,4 @@
-"""Which words are typical."""
+"""Keyness: which words are typical."""
 
 from __future__ import annotations
 

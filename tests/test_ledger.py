@@ -35,7 +35,7 @@ tallies = st.builds(
     Tally,
     rows=number,
     articles=number,
-    words=number,
+    text_words=number,
     entities=number,
     dropped=number,
     rejected=st.dictionaries(texts, st.integers(1)).map(Counter),

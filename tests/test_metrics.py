@@ -1,16 +1,16 @@
-"""What the service counts about itself."""
+"""The service's metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from daskingest.service.metrics import Levels, Metrics
+from daskingest.service.metrics import GaugeValues, Metrics
 
-NONE = Levels(0, 0, 0.0, 0)
+NONE = GaugeValues(0, 0, 0.0, 0)
 
 
-def lines(metrics: Metrics, levels: Levels = NONE) -> set[str]:
-    return set(metrics.text(levels).decode().splitlines())
+def lines(metrics: Metrics, gauges: GaugeValues = NONE) -> set[str]:
+    return set(metrics.text(gauges).decode().splitlines())
 
 
 def test_articles_are_counted_by_what_became_of_them() -> None:
@@ -35,7 +35,7 @@ def test_articles_are_counted_by_what_became_of_them() -> None:
 def test_levels_are_those_of_the_moment() -> None:
     metrics = Metrics(0)
     assert "daskingest_spool_articles 0.0" in lines(metrics)
-    assert lines(metrics, Levels(3, 600, 1.5, 2)) >= {
+    assert lines(metrics, GaugeValues(3, 600, 1.5, 2)) >= {
         "daskingest_spool_articles 3.0",
         "daskingest_spool_bytes 600.0",
         "daskingest_oldest_article_age_seconds 1.5",

@@ -54,7 +54,7 @@ sizes = st.lists(st.lists(st.integers(0, 6_000), min_size=1, max_size=15), max_s
 
 
 def chunks_of(sizes: list[list[int]]) -> Chunks:
-    """Chunks of articles that are so long, numbered from 7 on, with a gap behind each chunk."""
+    """Chunks of articles of these lengths, numbered from 7, with a gap after each chunk."""
     chunks: Chunks = []
     number = 7
     for each in sizes:

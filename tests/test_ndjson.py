@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskingest.articles import Article
-from daskingest.web.ndjson import Lines
+from daskingest.web.ndjson import NdjsonReader
 
 MOST = 100
 GOOD = b'{"content": "text", "publication": "p"}'
@@ -20,7 +20,7 @@ LINES = st.sampled_from(
 
 def read(pieces: list[bytes]) -> tuple[list[Article], dict[str, object], str]:
     """What becomes of a body that comes in these pieces."""
-    lines, articles = Lines(MOST), []
+    lines, articles = NdjsonReader(MOST), []
     for number, piece in enumerate(pieces, 1):
         articles += lines.feed(piece, last=number == len(pieces))
     assert lines.accepted == len(articles)
@@ -66,7 +66,7 @@ def test_a_line_of_few_characters_can_be_of_many_bytes() -> None:
 
 
 def test_not_all_of_very_many_rejected_lines_are_listed() -> None:
-    lines = Lines(MOST)
+    lines = NdjsonReader(MOST)
     assert lines.feed(b"x\n" * 1_500, last=True) == []
     errors = lines.answer()["errors"]
     assert isinstance(errors, list)

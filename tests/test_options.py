@@ -28,7 +28,7 @@ class Colour(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    size: Annotated[int, Option("How large.", least=1, most=9)] = 3
+    size: Annotated[int, Option("How large.", min=1, max=9)] = 3
     colour: Annotated[Colour, Option("Which colour [or none].", name="--paint")] = Colour.RED
     frame: Annotated[str | None, Option("A file.", is_path=True, shown="no frame")] = None
     flat: Annotated[bool | None, Option("Whether.", name="--flat/--no-flat")] = None

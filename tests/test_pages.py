@@ -135,7 +135,7 @@ def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     port = free_port()
     folder = tmp_path_factory.mktemp("explorer")
     program = Program(folder, "explore", "--store", store, "--port", str(port))
-    until(lambda: "Ctrl-C ends it" in program.output or program.process.poll() is not None)
+    until(lambda: "press Ctrl-C to stop" in program.output or program.process.poll() is not None)
     address = f"http://127.0.0.1:{port}"
     until(lambda: _answers(address))
     yield address
@@ -209,7 +209,7 @@ def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> N
     for name in ("The Post", "The Herald"):
         page.get_by_role("checkbox", name=f"Compare {name}").focus()
         page.keyboard.press("Space")
-    page.get_by_role("button", name="Compare the chosen ones").focus()
+    page.get_by_role("button", name="Compare the selected ones").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/compare?**")
     heads = page.locator(".columns section")

@@ -1,4 +1,4 @@
-"""What clients are told of errors."""
+"""What clients are told about errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
-from daskingest.service.intake import Draining, KeyTaken, NotWritten, Refused, SpoolFull
+from daskingest.service.intake import Draining, KeyConflict, NotWritten, Refused, SpoolFull
 from daskingest.web.problems import Problem, problem_of, unavailable
 
 
@@ -29,9 +29,9 @@ def test_errors_that_are_known(error: Exception, status: int, text: str) -> None
     ("refused", "status", "headers"),
     [
         (SpoolFull("full; try again later", 3), 503, {"Retry-After": "5"}),
-        (NotWritten("no disk; nothing was taken", 3), 503, {"Retry-After": "5"}),
+        (NotWritten("no disk; nothing was accepted", 3), 503, {"Retry-After": "5"}),
         (Draining("shutting down", 3), 503, {"Retry-After": "10"}),
-        (KeyTaken("another body", 3), 409, {}),
+        (KeyConflict("another body", 3), 409, {}),
     ],
 )
 def test_refused_articles(refused: Refused, status: int, headers: dict[str, str]) -> None:
@@ -41,7 +41,7 @@ def test_refused_articles(refused: Refused, status: int, headers: dict[str, str]
     assert (found.reason, found.articles) == (refused.reason, 3)
 
 
-def test_other_errors_are_nobody_s_business() -> None:
+def test_other_errors_are_not_shown() -> None:
     assert problem_of(ValueError("secret")) is None
 
 
@@ -54,5 +54,5 @@ def test_answers() -> None:
     answer = unavailable("busy; try again", "busy", 7).response()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
     rejected = [{"index": 0, "reason": "no content"}]
-    answer = Problem(422, "none was taken", "no content", rejected=rejected).response()
-    assert json.loads(bytes(answer.body)) == {"error": "none was taken", "rejected": rejected}
+    answer = Problem(422, "none was accepted", "no content", rejected=rejected).response()
+    assert json.loads(bytes(answer.body)) == {"error": "none was accepted", "rejected": rejected}

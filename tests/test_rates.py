@@ -1,4 +1,4 @@
-"""Articles a second, over the last minute."""
+"""Articles per second, over the last minute."""
 
 from __future__ import annotations
 

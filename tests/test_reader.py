@@ -1,10 +1,10 @@
-"""What pages remember."""
+"""The cache of the pages."""
 
 from __future__ import annotations
 
 import asyncio
 
-from daskingest.web.pages.reader import Recent
+from daskingest.web.pages.reader import TtlCache
 
 
 class Clock:
@@ -18,7 +18,7 @@ class Clock:
 
 def test_values_are_remembered_for_a_while() -> None:
     clock, made = Clock(), []
-    recent: Recent[str, int] = Recent(5.0, 2, clock)
+    recent: TtlCache[str, int] = TtlCache(5.0, 2, clock)
 
     async def make() -> int:
         made.append(clock.now)
@@ -38,7 +38,7 @@ def test_values_are_remembered_for_a_while() -> None:
 
 
 def test_what_fails_is_not_remembered() -> None:
-    recent: Recent[str, int] = Recent(5.0, 2, Clock())
+    recent: TtlCache[str, int] = TtlCache(5.0, 2, Clock())
     outcomes = iter([False, True])
 
     async def make() -> int:

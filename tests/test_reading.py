@@ -1,4 +1,4 @@
-"""Reading a store by the names that people type, and from an event loop."""
+"""Reading a store: by names as people type them, and from an event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daskingest.counts import Counts
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Counted
 from daskingest.stores import Publication, Store, open_store
-from daskingest.stores.reading import Readers, find_publication
+from daskingest.stores.reading import ReadPool, find_publication
 
 NAMES = ["The Washington Post", "The New York Times", "Vox", "Reuters"]
 
@@ -36,7 +36,7 @@ def test_a_publication_is_found_however_it_is_typed(url: str) -> None:
             assert find_publication(store, name) == Publication("vox", "Vox", 3)
 
 
-def test_names_like_it_are_told(url: str) -> None:
+def test_similar_names_are_suggested(url: str) -> None:
     with open_store(url) as store:
         with pytest.raises(UsageError, match="mean 'The Washington Post'"):
             find_publication(store, "washington post")
@@ -60,9 +60,9 @@ def test_readers_read_on_threads_of_their_own(url: str) -> None:
         def count(store: Store) -> tuple[int, str]:
             return len(store.publications()), threading.current_thread().name
 
-        return await asyncio.gather(*(readers.read(count) for _ in range(20)))
+        return await asyncio.gather(*(read_pool.read(count) for _ in range(20)))
 
-    with closing(Readers(url)) as readers:
+    with closing(ReadPool(url)) as read_pool:
         found = asyncio.run(go())
     assert {count for count, _ in found} == {len(NAMES)}
     assert all(name.startswith("reader") for _, name in found)
@@ -73,9 +73,9 @@ def test_a_store_that_comes_later_is_read_then(tmp_path: Path) -> None:
 
     async def go() -> None:
         with pytest.raises(StoreError, match="no store at"):
-            await readers.read(lambda store: store.publications())
+            await read_pool.read(lambda store: store.publications())
         open_store(url, create=True).close()
-        assert await readers.read(lambda store: store.publications()) == []
+        assert await read_pool.read(lambda store: store.publications()) == []
 
-    with closing(Readers(url)) as readers:
+    with closing(ReadPool(url)) as read_pool:
         asyncio.run(go())

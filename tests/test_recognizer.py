@@ -20,7 +20,8 @@ from thinc.util import fix_random_seed
 
 from daskingest.models import find_model, load_model, load_pipeline
 from daskingest.recognizer import Recognizer, accelerate, decoder, embedding, pieces
-from daskingest.recognizer.finder import Finder, Found
+from daskingest.recognizer.finder import Finder
+from daskingest.text import EntitySpan
 
 TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
 _WORDS = (
@@ -44,7 +45,7 @@ def fast() -> Finder:
     return load_model(find_model())
 
 
-def found(docs: Sequence[Doc]) -> list[list[Found]]:
+def found(docs: Sequence[Doc]) -> list[list[EntitySpan]]:
     return [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in docs]
 
 
@@ -222,7 +223,7 @@ def test_other_models_are_left_to_spacy(caplog: pytest.LogCaptureFixture) -> Non
         find = Finder(nlp)
     assert nlp.get_pipe("beam_ner") is before
     assert find.recognizer is None
-    assert "left to spaCy, which is slower: it searches with a beam" in caplog.text
+    assert "left to spaCy, which is slower: it uses beam search" in caplog.text
     assert len(find([TEXT])) == 1
 
 

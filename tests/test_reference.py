@@ -9,7 +9,7 @@ FILE = Path(__file__).parent.parent / "cluster" / "CONFIGURATION.md"
 
 def test_the_file_is_current() -> None:
     assert FILE.read_text() == reference(), (
-        "make it anew: python -m daskingest.cli.reference > cluster/CONFIGURATION.md"
+        "generate it again: python -m daskingest.cli.reference > cluster/CONFIGURATION.md"
     )
 
 

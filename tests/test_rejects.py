@@ -1,4 +1,4 @@
-"""The file of rejects: each there once, in the format that earlier versions wrote."""
+"""The file of rejects: each is written once, in the format of earlier versions."""
 
 from __future__ import annotations
 

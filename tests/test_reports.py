@@ -1,4 +1,4 @@
-"""How runs and uploads read at their end, and with which exit code they end."""
+"""The summaries of runs and uploads, and their exit codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.settings import Settings, UploadSettings
 from daskingest.upload.measured import Measured
 from daskingest.upload.report import UploadReport, status_text
-from daskingest.upload.settled import Settled
+from daskingest.upload.tally import UploadTally
 
 
 def tally(articles: int, **reasons: int) -> Tally:
@@ -23,7 +23,7 @@ def tally(articles: int, **reasons: int) -> Tally:
     return Tally(
         rows=articles + rejected.total(),
         articles=articles,
-        words=500 * articles,
+        text_words=500 * articles,
         entities=9 * articles,
         rejected=rejected,
     )
@@ -52,7 +52,7 @@ def test_a_file_that_was_counted_in_part() -> None:
     assert lines_of(summary)[0] == "a.csv: interrupted"
     assert lines_of(summary)[1] == "  rows      12 = 12 articles + 0 rejects"
     assert lines_of(summary)[-1] == "  time      10 s for 2 articles now, 100 words/s"
-    assert lines_of(summary, limit=10)[1].endswith("(earlier runs had counted more than the limit)")
+    assert lines_of(summary, limit=10)[1].endswith("(earlier runs counted more than the limit)")
     assert lines_of(Summary("a.csv", 10)) == ["a.csv: interrupted"]
 
 
@@ -60,14 +60,14 @@ def test_what_firestore_bills_is_said() -> None:
     summary = Summary("a.csv", 10, tally=tally(2), fresh=tally(2), seconds=1)
     summary.commits, summary.writes, summary.billed = 3, 40, True
     assert lines_of(summary, store="firestore://p")[-1] == (
-        "  store     3 commits, 40 writes (20,000 for 1,000 articles)"
+        "  store     3 commits, 40 writes (20,000 per 1,000 articles)"
     )
     summary.billed = False
     assert "commits" not in "".join(lines_of(summary))
 
 
-def report(**settled: Any) -> UploadReport:
-    return UploadReport("a.csv", "http://x", "r", outcome="sent", settled=Settled(**settled))
+def report(**tally: Any) -> UploadReport:
+    return UploadReport("a.csv", "http://x", "r", outcome="sent", tally=UploadTally(**tally))
 
 
 def test_an_upload_that_was_sent() -> None:
@@ -77,7 +77,7 @@ def test_an_upload_that_was_sent() -> None:
     assert list(report_lines(found, UploadSettings())) == [
         "a.csv: sent",
         "  rows      1,005 = 1,000 articles + 5 rejects",
-        "  accepted  998 articles; 1 requests had been taken already, and count once",
+        "  accepted  998 articles; 1 requests had been accepted before, and count once",
         "  rejected  7 bad",
         "            each is in rejects.jsonl",
         "  requests  12; not taken: 2 answered 503",
@@ -90,7 +90,7 @@ def test_an_open_loop() -> None:
     found.measured = Measured(requests=2, late=1, latest=0.25)
     found.measured.latencies.add(0.5)
     lines = list(report_lines(found, UploadSettings()))
-    assert "  missed    1 articles, and not sent again" in lines
+    assert "  missed    1 articles, not sent again" in lines
     assert "  late      1 requests, by up to 250.0 ms" in lines
     assert lines[-1].startswith("  latency   p50 500.0 ms, ")
 

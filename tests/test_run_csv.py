@@ -1,4 +1,4 @@
-"""Whole runs, as a user has them: real processes, killed at real moments."""
+"""Complete runs as a user sees them: real processes, killed at real moments."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_killed_processes_cost_nothing(
     assert content(store) == expected
 
 
-def test_a_killed_program_goes_on_where_it_was(
+def test_a_killed_program_resumes(
     long_file: Path, tmp_path: Path, long_expected: StoreContent
 ) -> None:
     store = tmp_path / "daskingest.db"
@@ -137,7 +137,7 @@ def test_the_first_interrupt_finishes_what_is_in_flight(
     program.interrupt()
     assert program.wait() == 130, program.output
     program.wait_for_the_family_s_end()
-    assert "run the same command again to go on" in program.output
+    assert "run the same command again to resume" in program.output
     assert "Traceback" not in program.output
     assert sum(content(store)[0].values()) < 10 * 64
     assert run(tmp_path, "run-csv", str(long_file), *SMALL)[0] == 0

@@ -21,7 +21,7 @@ from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import parcels
 from daskingest.upload.report import UploadReport
 from daskingest.upload.sender import Delivery, Sender, Stopped, open_client
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 Deliver = Callable[..., "Delivered"]
 
@@ -47,7 +47,7 @@ def deliver(
     def to(stub: Stub, stopping: bool = False, **options: Any) -> Delivered:
         settings = UploadSettings(url=stub.url, batch=4, gzip=False, **options)
         file = open_csv(path)
-        state = State.open(file, path, settings)
+        state = UploadState.open(file, path, settings)
         report = UploadReport(path, settings.url, state.run)
         checkpoint = Checkpoint(report, state, RejectsFile(settings.rejects), lasting=False)
         [parcel] = parcels(file, settings)
@@ -125,8 +125,8 @@ def test_the_older_call_has_its_own_address_and_key(deliver: Deliver) -> None:
         ("localhost:8000", "to be like http://127.0.0.1:8000"),
         ("http://", "to be like http://127.0.0.1:8000"),
         ("http://x?a=b", "to be like http://127.0.0.1:8000"),
-        ("http://x:port", "is no URL"),
-        ("http://x:secret@host", "a key is better not in the URL"),
+        ("http://x:port", "is not a URL"),
+        ("http://x:secret@host", "expected a URL without a key"),
     ],
 )
 def test_what_is_no_address_of_a_service_is_said(url: str, said: str) -> None:

@@ -237,7 +237,7 @@ def test_poison_is_put_aside_and_its_neighbours_are_counted(
 def test_what_was_counted_in_parts_is_forgotten_after_a_restart(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """As it is when the service was killed after its store had the parts of a halved batch."""
+    """The service was killed when its store had the parts of a split batch."""
 
     async def prepare() -> BatchId:
         spool = Spool(tmp_path / "daskingest-data")
@@ -344,7 +344,7 @@ def test_one_line_says_what_keeps_it_from_starting(
     assert f"port {server.port}: Address already in use" in output
     code, output = run(tmp_path, "serve", "--port", "0", "--workers", "1")
     assert code == 2
-    assert "another daskingest serves from" in output
+    assert "another daskingest service uses" in output
     assert "Traceback" not in output
     for options in (["--data-dir", "/proc/x"], ["--store", "mysql://x"], ["--model", "none"]):
         code, output = run(tmp_path, "serve", "--port", "0", "--workers", "1", *options)

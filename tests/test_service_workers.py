@@ -1,4 +1,4 @@
-"""How the workers are, as the service sees them come and go."""
+"""The workers, as the service sees them come and go."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pytest
 
 from daskingest.service.metrics import Metrics
 from daskingest.service.status import WorkerStatus
-from daskingest.service.workers import Seen, Watch, Worker, update
+from daskingest.service.workers import SeenWorker, Worker, WorkerMonitor, update
 
 
 def test_a_worker_at_another_address_was_replaced() -> None:
-    workers = update({}, [Seen("a", "tcp://1", 10), Seen("b", "tcp://2", 20)])
+    workers = update({}, [SeenWorker("a", "tcp://1", 10), SeenWorker("b", "tcp://2", 20)])
     assert workers == {"a": Worker("tcp://1", 10, 0), "b": Worker("tcp://2", 20, 0)}
-    workers = update(workers, [Seen("b", "tcp://2", 25), Seen("a", "tcp://3", 5)])
+    workers = update(workers, [SeenWorker("b", "tcp://2", 25), SeenWorker("a", "tcp://3", 5)])
     assert workers == {"a": Worker("tcp://3", 5, 1), "b": Worker("tcp://2", 25, 0)}
 
 
 def test_a_worker_that_is_gone_is_known_and_has_no_memory() -> None:
-    workers = update({}, [Seen("a", "tcp://1", 10)])
+    workers = update({}, [SeenWorker("a", "tcp://1", 10)])
     workers = update(workers, [])
     assert workers == {"a": Worker("tcp://1", 0, 0)}
     workers = update(workers, [])
-    workers = update(workers, [Seen("a", "tcp://2", 10)])
+    workers = update(workers, [SeenWorker("a", "tcp://2", 10)])
     assert workers == {"a": Worker("tcp://2", 10, 1)}
 
 
@@ -51,21 +51,21 @@ def test_a_scheduler_that_does_not_answer_is_asked_again(caplog: pytest.LogCaptu
     client: Any = SimpleNamespace(scheduler=scheduler, status="running")
 
     async def go() -> None:
-        watch = Watch(client, Metrics(0))
-        await watch.look(1)
+        monitor = WorkerMonitor(client, Metrics(0))
+        await monitor.look(1)
         both = {"2": WorkerStatus(0, 0), "a": WorkerStatus(10, 0)}
-        assert watch.status() == both
-        await watch.look(3)
-        await watch.look(5)
-        assert watch.status() == both
+        assert monitor.status() == both
+        await monitor.look(3)
+        await monitor.look(5)
+        assert monitor.status() == both
         assert caplog.messages == ["the scheduler does not answer: gone; asking again"]
-        await watch.look(7)
-        assert watch.status() == {"2": WorkerStatus(0, 0), "a": WorkerStatus(0, 0)}
+        await monitor.look(7)
+        assert monitor.status() == {"2": WorkerStatus(0, 0), "a": WorkerStatus(0, 0)}
         with pytest.raises(KeyError):  # what it does not know how to survive
-            await watch.look(9)
+            await monitor.look(9)
         client.status = "connecting"
-        await watch.look(11)
+        await monitor.look(11)
         client.scheduler = None
-        await watch.look(13)
+        await monitor.look(13)
 
     asyncio.run(go())

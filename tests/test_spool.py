@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from daskingest.articles import Article
 from daskingest.errors import UsageError
-from daskingest.service.answers import Key, KeyReused
+from daskingest.service.answers import IdempotencyKey, KeyReused
 from daskingest.service.group_commit import SpoolError
 from daskingest.service.micro_batches import Limits
 from daskingest.service.spool import Spool, SpooledBatch
@@ -160,20 +160,20 @@ def test_each_article_is_in_one_batch(
 
 
 def test_a_key_counts_once_also_after_a_restart(tmp_path: Path) -> None:
-    key = Key("k", "digest")
+    key = IdempotencyKey("k", "digest")
 
     async def first(spool: Spool) -> None:
         answers = await asyncio.gather(*(spool.add(articles(0, 3), key) for _ in range(5)))
         assert sorted(answer.repeated for answer in answers) == [False, True, True, True, True]
         with pytest.raises(KeyReused):
-            await spool.add(articles(0, 3), Key("k", "another"))
+            await spool.add(articles(0, 3), IdempotencyKey("k", "another"))
 
     async def second(spool: Spool) -> None:
         assert (await spool.add(articles(0, 3), key)).repeated
         upload = spool.begin_upload()
         await spool.stage(upload, articles(0, 3))
         with pytest.raises(KeyReused):
-            await spool.finish(upload, {}, Key("k", "another"))
+            await spool.finish(upload, {}, IdempotencyKey("k", "another"))
         assert (spool.articles, spool.waiting) == (3, 3)
 
     with_spool(tmp_path, first)
@@ -276,7 +276,7 @@ def test_one_process_at_a_time_uses_it(tmp_path: Path) -> None:
 
 
 def test_a_spool_of_the_version_before_is_taken_up(tmp_path: Path) -> None:
-    """As a killed service leaves it: articles in a batch, waiting, and of an upload's half."""
+    """As a killed service leaves it: articles in a batch, waiting, and of half an upload."""
     schema = """
     CREATE TABLE spool (id TEXT NOT NULL);
     CREATE TABLE articles (first INTEGER PRIMARY KEY, packed BLOB NOT NULL);
@@ -305,7 +305,7 @@ def test_a_spool_of_the_version_before_is_taken_up(tmp_path: Path) -> None:
         assert (spool.id, spool.articles, spool.waiting) == ("spool-12", 4, 2)
         assert (spool.unfinished(), spool.oldest) == ([9], 5.0)
         assert ids([await spool.load(9)]) == ["1", "2"]
-        assert (await spool.add([], Key("k", "d"))).body == {"accepted": 4}
+        assert (await spool.add([], IdempotencyKey("k", "d"))).body == {"accepted": 4}
         [batch] = await spool.release(9, 1, LIMITS, drain=False)
         assert (batch.number, ids([batch])) == (10, ["3", "4"])
 

@@ -36,7 +36,7 @@ def test_an_article_is_kept_once(tmp_path: Path) -> None:
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
     path.write_text("[]\n")
-    with pytest.raises(UsageError, match="is no file of rejects"):
+    with pytest.raises(UsageError, match="is not a file of rejects"):
         SpoolRejects(path)
     path.unlink()
     rejects = SpoolRejects(path)

@@ -1,4 +1,4 @@
-"""SQLite files of ours: made once, told from others, changed whole or not at all."""
+"""SQLite files of ours: created once, recognised, and changed completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.sqlite_file import Layout, OtherApplication, OtherVersion, SqliteFile
+from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile, SqliteSchema
 
-LAYOUT = Layout(0x74657374, 3, "CREATE TABLE t (x INTEGER);\nCREATE TABLE u (\n    y TEXT\n);\n")
+SCHEMA = SqliteSchema(
+    0x74657374, 3, "CREATE TABLE t (x INTEGER);\nCREATE TABLE u (\n    y TEXT\n);\n"
+)
 
 
 def numbers(file: SqliteFile) -> list[int]:
@@ -24,64 +26,64 @@ def pragma(path: Path, name: str) -> object:
         return db.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-def test_a_file_is_laid_out_once(tmp_path: Path) -> None:
+def test_a_file_is_created_once(tmp_path: Path) -> None:
     path = tmp_path / "a file?.db"
-    layout = replace(LAYOUT, script=LAYOUT.script + "INSERT INTO t VALUES (random())")
-    with SqliteFile(path, layout) as file:
+    schema = replace(SCHEMA, script=SCHEMA.script + "INSERT INTO t VALUES (random())")
+    with SqliteFile(path, schema) as file:
         [made] = numbers(file)
-    with SqliteFile(path, layout) as file, SqliteFile(path, layout, read_only=True) as reader:
+    with SqliteFile(path, schema) as file, SqliteFile(path, schema, read_only=True) as reader:
         assert numbers(file) == numbers(reader) == [made]
         assert file.connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
-    assert pragma(path, "application_id") == LAYOUT.application_id
-    assert pragma(path, "user_version") == LAYOUT.version
+    assert pragma(path, "application_id") == SCHEMA.application_id
+    assert pragma(path, "user_version") == SCHEMA.version
     assert pragma(path, "journal_mode") == "wal"
 
 
 def test_an_empty_file_is_taken(tmp_path: Path) -> None:
     (tmp_path / "f.db").touch()
-    with SqliteFile(tmp_path / "f.db", LAYOUT) as file:
+    with SqliteFile(tmp_path / "f.db", SCHEMA) as file:
         assert numbers(file) == []
 
 
-def test_a_layout_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    broken = replace(LAYOUT, script=LAYOUT.script + "CREATE TABLE t (x)")
+def test_a_schema_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    broken = replace(SCHEMA, script=SCHEMA.script + "CREATE TABLE t (x)")
     with pytest.raises(sqlite3.OperationalError, match="already exists"):
         SqliteFile(tmp_path / "f.db", broken)
-    with SqliteFile(tmp_path / "f.db", LAYOUT) as file:
+    with SqliteFile(tmp_path / "f.db", SCHEMA) as file:
         assert numbers(file) == []
 
 
 def test_other_files_are_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
-    SqliteFile(path, LAYOUT).close()
+    SqliteFile(path, SCHEMA).close()
     for read_only in (False, True):
         with pytest.raises(OtherVersion) as error:
-            SqliteFile(path, replace(LAYOUT, version=4), read_only)
+            SqliteFile(path, replace(SCHEMA, version=4), read_only)
         assert error.value.found == 3
         with pytest.raises(OtherApplication):
-            SqliteFile(path, replace(LAYOUT, application_id=1), read_only)
+            SqliteFile(path, replace(SCHEMA, application_id=1), read_only)
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as db:
         db.execute("CREATE TABLE mine (x)")
     before = other.read_bytes()
     for read_only in (False, True):
         with pytest.raises(OtherApplication):
-            SqliteFile(other, LAYOUT, read_only)
+            SqliteFile(other, SCHEMA, read_only)
     assert other.read_bytes() == before
 
 
 def test_reading_makes_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
-        SqliteFile(path, LAYOUT, read_only=True)
+        SqliteFile(path, SCHEMA, read_only=True)
     assert not path.exists()
     path.touch()
     with pytest.raises(OtherApplication):
-        SqliteFile(path, LAYOUT, read_only=True)
+        SqliteFile(path, SCHEMA, read_only=True)
     assert path.read_bytes() == b""
-    SqliteFile(path, LAYOUT).close()
+    SqliteFile(path, SCHEMA).close()
     with (
-        SqliteFile(path, LAYOUT, read_only=True) as file,
+        SqliteFile(path, SCHEMA, read_only=True) as file,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
         file.transaction() as db,
     ):
@@ -89,7 +91,7 @@ def test_reading_makes_and_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
-    with SqliteFile(tmp_path / "f.db", LAYOUT) as file:
+    with SqliteFile(tmp_path / "f.db", SCHEMA) as file:
         with file.transaction() as db:
             db.execute("INSERT INTO t VALUES (1)")
         for error in (KeyError, KeyboardInterrupt):
@@ -106,7 +108,7 @@ def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
 
 def test_a_writer_blocks_writers_and_no_readers(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
-    with SqliteFile(path, LAYOUT) as one, SqliteFile(path, LAYOUT, busy_seconds=0) as two:
+    with SqliteFile(path, SCHEMA) as one, SqliteFile(path, SCHEMA, busy_seconds=0) as two:
         with one.transaction() as db:
             db.execute("INSERT INTO t VALUES (1)")
             assert numbers(two) == []
@@ -116,7 +118,7 @@ def test_a_writer_blocks_writers_and_no_readers(tmp_path: Path) -> None:
 
 
 def test_it_goes_from_thread_to_thread(tmp_path: Path) -> None:
-    with SqliteFile(tmp_path / "f.db", LAYOUT) as file:
+    with SqliteFile(tmp_path / "f.db", SCHEMA) as file:
 
         def write() -> None:
             with file.transaction() as db:
@@ -128,14 +130,14 @@ def test_it_goes_from_thread_to_thread(tmp_path: Path) -> None:
         assert numbers(file) == [1]
 
 
-def test_many_that_come_at_once_make_one_file(tmp_path: Path) -> None:
-    layout = replace(LAYOUT, script=LAYOUT.script + "INSERT INTO t VALUES (1)")
+def test_many_that_start_together_create_one_file(tmp_path: Path) -> None:
+    schema = replace(SCHEMA, script=SCHEMA.script + "INSERT INTO t VALUES (1)")
     found: list[list[int]] = []
     start = threading.Barrier(8)
 
     def look() -> None:
         start.wait()
-        with SqliteFile(tmp_path / "f.db", layout) as file:
+        with SqliteFile(tmp_path / "f.db", schema) as file:
             found.append(numbers(file))
 
     threads = [threading.Thread(target=look) for _ in range(8)]
@@ -148,10 +150,10 @@ def test_many_that_come_at_once_make_one_file(tmp_path: Path) -> None:
 
 def test_a_copy_in_another_journal_mode_is_taken(tmp_path: Path) -> None:
     path, copy = tmp_path / "f.db", tmp_path / "copy.db"
-    with SqliteFile(path, LAYOUT) as file:
+    with SqliteFile(path, SCHEMA) as file:
         file.connection.execute("VACUUM INTO ?", (str(copy),))
     assert pragma(copy, "journal_mode") == "delete"
-    SqliteFile(copy, LAYOUT).close()
+    SqliteFile(copy, SCHEMA).close()
     assert pragma(copy, "journal_mode") == "wal"
 
 

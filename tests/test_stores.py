@@ -223,7 +223,7 @@ def test_a_file_of_another_version_is_refused(sqlite_url: str) -> None:
     db.execute("PRAGMA user_version = 99")
     db.close()
     for create in (False, True):
-        with pytest.raises(StoreError, match=r"version 99 of the store's layout, expected 1;"):
+        with pytest.raises(StoreError, match=r"version 99 of the store's schema, expected 1;"):
             open_store(sqlite_url, create=create)
 
 

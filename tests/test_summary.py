@@ -1,4 +1,4 @@
-"""How a file's counting reads while it goes on."""
+"""The status of a file while it is counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_how_far_a_file_is() -> None:
     assert status_text(summary, 0) == "0 B of 10.0 kB, 0 articles, 0 rejects"
     summary.bytes_done, summary.fresh_bytes = 6_000, 2_000
     summary.tally.articles, summary.tally.rejected = 1_200, Counter({"no content": 3})
-    summary.fresh = Tally(words=500)
+    summary.fresh = Tally(text_words=500)
     assert status_text(summary, 5.0) == (
         "6.0 kB of 10.0 kB, 1,200 articles, 100 words/s, 10 s left, 3 rejects"
     )

@@ -32,14 +32,21 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.progress import Progress
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
-from daskingest.upload.answers import Later, Taken, Unfit, UploadError, judge, retry_after
+from daskingest.upload.answers import (
+    Accepted,
+    Rejected,
+    RetryLater,
+    UploadError,
+    judge,
+    retry_after,
+)
 from daskingest.upload.latency import SHARES, Latencies
 from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import Parcel, length_of, parcels
 from daskingest.upload.report import UploadReport
 from daskingest.upload.run import Upload
 from daskingest.upload.schedule import Schedule, backoff
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 Pairs = list[tuple[str, str]]
 WriteCsv = Callable[..., str]
@@ -89,13 +96,13 @@ def state_of(program: Program) -> dict[str, Any]:
 
 
 def rows_done(program: Program) -> int:
-    """How many rows its state says are done with."""
+    """How many rows are done, according to its state."""
     found = list(program.folder.glob("*.upload.json"))
     return int(state_of(program)["tally"]["rows"]) if found else 0
 
 
 def reaches(program: Program, rows: int) -> None:
-    """Wait until it is so far, which is not its end."""
+    """Wait until it has got that far, before its end."""
     until(lambda: rows_done(program) >= rows or program.process.poll() is not None)
     assert program.process.poll() is None, program.output
 
@@ -155,7 +162,7 @@ def test_five_thousand_articles_and_five_kills(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_it_goes_on_where_it_was(
+def test_it_resumes(
     server: Server, tmp_path: Path, write_csv: WriteCsv, number: signal.Signals
 ) -> None:
     name = f"resumed after {number.name}".lower()
@@ -255,7 +262,7 @@ def test_a_wrong_key_ends_in_one_line(server: Server, tmp_path: Path, write_csv:
         assert "DASKINGEST_API_KEY" in error
 
 
-# With servers that answer otherwise.
+# With servers that answer differently.
 
 
 def test_ctrl_c_waits_for_answers_and_a_second_one_does_not(
@@ -277,10 +284,10 @@ def test_ctrl_c_waits_for_answers_and_a_second_one_does_not(
             program = upload(tmp_path, file, stub.url, *now)
             until(lambda: len(stub.requests) == seen + 2)
             program.process.send_signal(signal.SIGINT)
-            until(lambda: "waiting for the answers" in program.output)
+            until(lambda: "waiting for outstanding answers" in program.output)
             if interruptions == 2:
                 program.process.send_signal(signal.SIGINT)
-                assert "--resume goes on" in finish(program, 130)
+                assert "--resume continues" in finish(program, 130)
                 assert state_of(program)["tally"]["accepted"] == 0
         ready.set()
         assert "accepted  6 articles" in finish(program, 130)
@@ -310,7 +317,7 @@ def test_nothing_is_listening(tmp_path: Path, write_csv: WriteCsv) -> None:
     program = upload(tmp_path, write_csv(pairs("p", 3)), url, "--patience", "0.5")
     output = finish(program, 1)
     assert f"error: {url}: no connection" in output
-    assert "beyond --patience 0.5" in output
+    assert "after --patience 0.5" in output
     assert state_of(program)["tally"]["rows"] == 0
     with Stub() as stub:  # at another address it is another service
         again = finish(upload(tmp_path, write_csv(pairs("p", 3)), stub.url, "--resume"), 2)
@@ -330,7 +337,7 @@ def test_retry_after_is_honoured(tmp_path: Path, write_csv: WriteCsv) -> None:
     with Stub(answer) as stub:
         options = ["--batch", "2", "--concurrency", "1", "--json"]
         report = report_of(finish(upload(tmp_path, file, stub.url, *options)))
-    assert report["troubles"] == {"answered 503": 1}  # and no more, while it was to wait
+    assert report["troubles"] == {"answered 503": 1}  # and no more while it had to wait
     assert report["accepted"] == 6
     first, again, *others = [request.key for request in stub.requests]
     assert first == again
@@ -340,11 +347,11 @@ def test_retry_after_is_honoured(tmp_path: Path, write_csv: WriteCsv) -> None:
     with Stub(lambda _: (503, {"Retry-After": "3600"}, b'{"error": "full\\u001b"}')) as stub:
         output = finish(upload(tmp_path, file, stub.url, "--concurrency", "1"), 1)
     assert "answered 503 (full\N{REPLACEMENT CHARACTER})" in output
-    assert "beyond --patience 300" in output
+    assert "after --patience 300" in output
     assert len(stub.requests) == 1
 
 
-def test_what_fails_for_the_time_is_sent_again_under_its_key(
+def test_what_fails_temporarily_is_sent_again_under_its_key(
     tmp_path: Path, write_csv: WriteCsv
 ) -> None:
     troubles = iter([429, 500, 502, 504, None, None])
@@ -422,10 +429,10 @@ def test_what_was_halved_goes_in_halves_again(tmp_path: Path, write_csv: WriteCs
     [
         ((200, {}, b"<html>Welcome"), "expected a daskingest service, found <html>Welcome"),
         ((202, {}, b'{"accepted": 2, "rejected": 0, "errors": []}'), "what became of 3 articles"),
-        ((404, {}, b'{"error": "nothing here"}'), "answered 404, and expected was 202: nothing"),
-        ((409, {}, b""), "the file is not what it was"),
-        ((302, {}, b""), "answered 302, and expected was 202"),
-        ((501, {}, b'{"error": "its log has it"}'), "its log has it"),
+        ((404, {}, b'{"error": "nothing here"}'), "answered 404, expected 202: nothing"),
+        ((409, {}, b""), "the file has changed since"),
+        ((302, {}, b""), "answered 302, expected 202"),
+        ((501, {}, b'{"error": "see its log for"}'), "see its log for"),
     ],
 )
 def test_other_answers_end_it(
@@ -490,12 +497,12 @@ def test_rejects_that_could_not_be_written_are_written_later(
         upload = Upload(file, settings, Progress())
         asyncio.run(upload())
     assert "cannot write rejects" in str(upload.failure)
-    assert upload.report.settled.rows == 3
+    assert upload.report.tally.rows == 3
     [line] = path.read_text().splitlines()
     assert json.loads(line)["reason"] == "no publication"
 
 
-def test_rejects_that_were_written_in_part_are_written_anew(tmp_path: Path) -> None:
+def test_rejects_that_were_written_in_part_are_written_again(tmp_path: Path) -> None:
     file = RejectsFile(str(tmp_path / "rejects.jsonl"))
     file.write("f", [Reject("r", "", 0, 0)])
     rejects = [Reject("r", "", row, row) for row in range(4)]
@@ -544,13 +551,13 @@ def test_certificates(tmp_path: Path, write_csv: WriteCsv) -> None:
     file = write_csv(pairs("p", 3))
     with Stub(context=context) as stub:
         output = finish(upload(tmp_path, file, stub.url), 1)
-        assert "is not to be trusted: self-signed certificate" in output
+        assert "cannot be verified: self-signed certificate" in output
         assert "--insecure" in output
         assert not stub.requests
         trusted = {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
         assert "warning" not in finish(upload(tmp_path, file, stub.url, **trusted))
         output = finish(upload(tmp_path, file, stub.url, "--insecure", "--no-progress"))
-        assert "warning: with --insecure any certificate is taken" in output
+        assert "warning: with --insecure any certificate is accepted" in output
         assert "accepted  3 articles" in output
 
 
@@ -583,10 +590,10 @@ def test_options_come_from_the_environment(tmp_path: Path, write_csv: WriteCsv) 
         (["--open-loop", "--rate", "1", "--resume"], "leave out --resume"),
         (["--legacy", "--batch", "2"], "found --batch 2"),
         (["--url", "localhost:8000"], "to be like http://127.0.0.1:8000"),
-        (["--url", "http://x:secret@localhost"], "a key is better not in the URL"),
-        (["--api-key", "a,,b"], "found an empty one"),
+        (["--url", "http://x:secret@localhost"], "expected a URL without a key"),
+        (["--api-key", "a,,b"], "found an empty key"),
         (["--content-column", "none"], "no column for the content"),
-        (["--state", "articles.csv"], "does not say how far an upload is"),
+        (["--state", "articles.csv"], "is not the state of an upload"),
         (["--state", "no/folder.json"], "cannot write no/folder.json"),
         (["--rejects", "no/folder.jsonl"], "cannot write rejects"),
     ],
@@ -619,7 +626,7 @@ def test_an_unfinished_upload_is_put_aside(tmp_path: Path, write_csv: WriteCsv) 
     assert (old["run"], old["complete"]) == (first, False)
 
 
-# What is computed.
+# Without a server.
 
 
 def parcels_of(path: str, **options: Any) -> list[Parcel]:
@@ -685,7 +692,7 @@ def test_an_open_loop_s_schedule_is_made_in_advance() -> None:
 
 
 def test_a_stall_is_seen_in_an_open_loop_s_percentiles() -> None:
-    """100 requests a second, each taking 1 ms, but for a stop of 1 s: those due in it wait."""
+    """100 requests a second, each taking 1 ms, except for a stall of 1 s: those due then wait."""
     latencies, schedule = Latencies(), Schedule(100, fixed=True)
     for _ in range(1000):
         due = schedule.due(1, 0.0)
@@ -736,17 +743,17 @@ def test_answers(write_csv: WriteCsv) -> None:
     [parcel] = parcels_of(write_csv(pairs("p", 3)))
     errors = [{"line": 2, "reason": "bad", "detail": "so"}]
     said = {"accepted": 2, "rejected": 1, "errors": errors}
-    assert judge(answer(202, said), parcel, False, now) == Taken({1: ("bad", "so")})
+    assert judge(answer(202, said), parcel, False, now) == Accepted({1: ("bad", "so")})
     again = answer(202, said, **{"Idempotent-Replayed": "true"})
-    assert judge(again, parcel, False, now) == Taken({1: ("bad", "so")}, replayed=True)
-    assert judge(answer(201), parcel, True, now) == Taken()
+    assert judge(again, parcel, False, now) == Accepted({1: ("bad", "so")}, replayed=True)
+    assert judge(answer(201), parcel, True, now) == Accepted()
     wrong = {"error": "e", "rejected": [{"index": 0, "reason": "bad", "detail": "so"}]}
-    assert judge(answer(422, wrong), parcel, False, now) == Unfit("bad", "so")
-    assert judge(answer(413), parcel, False, now) == Unfit(
+    assert judge(answer(422, wrong), parcel, False, now) == Rejected("bad", "so")
+    assert judge(answer(413), parcel, False, now) == Rejected(
         "too large for the service", "answered 413"
     )
     full = answer(503, {"error": "full"}, **{"Retry-After": "5"})
-    assert judge(full, parcel, False, now) == Later("answered 503", "full", 5)
+    assert judge(full, parcel, False, now) == RetryLater("answered 503", "full", 5)
     strange: list[Any] = [
         {},
         [],
@@ -759,7 +766,7 @@ def test_answers(write_csv: WriteCsv) -> None:
     for each in strange:
         with pytest.raises(UploadError, match="expected a daskingest service"):
             judge(answer(202, each), parcel, False, now)
-    assert judge(answer(202, {"accepted": 3}), parcel, False, now) == Taken()
+    assert judge(answer(202, {"accepted": 3}), parcel, False, now) == Accepted()
 
 
 def test_the_state_is_taken_up(
@@ -767,21 +774,21 @@ def test_the_state_is_taken_up(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_csv(pairs("p", 5))
-    state = State.open(open_csv(path), path, UploadSettings())
+    state = UploadState.open(open_csv(path), path, UploadSettings())
     for number in (0, 1, 5, 3):
         state.done(number)
-    state.settled.rejected["bad"] = 2
+    state.tally.rejected["bad"] = 2
     state.save(state.text(1.0))
-    again = State.open(open_csv(path), path, UploadSettings(resume=True))
+    again = UploadState.open(open_csv(path), path, UploadSettings(resume=True))
     assert [n for n in range(8) if again.is_done(n)] == [0, 1, 3, 5]
-    assert (again.prefix, again.settled, again.unsure) == (state.prefix, state.settled, 1.0)
-    assert State.open(open_csv(path), path, UploadSettings()).prefix != state.prefix
+    assert (again.prefix, again.tally, again.unsure) == (state.prefix, state.tally, 1.0)
+    assert UploadState.open(open_csv(path), path, UploadSettings()).prefix != state.prefix
     for changed in ({"batch": 7}, {"url": "http://y"}, {"repeat": 2}, {"legacy": True}):
         with pytest.raises(UsageError, match=f"use the same --{next(iter(changed))}"):
-            State.open(open_csv(path), path, UploadSettings(resume=True, **changed))
+            UploadState.open(open_csv(path), path, UploadSettings(resume=True, **changed))
     write_csv(pairs("p", 6))
     with pytest.raises(UsageError, match="before it was changed"):
-        State.open(open_csv(path), path, UploadSettings(resume=True))
+        UploadState.open(open_csv(path), path, UploadSettings(resume=True))
 
 
 def test_what_others_could_read_is_warned_of() -> None:
@@ -806,7 +813,7 @@ def test_the_report_adds_up(write_csv: WriteCsv) -> None:
     report = UploadReport("f", "u", "r", measured=Measured(seconds=2.0))
     report.settle(first, Counter({"bad": 1}), 0)
     report.settle(second, Counter(), 3)
-    tally = report.settled
+    tally = report.tally
     assert (tally.rows, tally.articles, tally.accepted, tally.missed) == (7, 6, 2, 3)
     assert tally.rejected == {"bad": 1, "no publication": 1}
     assert report.as_dict()["articles_per_second"] == 1.0

@@ -1,4 +1,4 @@
-"""How fast Firestore is written to, on a clock that the test turns."""
+"""How fast Firestore is written to, by a clock that the test controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program: its commands, in the order in which `--help` lists them."""
+"""The program: its commands, in the order of `--help`."""
 
 from __future__ import annotations
 

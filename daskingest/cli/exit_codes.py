@@ -6,13 +6,13 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What each command's help and the README promise; errors carry theirs with them."""
+    """The codes that each command's help promises; an error carries its own."""
 
     DONE = 0
     FAILED = 1
     USAGE = 2
-    """The command was asked for something that it cannot do."""
+    """The command was asked for something impossible."""
     REJECTS = 3
     """Done, but with rejects and --strict."""
     INTERRUPTED = 130
-    """Stopped by Ctrl-C or SIGTERM: the same command goes on where it was."""
+    """Stopped by Ctrl-C or SIGTERM: the same command resumes."""

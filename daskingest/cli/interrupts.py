@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: asked once, a command stops; asked twice, it aborts."""
+"""Ctrl-C and SIGTERM: the first one stops a command, the second one aborts it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def _nothing() -> None:
 
 
 class Interrupts:
-    """Whether a command was asked to end, and what it does then.
+    """Whether a command was asked to stop, and what happens then.
 
-    `stopping` is called when it is asked for the first time, `aborting` before it ends at once; on
-    whichever thread asks. They say so to the user, and may fail. `exit` ends the process.
+    `stopping` is called at the first request, `aborting` before the process is ended at once, each
+    on the thread that makes the request. They tell the user, and `aborting` may fail. `exit` ends
+    the process.
     """
 
     def __init__(
@@ -38,25 +39,25 @@ class Interrupts:
         self._stop: Callable[[], None] = _nothing
         self._stopped = False
         self.asked = False
-        """Whether the command is to end."""
+        """Whether the command was asked to stop."""
 
     def attach(self, stop: Callable[[], None]) -> None:
-        """From now on `stop` ends the work of the running event loop; at once if asked before.
+        """Have `stop` called, once and in the running event loop, when a stop is requested.
 
-        It is called in that loop, once.
+        If one was requested already, it is called now.
         """
         self._loop, self._stop = asyncio.get_running_loop(), stop
         if self.asked:
             self._stop_once()
 
     def request(self) -> None:
-        """The first time stop, the second time abort."""
+        """Stop at the first request, abort at the second."""
         if self.asked:
             self.abort()
             return
         self.asked = True
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: all is done
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is left to stop
                 self._loop.call_soon_threadsafe(self._stop_once)
         with contextlib.suppress(Exception, SystemExit):  # what Rich makes of a closed pipe
             self._stopping()
@@ -77,26 +78,26 @@ class Interrupts:
 def signals(interrupt: Callable[[], None], terminate: Callable[[], None]) -> Iterator[None]:
     """Call `interrupt` on each Ctrl-C, on another thread, and `terminate` on SIGTERM, on this one.
 
-    To be entered on the main thread, before there are other threads.
+    Enter it on the main thread, before other threads are started.
     """
     _start_resource_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     terminated_before = signal.signal(signal.SIGTERM, lambda number, frame: terminate())
-    waiting = _Waiting(interrupt)
-    waiting.start()
+    thread = _InterruptThread(interrupt)
+    thread.start()
     try:
         yield
     finally:
-        waiting.end()
+        thread.end()
         signal.signal(signal.SIGTERM, terminated_before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Waiting(threading.Thread):
+class _InterruptThread(threading.Thread):
     """Waits for SIGINT, with the signal blocked everywhere else.
 
-    Child processes inherit that. A terminal sends Ctrl-C to all processes in the foreground, and a
-    worker that took it would die in the middle of a batch that is to be finished.
+    Child processes inherit the mask. A terminal sends Ctrl-C to all foreground processes, and a
+    worker that received it would die in the middle of a batch that should be finished.
     """
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
@@ -113,7 +114,7 @@ class _Waiting(threading.Thread):
             self._interrupt()
 
     def end(self) -> None:
-        """Let the thread go."""
+        """Stop the thread."""
         self._ended = True
         if self.is_alive():
             signal.pthread_kill(self.ident or 0, signal.SIGINT)
@@ -121,9 +122,9 @@ class _Waiting(threading.Thread):
 
 
 def _start_resource_tracker() -> None:
-    """Start it now: when multiprocessing does, it unblocks the signal.
+    """Start it now: when multiprocessing starts it later, that unblocks the signal.
 
-    It removes what a program that is stopped at once leaves behind, and need not speak of it.
+    It cleans up after a program that was aborted, and is kept from printing warnings about that.
     """
     name = "PYTHONWARNINGS"
     before = os.environ.get(name)

@@ -1,4 +1,4 @@
-"""Options from settings: a command's function names the settings it wants, and is given them."""
+"""Options made from settings: a command's function declares the settings it takes."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ from daskingest.cli.exit_codes import ExitCode
 from daskingest.settings import Option
 
 AsJson = Annotated[bool, Option("Print JSON.", name="--json")]
-Strict = Annotated[bool, Option("Exit with 3 on rejects.")]
-NoProgress = Annotated[bool, Option("Print only the summary: neither progress nor what is logged.")]
+Strict = Annotated[bool, Option("Exit with 3 if there are rejects.")]
+NoProgress = Annotated[bool, Option("Print only the summary, neither progress nor log messages.")]
 
 Values = dict[str, Any]
-"""What was given, by the names of Typer's parameters."""
+"""The values given, by the names of Typer's parameters."""
 
 
 def with_options(work: Callable[..., ExitCode | None]) -> Callable[..., None]:
-    """A command for Typer, which makes its settings from its options and calls `work`.
+    """A command for Typer that makes settings from its options and calls `work` with them.
 
-    A parameter of `work` is a class of settings, whose fields with an `Option` become options (with
-    the defaults of the parameter's own default, if it has one), or a value with an `Option`, or an
-    argument as Typer has them. What `work` returns is the exit code; None is success.
+    Each parameter of `work` is one of three: a settings class, whose fields with an `Option` become
+    options (with their defaults from the parameter's default, if it has one); a value with an
+    `Option`; or one of Typer's own arguments. `work` returns the exit code; None is success.
     """
     hints = get_type_hints(work, include_extras=True)
-    wanted = {
-        name: _Wanted.of(hints[name], name, parameter.default)
+    bindings = {
+        name: _Binding.of(hints[name], name, parameter.default)
         for name, parameter in inspect.signature(work).parameters.items()
     }
 
     @functools.wraps(work)
     def command(**values: Any) -> None:
-        code = work(**{name: each.made_from(values) for name, each in wanted.items()})
+        code = work(**{name: each.made_from(values) for name, each in bindings.items()})
         if code:
             raise typer.Exit(code)
 
-    parameters = [parameter for each in wanted.values() for parameter in each.parameters]
+    parameters = [parameter for each in bindings.values() for parameter in each.parameters]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a parameter of a command's function is made from."""
+class _Binding:
+    """Typer's parameters for a parameter of a command's function, and how to make its value."""
 
     parameters: list[inspect.Parameter]
     made_from: Callable[[Values], Any]
 
     @classmethod
-    def of(cls, hint: Any, name: str, default: Any) -> _Wanted:
-        """What the parameter of this name, type and default needs."""
+    def of(cls, hint: Any, name: str, default: Any) -> _Binding:
+        """For the parameter of this name, type and default."""
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             settings = hint() if default is inspect.Parameter.empty else default
             return cls.of_settings(settings)
@@ -68,8 +68,8 @@ class _Wanted:
         return cls([parameter], lambda values: _plain(option, values[parameter.name]))
 
     @classmethod
-    def of_settings(cls, settings: Any) -> _Wanted:
-        """What settings need of which these are the defaults."""
+    def of_settings(cls, settings: Any) -> _Binding:
+        """For a settings class with these defaults."""
         found = {
             name: (option, _option_parameter(option, name, hint, getattr(settings, name)))
             for name, hint, option in _options_of(type(settings))
@@ -86,7 +86,7 @@ class _Wanted:
 
 
 def _options_of(kind: type) -> Iterator[tuple[str, Any, Option]]:
-    """The fields that are options, in order, with their types."""
+    """The fields that are options, in order: name, type and option."""
     for name, hint in get_type_hints(kind, include_extras=True).items():
         if option := _option_in(hint):
             yield name, hint, option
@@ -98,7 +98,7 @@ def _option_in(hint: Any) -> Option | None:
 
 
 def _option_parameter(option: Option, field: str, hint: Any, default: Any) -> inspect.Parameter:
-    """The parameter from which Typer makes an option."""
+    """The parameter from which Typer makes the option."""
     kind, *_ = get_args(hint)
     if option.is_path:
         kind = Path if kind is str else Path | None
@@ -108,8 +108,8 @@ def _option_parameter(option: Option, field: str, hint: Any, default: Any) -> in
         name,
         envvar=variable,
         help=escape(option.help),
-        min=option.least,
-        max=option.most,
+        min=option.min,
+        max=option.max,
         show_default=True if option.shown is None else option.shown,
         case_sensitive=False,
     )
@@ -124,5 +124,5 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 def _plain(option: Option, value: Any) -> Any:
-    """The value as settings have it."""
+    """The value as the settings hold it: paths as text."""
     return str(value) if option.is_path and value is not None else value

@@ -1,4 +1,4 @@
-"""What commands print: results on standard output, all else on standard error."""
+"""What commands print: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 
 def print_lines(console: Console, text: str) -> None:
-    """Print a text as it is, in lines as long as they are."""
+    """Print a text verbatim: no markup, no line wrapping."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -23,17 +23,17 @@ def print_json(value: object) -> None:
 
 
 def note(text: str) -> None:
-    """Say something that is no result."""
+    """Print a message that is not a result, on standard error."""
     print_lines(Console(stderr=True), text)
 
 
 def harmless(text: str) -> Text:
-    """Text from articles as the terminal may show it: no markup, no control characters."""
+    """Text from articles, made safe for a terminal: no markup, no control characters."""
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
 
 
 def command_name() -> str:
-    """What to type for this program: its name where the shell finds it, else as it was called."""
+    """How to call this program: its name if it is on the PATH, else as it was called."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return "python -m daskingest"

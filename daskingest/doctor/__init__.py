@@ -1,1 +1,1 @@
-"""`daskingest doctor`: looks at all that daskingest needs, and says what is wrong with it."""
+"""`daskingest doctor`: checks everything that daskingest needs, and says what is wrong."""

@@ -1,10 +1,10 @@
-"""The matrix products that are left to numpy: by what they are computed, and how fast.
+"""The matrix products that are left to numpy: which library computes them, and how fast.
 
-Those of a model that the recognizer computes are few, a tenth of the work at most; a library as
-slow as a reference implementation can double the time all the same, and more with other models.
+For a model that the recognizer computes they are few, a tenth of the work at most; even so, a
+library as slow as a reference implementation can double the time, and more with other models.
 
 `python -m daskingest.doctor.blas` measures, and prints JSON. In a process of its own, numpy starts
-with one thread, as on a worker, and a library that crashes harms nobody.
+with one thread, as on a worker, and a crash of the library does no harm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from daskingest.doctor.finding import Finding, ok, problem, warning
 
-_ROWS, _WIDTH = 384, 288  # as large as those of a model like en_core_web_sm
+_ROWS, _WIDTH = 384, 288  # as large as in a model like en_core_web_sm
 _SECONDS = 0.2
 _PATIENCE = 60.0
 _FAR_BELOW = 0.3
@@ -38,7 +38,7 @@ class Products:
 
 
 def measure() -> Products:
-    """Measure in this process; the best of many rounds, so that others' work doesn't count."""
+    """Measure in this process; the best of many rounds, to exclude the load of other processes."""
     import numpy as np
 
     left = np.ones((_ROWS, _WIDTH), np.float32)
@@ -55,7 +55,7 @@ def measure() -> Products:
 def library() -> str:
     """The library that is loaded, its version and kernels.
 
-    What numpy was built with says less, as the two can differ.
+    It can differ from the one that numpy was built with.
     """
     import numpy as np
     from threadpoolctl import threadpool_info
@@ -65,11 +65,11 @@ def library() -> str:
             parts = (each["internal_api"], each["version"], each.get("architecture"))
             return " ".join(part for part in parts if part)
     built = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
-    return f"{built.get('name', 'unknown')} (says numpy's build)"
+    return f"{built.get('name', 'unknown')} (according to numpy's build)"
 
 
 def measured(environment: Mapping[str, str]) -> Products:
-    """Measure in a process with that environment. Raises RuntimeError if numpy doesn't work."""
+    """Measure in a process with this environment. Raises RuntimeError if numpy doesn't work."""
     same = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     same["PYTHONPATH"] = os.pathsep.join(sys.path)
     done = subprocess.run(
@@ -87,9 +87,9 @@ def measured(environment: Mapping[str, str]) -> Products:
 
 
 def expected_rate(cpuinfo: str) -> float:
-    """GFLOP/s that a processor can do at its nominal frequency, from what /proc/cpuinfo says.
+    """GFLOP/s of a processor at its nominal frequency, according to /proc/cpuinfo.
 
-    With AVX2, 32 operations a cycle; else 8. Those with AVX-512 may do twice as much.
+    With AVX2, 32 operations per cycle; else 8. Processors with AVX-512 may do twice as many.
     """
     lines = (line.partition(":") for line in cpuinfo.splitlines())
     fields = {name.strip(): value for name, _, value in lines}
@@ -98,7 +98,7 @@ def expected_rate(cpuinfo: str) -> float:
 
 
 def check_products(products: Products, expected: float, free: Products | None = None) -> Finding:
-    """What the rate says; `free` is the one that OpenBLAS reaches if it chooses by itself."""
+    """Judge the rate; `free` is the rate if OpenBLAS chooses its kernels by itself."""
     name = "BLAS"
     found = f"numpy {products.numpy} with {products.library}: {products.rate:.0f} GFLOP/s"
     if free is not None and free.rate > _BETTER * products.rate:
@@ -118,7 +118,7 @@ def check_products(products: Products, expected: float, free: Products | None = 
 
 
 def check_blas(environment: Mapping[str, str], cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
-    """Measure, and judge. With a kernel chosen in the environment, also what it is without."""
+    """Measure and judge. If the environment sets the kernels, measure without that too."""
     try:
         products = measured(environment)
         others = {name: value for name, value in environment.items() if name != _CHOICE}

@@ -1,4 +1,4 @@
-"""All checks, one after the other."""
+"""Runs all checks."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from daskingest.settings import MAX_SPOOL_BYTES, DoctorSettings
 
 
 def examine(settings: DoctorSettings) -> Iterator[Finding]:
-    """What there is to say about this machine and what `run-csv` and `serve` would use.
+    """The findings about this machine and what `run-csv` and `serve` would use.
 
-    Nothing is raised, and nothing is changed.
+    Raises nothing, and changes nothing.
     """
     return (guarded(name, check) for name, check in _checks(settings))
 
 
 def guarded(name: str, check: Callable[[], Finding]) -> Finding:
-    """What a check finds. Whatever it raises is a problem found."""
+    """What a check finds. An error that it raises is a problem too."""
     try:
         return check()
     except DaskingestError as error:
         return problem(name, str(error))
-    except Exception as error:  # what is broken here is what the user wants to know
+    except Exception as error:  # this is what the user wants to know about
         return problem(name, f"{type(error).__name__}: {error}")
 
 
 def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Finding]]]:
-    """The checks, by the names that their findings have."""
+    """The checks, with the names of their findings."""
 
     def workers() -> int:
         return 0 if settings.scheduler else settings.workers or machine.usable_cores()

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The findings of checks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How bad it is: only a problem keeps something from working."""
+    """How bad it is: only a problem prevents something from working."""
 
     OK = "ok"
     WARNING = "warning"
@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, what was seen, and what to do about it, if anything."""
+    """What was checked, what was found, and what to do about it, if anything."""
 
     check: str
     verdict: Verdict

@@ -11,9 +11,9 @@ from pathlib import Path
 from daskingest.doctor.finding import Finding, ok, problem, warning
 
 _WORKER, _OTHER = 0.5 * 2**30, 0.15 * 2**30
-"""Bytes that a worker takes, and each other process."""
+"""Memory of a worker, and of each other process, in bytes."""
 _LONG_TEXT = 3 * 2**30
-"""What a worker takes besides while it reads a text of a million characters."""
+"""Additional memory of a worker while it reads a text of a million characters, in bytes."""
 _LITTLE_DISK = 1 << 30
 _FILES = 256  # of one process, before anybody connects
 _FILES_PER_WORKER = 16
@@ -22,11 +22,11 @@ _OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def check_cores(workers: int, usable: int) -> Finding:
-    """Whether each worker has a core of those that may be used."""
+    """Whether there is a usable core for each worker."""
     found = f"{_workers(workers)} on {usable} cores"
     if workers > usable:
         return warning(
-            "cores", f"{found}: they will wait for each other", f"ask for fewer: --workers {usable}"
+            "cores", f"{found}: they will compete for them", f"ask for fewer: --workers {usable}"
         )
     return ok("cores", found)
 
@@ -34,7 +34,7 @@ def check_cores(workers: int, usable: int) -> Finding:
 def usable_cores() -> int:
     """How many cores this process may use, as a new cluster counts them.
 
-    What a container or a system's administrator allows it counts too.
+    Limits set by a container or an administrator are taken into account.
     """
     from dask.system import CPU_COUNT
 
@@ -42,9 +42,9 @@ def usable_cores() -> int:
 
 
 def check_memory(workers: int, free: int) -> Finding:
-    """Whether the memory, in bytes, is enough for so many workers; without any, they are elsewhere.
+    """Whether the memory, in bytes, is enough for so many workers; 0 if they run elsewhere.
 
-    Besides them there is a process for the saver, and this one.
+    There is also a process for the saver, and this one.
     """
     others = _OTHER * (2 if workers else 1)
     needed = _WORKER * workers + others
@@ -63,7 +63,7 @@ def check_memory(workers: int, free: int) -> Finding:
 
 
 def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
-    """Bytes that can be had: what the machine has available, or a container's limit leaves."""
+    """Available memory in bytes: the machine's, or less if a container's limit leaves less."""
     import psutil
 
     free: int = psutil.virtual_memory().available
@@ -77,7 +77,7 @@ def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
 
 
 def _groups(cgroups: Path, own: Path) -> Iterator[Path]:
-    """The folders of the control groups that this process is in, in both versions' layouts."""
+    """The folders of this process's control groups, of either version."""
     for line in _text(own).splitlines():
         _, controllers, path = line.split(":", 2)
         base = cgroups / controllers if controllers else cgroups
@@ -93,7 +93,7 @@ def _text(path: Path) -> str:
 
 
 def _number(*paths: Path) -> int | None:
-    """What the first of these files that holds a number says."""
+    """The number in the first of these files that has one."""
     texts = (_text(path).strip() for path in paths)
     return next((int(text) for text in texts if text.isdecimal()), None)
 
@@ -104,7 +104,7 @@ def _statistics(path: Path) -> dict[str, int]:
 
 
 def check_disk(folder: Path, wanted: int) -> Finding:
-    """Whether a folder can be written, or made, and has room for so many bytes."""
+    """Whether a folder can be written or created, and has room for so many bytes."""
     name = "disk"
     place = existing(folder)
     try:
@@ -128,13 +128,13 @@ def check_disk(folder: Path, wanted: int) -> Finding:
 
 
 def existing(path: Path) -> Path:
-    """The path, or what there is of it."""
+    """The path, or its closest parent that exists."""
     path = path.absolute()
     return next(each for each in (path, *path.parents) if each.exists())
 
 
 def check_files(workers: int, limit: int | None = None) -> Finding:
-    """Whether enough files may be open at once; `limit` is this process's own if not given."""
+    """Whether enough files may be open at once; `limit` is this process's by default."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if limit is None else limit
     needed = _FILES + _FILES_PER_WORKER * workers
     if limit == resource.RLIM_INFINITY:
@@ -143,7 +143,7 @@ def check_files(workers: int, limit: int | None = None) -> Finding:
     if limit < needed:
         raised = f"`ulimit -n {2 * needed}`, or LimitNOFILE={2 * needed} in a systemd unit"
         return problem("open files", found, f"allow more: {raised}")
-    return ok("open files", f"{found}, each client of the service one more")
+    return ok("open files", f"{found}, and each client of the service takes one more")
 
 
 def _workers(number: int) -> str:

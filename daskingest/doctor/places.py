@@ -11,12 +11,12 @@ from pathlib import Path
 from daskingest.doctor.finding import Finding, ok, problem, warning
 from daskingest.errors import UsageError
 
-_LOOK_THROUGH = 256 << 20  # bytes of a store that are looked through for damage
+_LOOK_THROUGH = 256 << 20  # a store up to this size, in bytes, is checked for damage
 _BUSY_SECONDS = 2.0
 
 
 def check_store(url: str) -> Finding:
-    """Whether the store can be read and written, or made. It is left as it is."""
+    """Whether the store can be read and written, or created. It is not changed."""
     from daskingest.stores import open_store
 
     path = Path(url.removeprefix("sqlite:///"))
@@ -34,14 +34,16 @@ def _check_place(url: str, path: Path) -> Finding:
     folder = path.absolute().parent
     if not folder.is_dir():
         return problem(
-            "store", f"{url} cannot be made: no folder {folder}", f"make it: `mkdir -p {folder}`"
+            "store",
+            f"{url} cannot be created: no folder {folder}",
+            f"create it: `mkdir -p {folder}`",
         )
     try:
         with tempfile.TemporaryFile(dir=folder):
-            return ok("store", f"{url} isn't there yet, and can be made")
+            return ok("store", f"{url} doesn't exist yet, and can be created")
     except OSError as error:
         return problem(
-            "store", f"{url} cannot be made: {error.strerror}", "name another with --store"
+            "store", f"{url} cannot be created: {error.strerror}", "name another with --store"
         )
 
 
@@ -53,7 +55,7 @@ def _check_file(found: str, path: Path) -> Finding:
                 [damage] = db.execute("PRAGMA quick_check(1)").fetchone()
                 if damage != "ok":
                     return problem(
-                        "store", f"{path} is damaged: {damage}", "restore it from a copy"
+                        "store", f"{path} is damaged: {damage}", "restore it from a backup"
                     )
             db.isolation_level = None
             db.execute("BEGIN IMMEDIATE")
@@ -66,18 +68,18 @@ def _check_file(found: str, path: Path) -> Finding:
 
 
 def check_port(host: str, port: int, keys_text: str | None) -> Finding:
-    """Whether `serve` can listen there, with these keys."""
+    """Whether `serve` can listen there with these keys."""
     from daskingest.service.listening import keys_from, listen
 
     keys = keys_from(keys_text)
     with listen(host, port, keys) as listener:
         taken = listener.getsockname()[1]
-    needed = "a key is needed to write" if keys else "without a key, for this machine only"
+    needed = "writing needs a key" if keys else "without a key, for this machine only"
     return ok("port", f"{host} port {taken} is free; {needed}")
 
 
 def check_dashboard(port: int | None = None) -> Finding:
-    """Whether Dask's dashboard gets a port, its usual one if none is given; another will do."""
+    """Whether the port of Dask's dashboard is free, by default its usual one; another will do."""
     from daskingest.pipeline.cluster import DASHBOARD_PORT
     from daskingest.service.listening import listen
 
@@ -87,14 +89,14 @@ def check_dashboard(port: int | None = None) -> Finding:
     except UsageError:
         return warning(
             "dashboard",
-            f"port {port} is in use, so that Dask's dashboard takes another",
-            "its address is in what daskingest prints",
+            f"port {port} is in use, so Dask's dashboard will use another",
+            "daskingest prints its address",
         )
     return ok("dashboard", f"port {port} is free")
 
 
 def check_scheduler(address: str) -> Finding:
-    """Whether the cluster at the address is there and has each kind of worker."""
+    """Whether there is a cluster at the address, with each kind of worker."""
     from daskingest.pipeline.cluster import EXTRACT, SAVER, survey
 
     workers = asyncio.run(survey(address))

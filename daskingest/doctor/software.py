@@ -33,7 +33,7 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 
 
 def check_packages(package: str = "daskingest") -> Finding:
-    """Whether what a package needs is installed, in versions that it works with."""
+    """Whether a package's dependencies are installed, in suitable versions."""
     from packaging.requirements import Requirement
 
     wanted = [Requirement(each) for each in importlib.metadata.requires(package) or ()]
@@ -69,7 +69,7 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Find
 
 
 def check_spacy() -> Finding:
-    """Whether spaCy can be imported, and which it is."""
+    """Whether spaCy can be imported, and its version."""
     try:
         import spacy.about
         import thinc.about
@@ -82,7 +82,7 @@ def check_spacy() -> Finding:
 
 
 def check_model(model: str | None) -> Finding:
-    """Whether the model is there and loads, and whether the recognizer computes it."""
+    """Whether the model is installed and loads, and whether the recognizer can compute it."""
     from daskingest.models import find_model, load_pipeline, model_identity
     from daskingest.recognizer.finder import Finder
 
@@ -95,16 +95,16 @@ def check_model(model: str | None) -> Finding:
         return warning(
             "model",
             f"{found}, is computed by spaCy, at a fraction of the speed: {reasons}",
-            "use one such as en_core_web_sm if that is too slow",
+            "if that is too slow, use a model such as en_core_web_sm",
         )
     if said:
-        return warning("model", f"{found}: {'; '.join(said)}", "use one made for this spaCy")
+        return warning("model", f"{found}: {'; '.join(said)}", "use a model made for this spaCy")
     return ok("model", f"{found}, accelerated")
 
 
 @contextmanager
 def _messages() -> Iterator[list[str]]:
-    """Collects what is logged and warned of meanwhile, instead of showing it."""
+    """Collect log messages and warnings instead of showing them."""
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]

@@ -1,1 +1,1 @@
-"""Files of articles from the web, fetched whole however often the connection breaks."""
+"""Downloads: files of articles from the web, even over connections that break."""

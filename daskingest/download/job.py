@@ -1,4 +1,4 @@
-"""Articles from the web: a CSV file, or the one in a zip, fetched into a folder."""
+"""Downloads a CSV file, or the one in a zip, into a folder."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def download(
     keep_zip: bool = False,
     patience: Patience | None = None,
 ) -> tuple[Path, bool]:
-    """The file from `url`, which is in `folder` then, and whether it was made just now.
+    """Download `url` into `folder`. Returns the file, and whether it was created just now.
 
-    A zip is unpacked: the one CSV file in it is the result. A file has its name when it is
-    complete, not before. After an interruption of any kind the same call goes on where it was.
-    Raises DownloadError, and UsageError for a wrong address or a folder in use.
+    A zip is unpacked: the one CSV file in it is the result. A file gets its name only when it is
+    complete. After any interruption the same call resumes. Raises DownloadError, and UsageError for
+    a wrong address or a folder in use.
     """
     address = _address(url)
     name = safe_name(address.path)
@@ -38,7 +38,7 @@ def download(
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             transfer = Transfer(address, folder / name, progress, patience or Patience())
-            job = _Job(transfer, folder, name, progress)
+            job = _Download(transfer, folder, name, progress)
             found = job.find()
             path = found or job.make()
             job.tidy(keep_zip)
@@ -48,8 +48,8 @@ def download(
         raise DownloadError(f"cannot write {where}: {error.strerror or error}") from None
 
 
-class _Job:
-    """What was fetched, and what is made of it."""
+class _Download:
+    """The steps of a download, from the transfer to the result."""
 
     def __init__(self, transfer: Transfer, folder: Path, name: str, progress: Progress) -> None:
         self._transfer = transfer
@@ -60,7 +60,7 @@ class _Job:
         self._kept = False
 
     def find(self) -> Path | None:
-        """The result, if it is there already. A zip that was kept is taken as fetched."""
+        """The result, if it is there already. A kept zip is used as the downloaded file."""
         manifest, transfer = self._transfer.manifest, self._transfer
         if manifest is not None:
             same = manifest.url == transfer.url
@@ -69,7 +69,9 @@ class _Job:
                     where = manifest.url.partition("?")[0]
                     raise UsageError(f"{path} is from {where}; name another --data-dir")
                 if path.stat().st_size != manifest.result_size:
-                    raise UsageError(f"{path} was changed since; remove it to get it anew")
+                    raise UsageError(
+                        f"{path} was changed after the download; remove it to download it again"
+                    )
                 return path
             if same and self._zip.exists() and self._zip.stat().st_size == manifest.size:
                 durable_rename(self._zip, transfer.part)
@@ -79,7 +81,7 @@ class _Job:
         return None
 
     def make(self) -> Path:
-        """Fetch what is missing and make the result of it."""
+        """Download what is missing, and make the result from it."""
         transfer = self._transfer
         transfer.fetch()
         if transfer.begins_as_zip():
@@ -95,7 +97,7 @@ class _Job:
         return self._plain
 
     def tidy(self, keep_zip: bool) -> None:
-        """Remove the zip, or have it under its name."""
+        """Remove the zip, or give it its name."""
         if (keep_zip or self._kept) and self._transfer.is_whole:
             durable_rename(self._transfer.part, self._zip)
         self._transfer.discard()
@@ -117,18 +119,18 @@ class _Job:
             durable_rename(part, self._zip)
             raise DownloadError(
                 f"expected one CSV file in {self._zip}, found {error}; unpack what you need "
-                "by other means"
+                "with another program"
             ) from None
         except zipfile.BadZipFile as error:
             self._transfer.discard()
             raise DownloadError(
-                f"what came from {self._transfer.shown} cannot be unpacked ({error}) and was "
-                "removed; the same command fetches it anew"
+                f"the zip from {self._transfer.shown} cannot be unpacked ({error}) and was "
+                "removed; run the same command to download it again"
             ) from None
         return path
 
     def _claim(self, path: Path, size: int) -> None:
-        """Note that a file of this name and size is ours, before there is one."""
+        """Record that a file of this name and size is ours, before it is created."""
         _refuse(path)
         assert self._transfer.manifest is not None
         self._transfer.keep(replace(self._transfer.manifest, result=path.name, result_size=size))
@@ -140,7 +142,7 @@ def _refuse(path: Path) -> None:
 
 
 def _address(url: str) -> httpx.URL:
-    """The address as httpx has it. Raises UsageError."""
+    """The parsed address. Raises UsageError."""
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL:
@@ -151,10 +153,10 @@ def _address(url: str) -> httpx.URL:
 
 
 def _lock(folder: Path) -> IO[str]:
-    """Keep other downloads out of a folder until it is closed. Raises UsageError if one goes on."""
+    """Lock a folder against other downloads until closed. Raises UsageError if one is running."""
     try:
         return lock_file(folder / "download.lock")
     except BlockingIOError:
         raise UsageError(
-            f"another download into {folder} is going on; wait, or name another --data-dir"
+            f"another download into {folder} is running; wait, or name another --data-dir"
         ) from None

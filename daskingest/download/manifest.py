@@ -1,4 +1,4 @@
-"""Files that are fetched: which ones they are, and whether the disk has room for them."""
+"""The record of a download, and whether the disk has room for it."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Which file the bytes here belong to and, in the end, what became of it."""
+    """Which remote file the downloaded bytes belong to and, at the end, the result."""
 
     url: str
     size: int | None = None
-    """Of the whole file, in bytes; None: the server doesn't tell."""
+    """Size of the complete file in bytes; None: the server doesn't say."""
     etag: str | None = None
     modified: str | None = None
     result: str | None = None
-    """The name of the file made of it; it may be missing, but is no other's."""
+    """The name of the resulting file. The file may not exist yet, but if it does, it is ours."""
     result_size: int | None = None
 
     @classmethod
     def load(cls, path: Path) -> Manifest | None:
-        """The manifest in a file, if there is one that can be read."""
+        """The manifest in a file, if there is one and it can be read."""
         try:
             return cls(**json.loads(path.read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def save(self, path: Path) -> None:
-        """Write it, whole or not at all. Nobody else may read it: a URL may have a token."""
+        """Save it, completely or not at all, readable only by the user: a URL may have a token."""
         write_atomically(path, json.dumps(asdict(self), indent=2) + "\n", mode=0o600)
 
     def is_of(self, answer: httpx.Response, start: int) -> bool:
-        """Whether an answer to a Range goes on with the same file at `start`."""
+        """Whether an answer to a Range request continues the same file at `start`."""
         found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
         if not found or (int(found[1]), int(found[2])) != (start, self.size):
             return False
@@ -57,5 +57,5 @@ def check_room(folder: Path, size: int, what: str) -> None:
     if size > free:
         raise DownloadError(
             f"no room for {what}: {size:,} bytes are needed in {folder}, {free:,} are free; "
-            "make room, or name another --data-dir"
+            "free some, or name another --data-dir"
         )

@@ -1,4 +1,4 @@
-"""One step of a download, and how it reads while it goes on."""
+"""A step of a download and its status."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from daskingest.text import size_text, time_text
 
 
 class Step:
-    """Bytes that are fetched or unpacked, of which `done` are there when it begins.
+    """Downloading or unpacking of bytes, of which `done` are there at the start.
 
-    `total` is how many there will be; None: the server doesn't tell.
+    `total` is how many there will be; None: the server doesn't say.
     """
 
     def __init__(self, progress: Progress, what: str, done: int, total: int | None) -> None:
@@ -20,7 +20,7 @@ class Step:
         progress.start(total, status_text(what, done, total, (0, 0)), "")
 
     def show(self, done: int) -> None:
-        """So many bytes are there now."""
+        """Show that `done` bytes are there now."""
         fresh = done - self._first
         self._progress.show(
             done, lambda seconds: status_text(self._what, done, self._total, (fresh, seconds))
@@ -28,7 +28,7 @@ class Step:
 
 
 def status_text(what: str, done: int, total: int | None, fresh: tuple[int, float]) -> str:
-    """How far it is; `fresh` is how many bytes came in how many seconds."""
+    """The status; `fresh` is how many bytes were added in how many seconds."""
     parts = [f"{what}: {size_text(done)}"]
     if total is not None:
         parts[0] += f" of {size_text(total)}"

@@ -1,4 +1,4 @@
-"""Fetches one file over HTTP, and goes on where an earlier transfer of it broke off."""
+"""Transfers one file over HTTP, resuming an earlier transfer that was interrupted."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from daskingest.download.step import Step
 from daskingest.errors import DownloadError
 from daskingest.progress import Progress
 
-LOOK = "look at the page that offers the file, and name its address with --url"
+LOOK = "look at the page that offers the file, and give its current address with --url"
 
 UNPACKED = 3.5
-"""How many times a zip's size its contents are taken to have, until it is here and tells."""
+"""Estimated ratio of a zip's contents to its size, until it has been downloaded."""
 
 _UNREACHABLE = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
-    UnicodeError,  # from the socket module, for a host or a port that no address can have
+    UnicodeError,  # from the socket module, for an impossible host or port
     OverflowError,
 )
 _AGAIN = {408, 429, 500, 502, 503, 504}
-_MOST_SECONDS = 30.0  # between two attempts
-_ZIP = b"PK"  # how every zip begins, even an empty one
+_MAX_WAIT_SECONDS = 30.0  # between two attempts
+_ZIP = b"PK"  # the first bytes of every zip, even an empty one
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """When an attempt, and when the transfer, is given up."""
+    """When to give up an attempt, and when the transfer."""
 
     silence: float = 30.0
-    """Seconds in which a server that is asked or is sending sends nothing."""
+    """Seconds for which a server may send nothing."""
     pause: float = 0.5
     """Seconds before the second attempt; doubled before each further one."""
     attempts: int = 9
-    """Attempts one after another that got no further."""
+    """Consecutive attempts without any progress."""
 
 
 class _BrokenError(Exception):
-    """An attempt failed, and another one may not."""
+    """An attempt failed, but another one may succeed."""
 
 
 class Transfer:
-    """The file at an address, the part of it that is here, and the manifest that it belongs to.
+    """The file at an address, the part of it that is here, and its manifest.
 
-    Part and manifest agree whenever the process is killed.
+    The part and the manifest are consistent even if the process is killed at any time.
     """
 
     def __init__(self, url: httpx.URL, path: Path, progress: Progress, patience: Patience) -> None:
@@ -77,16 +77,16 @@ class Transfer:
         return manifest is not None and self.part.exists() and self.have == manifest.size
 
     def discard(self) -> None:
-        """Remove what is here of it."""
+        """Remove the part that is here."""
         self.part.unlink(missing_ok=True)
 
     def keep(self, manifest: Manifest) -> None:
-        """Have this as the manifest from now on."""
+        """Save a manifest, and use it from now on."""
         manifest.save(self.manifest_path)
         self.manifest = manifest
 
     def fetch(self) -> None:
-        """Get what is missing, in as many attempts as it takes. Raises DownloadError, OSError."""
+        """Get what is missing, in several attempts if needed. Raises DownloadError, OSError."""
         if self.manifest is None or self.manifest.url != self.url:
             self.discard()
         furthest, failures = self.have, 0
@@ -117,38 +117,38 @@ class Transfer:
             same = self.manifest is not None and self.manifest.is_of(answer, self.have)
             if asked and status in (206, 416) and not same:
                 self.discard()
-                raise _BrokenError("the file there is another one now")
+                raise _BrokenError("the file on the server has changed")
             self._check(answer, {200, 206} if asked else {200})
             if status == 200:
                 self._begin_anew(answer)
             self._receive(answer)
 
     def _range(self) -> dict[str, str]:
-        """The headers that ask for the rest, if what is here can be relied on to go with it."""
+        """The headers that ask for the rest, if it is certain to fit the part that is here."""
         manifest, have = self.manifest, self.have
         if manifest is None or manifest.size is None or not have:
             return {}
         rest = {"Range": f"bytes={have}-"}
         etag, modified = manifest.etag or "", manifest.modified or ""
-        if not (etag + modified).isascii():  # nothing that can be sent back
+        if not (etag + modified).isascii():  # can't be sent back
             return {}
         if etag.startswith('"'):
             return {**rest, "If-Range": etag}
         if modified:
             return {**rest, "If-Range": modified}
-        # Dropbox sends tags without quotes, which must not stand in If-Range; `is_of` compares
-        # them. Weak ones promise less than the same bytes, but a zip has checksums.
+        # Dropbox sends tags without quotes, which are not allowed in If-Range; `is_of` compares
+        # them instead. Weak tags don't guarantee the same bytes, but a zip has checksums.
         if etag and (not etag.startswith("W/") or self.begins_as_zip()):
             return rest
         return {}
 
     def begins_as_zip(self) -> bool:
-        """Whether what is here has a zip's first bytes."""
+        """Whether the part that is here begins like a zip."""
         with self.part.open("rb") as file:
             return file.read(len(_ZIP)) == _ZIP
 
     def _check(self, answer: httpx.Response, expected: set[int]) -> None:
-        """Raise what an answer means that has no bytes of the file."""
+        """Raise the error for an answer that does not contain bytes of the file."""
         status = answer.status_code
         text = f"{status} {httpx.codes.get_reason_phrase(status)}".strip()
         if status in _AGAIN:
@@ -157,10 +157,14 @@ class Transfer:
             raise DownloadError(f"{self.shown} answered {text}; {LOOK}")
         steps = [each.url.scheme for each in (*answer.history, answer)]
         if self._address.scheme == "https" and "http" in steps:
-            raise DownloadError(f"{self.shown} leads to an address without TLS, {answer.url.host}")
+            raise DownloadError(
+                f"{self.shown} redirects to an address without TLS, {answer.url.host}"
+            )
         encoding = answer.headers.get("content-encoding", "identity")
         if encoding != "identity":
-            raise DownloadError(f"expected {self.shown} as it is, but it is sent as {encoding!r}")
+            raise DownloadError(
+                f"expected {self.shown} without encoding, but it is sent as {encoding!r}"
+            )
 
     def _begin_anew(self, answer: httpx.Response) -> None:
         headers = answer.headers
@@ -188,10 +192,10 @@ class Transfer:
         elif done != size:
             if done > size:
                 self.discard()
-            raise _BrokenError(f"{done:,} bytes came instead of {size:,}")
+            raise _BrokenError(f"received {done:,} bytes instead of {size:,}")
 
     def _wait(self, error: Exception, failures: int) -> None:
-        """Wait for the next attempt. Raises DownloadError if there is to be none."""
+        """Wait before the next attempt. Raises DownloadError if there should be none."""
         host = self._address.host
         reason = str(error) or type(error).__name__
         reason = "".join(c if c.isprintable() else "?" for c in reason)
@@ -202,9 +206,9 @@ class Transfer:
             ) from None
         if failures >= self._patience.attempts or isinstance(error, httpx.TooManyRedirects):
             raise DownloadError(
-                f"no answer from {host} is complete: {reason}; try again later, the same command "
-                "goes on where it was"
+                f"no complete answer from {host}: {reason}; try again later with the same command, "
+                "which resumes"
             ) from None
-        seconds = min(self._patience.pause * 2 ** (failures - 1), _MOST_SECONDS)
-        self._progress.say(f"broken off: {reason}; trying again in {seconds:g} s")
+        seconds = min(self._patience.pause * 2 ** (failures - 1), _MAX_WAIT_SECONDS)
+        self._progress.say(f"interrupted: {reason}; trying again in {seconds:g} s")
         time.sleep(seconds)

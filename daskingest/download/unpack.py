@@ -1,4 +1,4 @@
-"""The CSV file in a zip, taken out as safely as a zip from anywhere needs it."""
+"""Extracts the CSV file from a zip that may come from anywhere, safely."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NAMES_SHOWN = 5
 _UNSOUND = (zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError)
 """What zipfile raises, besides BadZipFile, for a damaged zip."""
 _UNSOUND_ERRNO = (None, errno.EINVAL)
-"""What an OSError has that is from bz2, or from a place before the zip, and not from the disk."""
+"""The errno of an OSError from bz2, or from a seek before the zip's start, not from the disk."""
 
 
 class ContentsError(Exception):
-    """A zip without exactly one CSV file, or of a kind that zipfile doesn't know.
+    """A zip does not have exactly one CSV file, or zipfile doesn't support it.
 
-    The message says what is in it.
+    The message says what was found.
     """
 
 
@@ -38,7 +38,7 @@ def csv_in(path: Path) -> zipfile.ZipInfo:
         files = [
             each
             for each in archive.infolist()
-            # What macOS adds are attributes of files, under the files' names.
+            # macOS adds the attributes of files, under the same names.
             if not each.is_dir() and "__MACOSX" not in each.filename.split("/")
         ]
     found = [each for each in files if each.filename.lower().endswith(".csv")]
@@ -50,7 +50,7 @@ def csv_in(path: Path) -> zipfile.ZipInfo:
 
 
 def unpack(path: Path, member: zipfile.ZipInfo, out: Path, progress: Progress) -> None:
-    """Write a member of a zip to `out`: as many bytes as it declares, their checksum compared.
+    """Write a member of a zip to `out`, verifying its declared size and its checksum.
 
     Raises ContentsError, zipfile.BadZipFile, and OSError if the disk fails.
     """
@@ -64,7 +64,9 @@ def unpack(path: Path, member: zipfile.ZipInfo, out: Path, progress: Progress) -
             file.write(piece)
             step.show(done)
     if done != member.file_size:
-        raise zipfile.BadZipFile(f"it declares {member.file_size:,} bytes and has others")
+        raise zipfile.BadZipFile(
+            f"it declares {member.file_size:,} bytes, but has a different number"
+        )
 
 
 def _pieces(path: Path, member: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -75,11 +77,11 @@ def _pieces(path: Path, member: zipfile.ZipInfo) -> Iterator[bytes]:
 
 @contextmanager
 def _told_apart() -> Iterator[None]:
-    """Raise BadZipFile for a damaged zip, ContentsError for one of another kind."""
+    """Raise BadZipFile for a damaged zip, ContentsError for an unsupported one."""
     try:
         yield
-    except RuntimeError as error:  # encrypted, or with NotImplementedError another method
-        raise ContentsError(f"what cannot be unpacked here ({error})") from error
+    except RuntimeError as error:  # encrypted, or NotImplementedError: unsupported method
+        raise ContentsError(f"contents that cannot be unpacked here ({error})") from error
     except (*_UNSOUND, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _UNSOUND_ERRNO:
             raise
@@ -87,7 +89,7 @@ def _told_apart() -> Iterator[None]:
 
 
 def safe_name(path: str) -> str:
-    """The last name in a path, as a file may be named anywhere: no folders, no hidden file."""
+    """The last name in a path, as a name that is safe everywhere: no folders, no hidden file."""
     name = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
     name = "".join(c if c.isprintable() and c not in ':*?"<>|' else "_" for c in name)
     return name.encode()[-_LONGEST_NAME:].decode(errors="ignore").lstrip(".") or "download"

@@ -1,1 +1,1 @@
-"""Batches through a Dask cluster into a store, each counted once."""
+"""The pipeline: batches go through a Dask cluster into a store, each counted once."""

@@ -1,7 +1,7 @@
-"""Calling a Dask actor past Dask's own proxy: all that depends on Dask's internals.
+"""Calls Dask actors without Dask's own proxy. All use of Dask's internals is here.
 
-Given to a task as an argument, Dask's proxy makes the task depend on the actor, and gathers the
-tasks on the actor's worker.
+If Dask's proxy is an argument of a task, the task depends on the actor, and Dask prefers to run it
+on the actor's worker.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from distributed.core import send_recv
 from distributed.protocol.serialize import Serialize
 from distributed.utils import sync
 
-_CONNECT_SECONDS = 3.0  # Dask's own limit is longer, and a worker whose saver is gone waits for it
+_CONNECT_SECONDS = 3.0  # Dask's default is longer; workers would wait for a lost saver
 
 
 class SaverLost(Exception):
@@ -23,13 +23,13 @@ class SaverLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ActorAddress:
-    """Where an actor is. Its calls raise SaverLost when it is gone, else what the method raises."""
+    """Where an actor is. Calls raise SaverLost if it is gone, else what the method raises."""
 
     worker: str
     key: str
 
     def call_from_task(self, method: str, *args: object) -> Any:
-        """Call a method from a task on a worker: straight from this worker to the actor's."""
+        """Call a method from a task, directly from its worker to the actor's worker."""
         worker = get_worker()
         message = self._message(method, args)
 

@@ -1,4 +1,4 @@
-"""Batches: rows that one task extracts, under an id that never changes."""
+"""Batches: the rows that one task extracts, under an id that never changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
 
 
 class RowSource(Protocol):
-    """Where a batch's rows come from. It travels to the worker."""
+    """Where a batch's rows come from. It is sent to the worker."""
 
     @property
     def size(self) -> int:
@@ -68,7 +68,7 @@ class Batch:
         return rows, size
 
     def parts(self, at: int) -> list[Batch]:
-        """The batch cut before its row `at`, without what is not to be counted now."""
+        """The parts of the batch, split before its row `at`, without what is not counted now."""
         middle = self.first + at
         head = replace(self, id=self.id.part(0), last=middle)
         tail = replace(self, id=self.id.part(1), first=middle)
@@ -95,17 +95,17 @@ def planned(batches: Iterable[Batch], ledger: Ledger) -> Iterator[tuple[Batch, T
 
 
 class BatchSource(Protocol):
-    """Where a driver's batches come from: all there are, or those there are so far."""
+    """Where a driver's batches come from; more may become available over time."""
 
     async def take(self, most: int, idle: int) -> list[Batch] | None:
-        """Up to `most` batches, for `idle` workers that have nothing to do and others that will.
+        """Up to `most` batches, of which `idle` are for workers that have nothing to do.
 
-        An empty list: there is none yet, ask again after `Driver.wake`. None: there will be none.
+        An empty list: none is there yet, ask again after `Driver.wake`. None: no more will come.
         """
 
 
 class ListedBatches:
-    """A BatchSource of batches that are all known, made on a thread as they are asked for."""
+    """A BatchSource from an iterable, which is consumed on a thread as batches are asked for."""
 
     def __init__(self, batches: Iterable[Batch]) -> None:
         self._batches = iter(batches)

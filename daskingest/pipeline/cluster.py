@@ -1,4 +1,4 @@
-"""Which processes a cluster has: start one on this machine, or connect to one that exists."""
+"""The Dask cluster: starts one on this machine, or connects to an existing one."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from daskingest.pipeline.versions import Versions, differences, versions_here
 from daskingest.settings import RecognizerKind
 
 EXTRACT, SAVER = "extract", "saver"
-"""The resources by which a worker says what it is for."""
+"""The resources that say what a worker is for."""
 
 WORKER_MEMORY = "4 GiB"
-"""A worker's limit. It takes about 0.5 GiB, and a text of a million characters up to 3 more."""
+"""Memory limit of a worker. It takes about 0.5 GiB, and up to 3 more for a million characters."""
 
 DASK_CONFIG: dict[str, Any] = {
-    # A task whose worker died comes back to the graph, which knows what to do about it.
+    # A task whose worker died goes back to the driver, which decides what to do about it.
     "distributed.scheduler.allowed-failures": 0,
-    # Workers keep no results. Paused workers can stay so for ever; past the limit a worker is
-    # better replaced.
+    # Workers keep no results. A paused worker can stay paused forever; past the limit it is better
+    # to replace it.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
-    # A worker loads its model, and extracts, without answering for a while.
+    # While a worker loads its model or extracts, it does not answer.
     "distributed.admin.tick.limit": "30s",
-    # Dask looks at itself dozens of times a second in each process; that took 3 % of the cores.
+    # By default Dask monitors each process dozens of times a second; that took 3 % of the cores.
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "2s",
     "distributed.worker.memory.monitor-interval": "500ms",
@@ -48,11 +48,11 @@ DASK_CONFIG: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,
     # Dask would keep the last thousand messages to each worker, with the articles in them.
     "distributed.admin.low-level-log-length": 1,
-    # However long a worker takes to come back, it is waited for.
+    # Wait for a worker to come back, however long it takes.
     "distributed.deploy.lost-worker-timeout": "365 days",
     "distributed.nanny.pre-spawn-environ": {
-        # Dask's own setting gives each large array's memory back, and its pages must be made anew
-        # for the next: that took a sixth of a worker's time.
+        # With Dask's setting, the memory of each large array is given back, and its pages must be
+        # faulted in for the next one: that took a sixth of a worker's time.
         "MALLOC_TRIM_THRESHOLD_": 64 * 2**20,
         "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
         "OMP_NUM_THREADS": 1,
@@ -139,12 +139,11 @@ async def cluster(
     niceness: int = 0,
     recognizer: RecognizerKind = RecognizerKind.FAST,
 ) -> AsyncIterator[Client]:
-    """A client of a cluster with the model loaded: of the one at `scheduler`, else a new local one.
+    """A client of a cluster with the model loaded: the one at `scheduler`, else a new local one.
 
-    The workers of a local one are made that nice to other processes.
-
-    The local cluster listens on the loopback address only and ends with the context, or with this
-    process, however that ends. Raises UsageError if the cluster cannot be used.
+    The local cluster's workers have this `niceness`. It listens on the loopback address only, and
+    ends with the context or with this process, however that ends. Raises UsageError if the cluster
+    cannot be used.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
@@ -179,7 +178,7 @@ async def cluster(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask's messages about its processes away: what matters of them, the graph tells."""
+    """Silence Dask's messages about its processes: the driver reports what matters."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -215,7 +214,7 @@ def _local_cluster(workers: int) -> SpecCluster:
 
 
 def _dashboard_port() -> int:
-    """The usual port, or any (0) when that is taken, as by a second run."""
+    """The usual port, or 0 (any) if that is taken, for example by another run."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -240,7 +239,7 @@ async def _connect(address: str) -> AsyncIterator[Client]:
 
 
 async def require_resources(client: Client, address: str) -> None:
-    """Raise UsageError, with the command that helps, if a kind of worker is missing."""
+    """Raise UsageError, with the command that starts it, if a kind of worker is missing."""
     for resource in (EXTRACT, SAVER):
         if not await count_workers(client, resource):
             raise UsageError(

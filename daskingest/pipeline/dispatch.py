@@ -1,12 +1,12 @@
-"""What the driver decides: a state machine of events in and instructions out.
+"""The driver's decisions: a state machine that turns events into instructions.
 
-It knows neither Dask nor a clock, and waits for nothing: each event is handled at once, and what
-is to be done about it is returned. `driver.py` carries that out, and tells what came of it in
-another event. So every order of deaths, losses and late news can be tried in a test.
+It knows neither Dask nor a clock, and waits for nothing: each event is handled at once, and the
+resulting instructions are returned. `driver.py` carries them out, and reports the outcome as
+another event. So every order of deaths, losses and late reports can be tried in a test.
 
-A batch's way, its `State`, is
+A batch goes through these values of `State`:
 
-    WAITING → RUNNING → HANDED → in the store, told as Finished
+    WAITING → RUNNING → HANDED → in the store, reported as Finished
 
 A task that ends in an error, a worker that dies, and a saver that is lost lead back to WAITING.
 
@@ -84,7 +84,7 @@ log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Sees a run's batches through, from its source into the store.
+    """Takes a run's batches from their source to the store.
 
     `ledger` is what the store had of the run when it began, `saver` the number of the saver that
     is at work, `workers` those that extract, by address, `limit` how long a batch may take. Give
@@ -112,7 +112,7 @@ class Dispatcher:
 
     @property
     def in_flight(self) -> int:
-        """How many tasks are with the workers."""
+        """How many tasks the workers have."""
         return self._jobs.in_flight
 
     @property
@@ -121,7 +121,7 @@ class Dispatcher:
         return self._tasks.late
 
     def begin(self) -> list[Instruction]:
-        """What is to be done first."""
+        """The first instructions."""
         return self._until_the_end(())
 
     def handle(self, event: Event) -> list[Instruction]:
@@ -182,7 +182,7 @@ class Dispatcher:
                 if found := self._tasks.find(event.batch_id, event.task):
                     yield from self._task_ended(*found, event)
 
-    # Batches come in.
+    # Batches from the source.
 
     def _taken(self, batches: list[Batch] | None) -> Iterator[Instruction]:
         self._source.answered(batches)
@@ -306,7 +306,7 @@ class Dispatcher:
         self._jobs.move(job, State.HANDED)
         yield HandOver(job.batch.id, entry, self._saver)
 
-    # The store has them.
+    # What the store has.
 
     def _in_the_store(self, entries: Ledger) -> Iterator[Instruction]:
         for batch_id, entry in entries.items():
@@ -325,15 +325,15 @@ class Dispatcher:
                 yield Finished(job.batch, entry.tally, job.rejects, fresh=True, last=last)
 
     def _saver_started(self, saver: int, ledger: Ledger) -> Iterator[Instruction]:
-        """What the lost one had not committed is to be extracted again."""
+        """Queue again what the lost saver had not committed."""
         self._saver, self._draining = saver, False
-        # A part is on its way only when the entry of what it is a part of was seen.
+        # A part becomes known only by the entry of the batch that it is a part of: parts come last.
         yield from self._in_the_store(dict(sorted(ledger.items(), key=lambda item: item[0])))
         for job in self._jobs.all():
             if job.state is State.HANDED:
                 self._jobs.move(job, State.WAITING)
 
-    # What follows from how things are now.
+    # Instructions that follow from the current state.
 
     def _go_on(self) -> Iterator[Instruction]:
         if self._saver is not None:

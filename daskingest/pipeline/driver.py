@@ -1,9 +1,9 @@
 """The driver: carries out on a Dask cluster what `dispatch` decides.
 
-Each batch is extracted by one task, which hands the counts to the saver and tells the driver of the
-rejects only. That a batch is done the driver hears from the saver, when the commit is in the store.
-Whatever dies in between, the batch is submitted again; the store's ledger sees to it that it is
-counted once.
+Each batch is extracted by one task, which hands the counts to the saver and returns only the
+rejects to the driver. The saver tells the driver that a batch is done, once the commit is in the
+store. If anything dies in between, the batch is submitted again; the store's ledger ensures that it
+is counted once.
 """
 
 from __future__ import annotations
@@ -62,22 +62,22 @@ log = logging.getLogger(__name__)
 
 
 class Observer:
-    """Is told what comes of a driver's work. This one doesn't listen."""
+    """Is notified of a driver's results. This one ignores them."""
 
     async def finished(self, batch: Finished) -> None:
-        """The store has a batch, or a part of one. The driver goes on when this has returned."""
+        """The store has a batch, or a part of one. The driver waits until this returns."""
 
     def extracted(self, seconds: float) -> None:
-        """A batch was extracted, in so many seconds."""
+        """A batch was extracted, in `seconds`."""
 
     def committed(self, commit: Commit) -> None:
-        """The store was written to."""
+        """The saver made a commit to the store."""
 
 
 class Driver:
-    """Sees batches through a cluster into a store. Open one with `open_driver`.
+    """Takes batches through a cluster into a store. Open one with `open_driver`.
 
-    All that happens becomes an event in one queue, and is dealt with one at a time, in `run`.
+    Everything that happens becomes an event in one queue, and `run` handles one event at a time.
     """
 
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
@@ -97,7 +97,7 @@ class Driver:
 
     @property
     def trouble(self) -> str:
-        """What keeps counts from getting into the store, if anything does."""
+        """What is keeping counts out of the store, if anything is."""
         if self._savers.awaited:
             return f"waiting for a worker with the resource {SAVER!r}"
         if not self.workers:
@@ -113,7 +113,7 @@ class Driver:
         return self._dispatcher.late if self._dispatcher else {}
 
     def stop(self) -> None:
-        """Submit nothing more; `run` returns when what is in flight is in the store."""
+        """Submit nothing more; `run` returns once what is in flight is in the store."""
         self._stopping = True
         self._tell(StopAsked())
 
@@ -129,7 +129,7 @@ class Driver:
         return await self._savers.take_over(run)
 
     async def enter(self, batch_id: BatchId, entry: Entry) -> None:
-        """Put an entry of the run's own into the ledger, if it isn't there. Returns when it is."""
+        """Put an entry of a run itself into the ledger, unless it is there. Returns when it is."""
         await self._savers.enter(batch_id, entry)
 
     async def forget(self, run: str, up_to: int) -> None:
@@ -139,10 +139,10 @@ class Driver:
                 await self._savers.current.forget(run, up_to)
 
     async def run(self, source: BatchSource, ledger: Ledger) -> bool:
-        """Count the batches that `ledger`, of the same run, does not have.
+        """Count the batches of `source` that `ledger`, the run's ledger, does not have.
 
-        Returns when there will be no more and the store has all of them (True), or when stopped
-        (False). Raises DaskingestError when a batch cannot be read.
+        Returns True when there will be no more batches and the store has all of them, or False when
+        stopped. Raises DaskingestError if a batch cannot be read.
         """
         saver = await self._savers.ready()
         workers = await self._crew.look()
@@ -248,7 +248,7 @@ class Driver:
         self._tell(SaverStarted(saver.number, entries))
 
     async def _listen(self, saver: SaverClient) -> None:
-        """Pass on what this saver reports, until it is lost."""
+        """Pass on the reports of this saver, until it is lost."""
         try:
             while True:
                 self._reported(await saver.report(), saver)
@@ -266,7 +266,7 @@ class Driver:
             self._observer.committed(commit)
         self._tell(Reported(report.committed, report.refused, report.invalid))
 
-    # What goes on meanwhile.
+    # Background tasks.
 
     def _tell(self, event: Event) -> None:
         self._events.put_nowait(event)
@@ -278,7 +278,7 @@ class Driver:
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """What went wrong in the background ends the run."""
+        """Have an error of a background task end the run."""
         self._background.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
@@ -289,7 +289,7 @@ class Driver:
         self._events.put_nowait(ours)
 
     async def close(self) -> None:
-        """Stop listening. What is in flight is left to the cluster's end."""
+        """Stop all background tasks. What is in flight ends with the cluster."""
         tasks = list(self._background)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What the dispatcher is told, and what it tells: events in, instructions out."""
+"""The dispatcher's input and output: events and instructions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daskingest.pipeline.batch import Batch
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The source gave these batches; none: it has none yet. None: there will be no more."""
+    """The source returned these batches. Empty: it has none yet; None: no more will come."""
 
     batches: list[Batch] | None
 
@@ -52,7 +52,7 @@ class ControlFailed:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A task ended: the saver that it was submitted with has the counts."""
+    """A task succeeded: the saver that it was submitted with has the counts."""
 
     batch_id: BatchId
     task: int
@@ -61,7 +61,7 @@ class Extracted:
 
 @dataclass(frozen=True, slots=True)
 class SaverUnreached:
-    """A task ended, and its counts did not get to the saver."""
+    """A task ended, but its counts did not reach the saver."""
 
     batch_id: BatchId
     task: int
@@ -100,7 +100,7 @@ class RowsCounted:
 
 @dataclass(frozen=True, slots=True)
 class NotHandedOver:
-    """A ledger entry did not get to the saver with this number."""
+    """A ledger entry did not reach the saver with this number."""
 
     batch_id: BatchId
     saver: int
@@ -119,14 +119,14 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class SaverGone:
-    """The saver with this number is lost, and with it what it had not committed."""
+    """The saver with this number is lost, with what it had not committed."""
 
     saver: int
 
 
 @dataclass(frozen=True, slots=True)
 class SaverStarted:
-    """There is another saver, and this is what the store has of the runs that were asked for."""
+    """There is a new saver, and this is the store's ledger of the requested runs."""
 
     saver: int
     ledger: Ledger
@@ -148,7 +148,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class StopAsked:
-    """Nothing more is to be submitted."""
+    """A stop was requested: nothing more must be submitted."""
 
 
 Event = (
@@ -172,7 +172,7 @@ Event = (
 )
 
 
-# Instructions: what is to be done.
+# Instructions: what the driver must do.
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class KillWorker:
 
 @dataclass(frozen=True, slots=True)
 class CountRows:
-    """Answered by RowsCounted."""
+    """Count the rows of a batch. Answered by RowsCounted."""
 
     batch: Batch
 
@@ -223,7 +223,7 @@ class CountRows:
 class HandOver:
     """Give the saver a ledger entry without counts, to be committed at once.
 
-    NotHandedOver tells when that failed; Reported when the store has it.
+    Answered by NotHandedOver if that failed, or by Reported when the store has it.
     """
 
     batch_id: BatchId
@@ -233,24 +233,24 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Have the saver commit what it has now. A report follows, or the saver is gone."""
+    """Have the saver commit what it has now. Answered by Reported or SaverGone."""
 
     saver: int
 
 
 @dataclass(frozen=True, slots=True)
 class StartSaver:
-    """Start a saver, and read what the store has of these runs. Answered by SaverStarted."""
+    """Start a saver, and read the ledger of these runs. Answered by SaverStarted."""
 
     runs: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Tell whom it concerns: the store has a batch, or a part of one.
+    """Notify the observer: the store has a batch, or a part of one.
 
-    `rejects` is None where this process has not seen them. `fresh` says that it was committed only
-    now, `last` that the store has all of the whole batch.
+    `rejects` is None if this process has not seen them. `fresh` says that this run committed it,
+    `last` that the store now has all of the whole batch.
     """
 
     batch: Batch
@@ -262,16 +262,16 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Give up: going on makes no sense. No instruction comes after it."""
+    """Give up: it makes no sense to continue. No instruction follows."""
 
     error: DaskingestError
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """There is nothing more to do: all is in the store, or what was in flight when stopped.
+    """Everything is in the store, or, after a stop, everything that was in flight.
 
-    No instruction comes after it.
+    No instruction follows.
     """
 
     complete: bool

@@ -1,4 +1,4 @@
-"""One file's way into a store: begin or go on, see it through, and check the rows at the end."""
+"""The run of one file: begins or resumes it, counts the file, and checks the rows at the end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from daskingest.sources.csvfile import CsvRange, open_csv
 from daskingest.stores import Store
 from daskingest.text import size_text
 
-_FORMAT = 1  # of cuts and batch ids: changes when the same file would be cut differently
+_FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently
 
 _SAME = {
     "content": "--content-column",
@@ -44,7 +44,7 @@ _SAME = {
     "model": "--model",
     "format": "version of daskingest",
 }
-"""What must be as it was when the run began, and the option that says it."""
+"""What must be the same as when the run began, and the option that sets it."""
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +58,9 @@ class _Taken:
 
 
 class FileRun:
-    """One file's way into the store. Its id is that of its content, wherever the file lies.
+    """The run of one file. Its id depends on the file's content, not on its path.
 
-    Opening one reads the file: do it on a thread. Raises UsageError when it is no CSV file.
+    Creating one reads the file: do it on a thread. Raises UsageError if it is not a CSV file.
     """
 
     def __init__(self, path: str, model: str, settings: Settings, rejects: PatientRejects) -> None:
@@ -267,7 +267,7 @@ class FileRun:
     async def batch_finished(self, finished: Finished) -> None:
         """The store has a batch, from this run or an earlier one."""
         batch, tally, summary = finished.batch, finished.tally, self.summary
-        size = batch.source.size >> len(batch.id.parts)  # a part's is not known better
+        size = batch.source.size >> len(batch.id.parts)  # an estimate for a part
         summary.tally.merge(tally)
         self._taken.tally.merge(tally)
         summary.bytes_done += size
@@ -314,7 +314,7 @@ class FileRun:
 
 
 def _count_rows(source: CsvRange, articles: int) -> tuple[int, int, bool]:
-    """How many rows to count for so many articles, the articles in them, whether they are all."""
+    """How many rows to count to get `articles`, the articles in them, and whether that is all."""
     taken = count = 0
     rows = source.rows()
     for count, row in enumerate(rows, 1):

@@ -1,4 +1,4 @@
-"""The batches on their way into the store, each in a state of its own."""
+"""Jobs: batches on their way into the store, and their states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class State(Enum):
 
 
 LACKING = tuple(state for state in State if state is not State.STORED)
-"""The states of a batch that the store lacks, as far as is known."""
+"""The states of a batch that the store does not have, as far as is known."""
 
 
 @dataclass(slots=True)
@@ -83,26 +83,26 @@ class Job:
 
 
 class Jobs:
-    """The batches on their way, by id, counted by state, and the order in which they wait."""
+    """All jobs by id, with their number in each state and the order in which they wait."""
 
     def __init__(self) -> None:
         self._jobs: dict[BatchId, Job] = {}
         self._count: Counter[State] = Counter()
         self._queue: deque[Job] = deque()
         self._suspects: dict[BatchId, Job] = {}
-        self._parts: Counter[BatchId] = Counter()  # of each whole batch, not in the store yet
+        self._parts: Counter[BatchId] = Counter()  # of each whole batch, parts not in the store yet
 
     def __getitem__(self, state: State) -> int:
         return self._count[state]
 
     @property
     def open(self) -> int:
-        """How many the store does not have, as far as is known."""
+        """How many batches the store does not have, as far as is known."""
         return len(self._jobs) - self._count[State.STORED]
 
     @property
     def in_flight(self) -> int:
-        """How many tasks are with the workers."""
+        """How many tasks the workers have."""
         return self._count[State.RUNNING] + self._count[State.STORED]
 
     @property
@@ -111,16 +111,16 @@ class Jobs:
         return (job for job in self._jobs.values() if job.task is not None)
 
     def has(self, batch_id: BatchId) -> bool:
-        """Whether the store lacks the whole batch or one of its parts."""
+        """Whether the store lacks the whole batch, or one of its parts."""
         return batch_id.whole in self._parts
 
     @property
     def runs(self) -> frozenset[str]:
-        """The runs that they are of."""
+        """The runs of all jobs."""
         return frozenset(batch_id.run for batch_id in self._jobs)
 
     def add(self, batch: Batch, alone: bool = False) -> None:
-        """Have a batch wait, if it isn't on its way already."""
+        """Queue a batch, unless there is a job for it already."""
         if batch.id not in self._jobs:
             job = self._jobs[batch.id] = Job(batch, alone)
             self._parts[batch.id.whole] += 1
@@ -128,7 +128,7 @@ class Jobs:
             self._enqueue(job)
 
     def find(self, batch_id: BatchId, *states: State) -> Job | None:
-        """The batch with this id, if it is in one of these states."""
+        """The job of the batch with this id, if it is in one of these states."""
         job = self._jobs.get(batch_id)
         return job if job is not None and job.state in states else None
 
@@ -151,7 +151,7 @@ class Jobs:
         self._suspects.pop(job.batch.id, None)
 
     def stored(self, job: Job) -> bool:
-        """The store has it. Whether it has all of the whole batch."""
+        """Note that the store has it. Returns whether it has all of the whole batch."""
         self.clear(job)
         whole = job.batch.id.whole
         self._parts[whole] -= 1
@@ -165,7 +165,7 @@ class Jobs:
         return True
 
     def remove(self, job: Job) -> None:
-        """Forget one that is in the store."""
+        """Remove a job whose batch is in the store."""
         self._count[job.state] -= 1
         del self._jobs[job.batch.id]
 
@@ -173,7 +173,7 @@ class Jobs:
         """The one to be submitted next that is no suspect."""
         while self._queue:
             job = self._queue.popleft()
-            # One that was committed after all is still in the queue.
+            # A job whose batch was committed after all may still be in the queue.
             if job is self._jobs.get(job.batch.id):
                 return job
         return None
@@ -194,7 +194,7 @@ class Jobs:
         return any(job.quiet for job in self._suspects.values())
 
     def all(self) -> list[Job]:
-        """Those that the store does not have."""
+        """The jobs whose batches the store does not have."""
         return [job for job in self._jobs.values() if job.state is not State.STORED]
 
     def _enqueue(self, job: Job) -> None:

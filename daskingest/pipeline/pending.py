@@ -25,7 +25,7 @@ class Refusal(Enum):
 
 
 class Commit(NamedTuple):
-    """How long a commit took, and the number of rows or documents that it wrote."""
+    """How long a commit took, and how many rows or documents it wrote."""
 
     seconds: float
     writes: int
@@ -33,7 +33,7 @@ class Commit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the saver tells the driver: the batches that the store has, with their entries.
+    """The saver's report to the driver: the batches that the store has, with their entries.
 
     `next` is the cursor to ask with for what comes after; `refused` are batches that are too large
     for one commit of the store, `invalid` those that it does not take at all; `trouble` says what
@@ -50,7 +50,7 @@ class Report:
 
 @dataclass(slots=True)
 class Flush:
-    """Batches that go into one commit, and their counts merged. `closed`: takes no more."""
+    """Batches for one commit, and their merged counts. When `closed`, it takes no more batches."""
 
     since: float
     merged: Counts = field(default_factory=Counts)
@@ -59,7 +59,7 @@ class Flush:
 
 
 class Pending:
-    """Batches that wait to be committed, in the flushes that will take them, oldest first."""
+    """Batches that wait to be committed, grouped into flushes, oldest first."""
 
     def __init__(self, most: int = MOST_PENDING) -> None:
         self.most = most
@@ -75,16 +75,16 @@ class Pending:
 
     @property
     def full(self) -> bool:
-        """Whether as much as memory allows waits already."""
+        """Whether as many counters are pending as memory allows."""
         return self.size >= self.most
 
     @property
     def first(self) -> Flush | None:
-        """The flush to be committed next."""
+        """The flush to commit next."""
         return self._flushes[0] if self._flushes else None
 
     def add(self, batch_id: BatchId, counts: Counts, entry: Entry, limit: int, now: float) -> None:
-        """Put a batch into the last flush, which is closed when it has `limit` counters."""
+        """Add a batch to the last flush, which is closed when it has `limit` counters."""
         if not self._flushes or self._flushes[-1].closed:
             self._flushes.append(Flush(now))
         flush = self._flushes[-1]
@@ -95,12 +95,12 @@ class Pending:
         flush.closed = flush.merged.size >= limit or self.size >= self.most // 2
 
     def remove_first(self) -> None:
-        """The first flush is done with."""
+        """Remove the first flush: it is committed."""
         for batch_id in self._flushes.popleft().batches:
             self.size -= self._sizes.pop(batch_id)
 
     def seconds_left(self, interval: float, now: float) -> float | None:
-        """Until the first flush is due, `interval` after it began; None if there is none."""
+        """Seconds until the first flush is due, `interval` after its start; None without one."""
         first = self.first
         if first is None:
             return None
@@ -110,8 +110,7 @@ class Pending:
 class News:
     """What the driver has not been told yet, as far as is known.
 
-    A report can be asked for again until the next one is, so that one that is lost on the way is
-    not missed.
+    A report is repeated until the driver acknowledges it, so a report that gets lost is not missed.
     """
 
     def __init__(self) -> None:
@@ -128,13 +127,13 @@ class News:
         self._commits.append(commit)
 
     def acknowledge(self, cursor: int) -> None:
-        """The driver has had the report that gave this cursor."""
+        """Drop the news that the driver has received: the report with this cursor."""
         if cursor > self._told:
             del self._news[: cursor - self._told]
             self._told = cursor
 
     def report(self, trouble: str) -> Report:
-        """All of it. Commits are told once."""
+        """A report of all news. Commits are reported only once."""
         commits = tuple(self._commits)
         self._commits.clear()
         return Report(

@@ -1,4 +1,4 @@
-"""The file of rejects: where each stood and why it was not taken, one JSON object a line."""
+"""The file of rejects: where each one was and why it was rejected, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daskingest.errors import DaskingestError, UsageError
 from daskingest.files import JsonLines, JsonLinesError, Name
 from daskingest.sources.csvfile import CsvRange
 
-if TYPE_CHECKING:  # it brings Dask with it, which who uploads has no need of
+if TYPE_CHECKING:  # it imports Dask, which uploads don't need
     from daskingest.pipeline.batch import Batch
 
 
@@ -98,7 +98,7 @@ def _entry(name: str, run: str, reject: Reject, first_row: int) -> dict[str, obj
 
 
 def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:
-    """The rejects of a batch of a CSV file, read again; of extraction's, the tally has the rows."""
+    """Read a CSV batch's rejects again. The tally has the rows of those rejected by extraction."""
     source = batch.source
     if not isinstance(source, CsvRange):
         return

@@ -1,4 +1,4 @@
-"""Count CSV files into a store, one after the other, with one cluster."""
+"""Counts CSV files into a store, one after the other, on one cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TICK_SECONDS = 0.5
 
 
 class Run(Observer):
-    """A run of some files with one cluster. `await run()` it once."""
+    """A run of several files on one cluster. `await run()` once."""
 
     def __init__(self, files: list[str], settings: Settings, progress: Progress) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class Run(Observer):
         self._rejects: PatientRejects | None = None
 
     def stop(self) -> None:
-        """Finish what is in flight, and return then."""
+        """Finish what is in flight, then return."""
         self._stopping = True
         if self._rejects is not None:
             self._rejects.stop()
@@ -130,7 +130,7 @@ class Run(Observer):
 
 
 def _report_to(path: str | None) -> AbstractAsyncContextManager[object]:
-    """Dask's report of what is done meanwhile, written to a file at the end."""
+    """Dask's report of what happens inside the context, written to a file at its end."""
     if path is None:
         return nullcontext()
     try:

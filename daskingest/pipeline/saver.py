@@ -81,9 +81,9 @@ class Saver:
             self._changed.notify_all()
 
     async def report(self, cursor: int) -> Report:
-        """What was committed since the report that gave this cursor (0 at first).
+        """What was committed since the report with this cursor (0 at first).
 
-        Waits for news, but no longer than some seconds.
+        Waits for news, for up to ten seconds.
         """
         async with self._changed:
             self._start()

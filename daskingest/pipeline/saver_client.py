@@ -1,4 +1,4 @@
-"""A saver as the driver and the tasks see it, wherever in the cluster it is."""
+"""The driver's and the tasks' access to a saver, wherever in the cluster it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SaverRef:
-    """What a task hands its counts over with."""
+    """A task's access to the saver."""
 
     address: ActorAddress
 
@@ -35,14 +35,14 @@ class SaverRef:
 class SaverClient:
     """The driver's side of one saver. All methods raise SaverLost when it is gone, and Replaced.
 
-    `number` tells it from the driver's other savers, before and after it.
+    `number` distinguishes it from the driver's earlier and later savers.
     """
 
     def __init__(self, client: Client, number: int, future: Future[Any], ref: SaverRef) -> None:
         self.number = number
         self.ref = ref
         self._client = client
-        self._future = future  # Dask keeps the actor for as long as somebody has this
+        self._future = future  # Dask keeps the actor as long as this exists
         self._cursor = 0
 
     @classmethod
@@ -51,7 +51,7 @@ class SaverClient:
     ) -> SaverClient:
         """Start a saver of `owner` on a worker for it. Waits for one, as long as it takes.
 
-        Raises DaskingestError when there is no scheduler any more.
+        Raises DaskingestError if the scheduler is gone.
         """
         while True:
             if client.status != "running":
@@ -88,7 +88,7 @@ class SaverClient:
         await self._call("drain")
 
     async def report(self) -> Report:
-        """What is new since the report before; see `Saver.report`."""
+        """What is new since the last report; see `Saver.report`."""
         report: Report = await self._call("report", self._cursor)
         self._cursor = report.next
         return report
@@ -106,7 +106,7 @@ class SaverClient:
 
 
 def scheduler_lost() -> DaskingestError:
-    """What to raise when the connection to the scheduler is gone."""
+    """The error for a lost connection to the scheduler."""
     return DaskingestError(
         "the connection to the Dask scheduler was lost; what was committed is kept: "
         "run the same command again to go on"

@@ -1,4 +1,4 @@
-"""The driver's savers, one after the other: whoever needs one gets one that is there."""
+"""The driver's savers, one after the other; a lost one is replaced when it is needed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Work:
 
 
 class Savers:
-    """Starts a saver when it is needed and there is none; `started` is told of each."""
+    """Starts a saver when one is needed and there is none; `started` is called with each."""
 
     def __init__(self, client: Client, work: Work, started: Callable[[SaverClient], None]) -> None:
         self.current: SaverClient | None = None
@@ -57,11 +57,11 @@ class Savers:
 
     @property
     def awaited(self) -> bool:
-        """Whether there was need for one, and there is none."""
+        """Whether a saver is needed, and there is none yet."""
         return self._count > 0 and self.current is None
 
     async def ready(self) -> SaverClient:
-        """One that is there, as far as is known. Raises DaskingestError as `SaverClient.start`."""
+        """The current saver, or a new one. Raises DaskingestError as `SaverClient.start` does."""
         async with self._starting:
             if self.current is None:
                 self._count += 1
@@ -73,7 +73,7 @@ class Savers:
             return self.current
 
     def with_number(self, number: int) -> SaverClient:
-        """The one with this number. Raises SaverLost if it is not the current one."""
+        """The saver with this number. Raises SaverLost if it is not the current one."""
         if self.current is None or self.current.number != number:
             raise SaverLost("it was replaced")
         return self.current
@@ -102,7 +102,7 @@ class Savers:
                 self.drop(saver)
 
     async def enter(self, batch_id: BatchId, entry: Entry) -> None:
-        """Put an entry without counts into the ledger, if it isn't there. Returns when it is."""
+        """Put an entry without counts into the ledger, unless it is there. Returns when it is."""
         while True:
             saver = await self.ready()
             try:

@@ -1,4 +1,4 @@
-"""A store that is called on a thread of its own, again and again until it works."""
+"""Calls a store on a thread of its own, repeatedly until it works."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from daskingest.ledger import LedgerError
 from daskingest.stores import Replaced, Store, open_store
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0  # seconds
-_COMMIT_SIZE = 100_000  # counters, until the store has said what it takes
+_COMMIT_SIZE = 100_000  # counters, until the store is open
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class StoreThread:
-    """Opens the store at a URL when it is first called.
+    """Opens the store at a URL at the first call.
 
     `tell` is told what keeps the store from working, and "" when it works again.
     """
@@ -34,11 +34,11 @@ class StoreThread:
 
     @property
     def commit_size(self) -> int:
-        """How many counters fit one commit well."""
+        """How many counters a commit should have at most."""
         return self.store.commit_size if self.store else _COMMIT_SIZE
 
     async def call(self, work: Callable[[Store], T]) -> T:
-        """What the store answers, however often it must be asked, with growing pauses.
+        """What `work` returns, called with the store; repeated with growing pauses until it works.
 
         Raises Replaced when another saver has taken over, and LedgerError.
         """

@@ -1,4 +1,4 @@
-"""What becomes of a file that is counted, and how it reads while that goes on."""
+"""The summary of a file's run, and its status while it is running."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Summary:
-    """What became of a file. `tally` is of all its rows in the store, earlier runs' included.
+    """What became of a file. `tally` is of all its rows in the store, including earlier runs'.
 
-    `fresh` is of those that this run counted, in `seconds` (start-up is left out). `rows` is how
-    many rows the file has, counted apart from the tally. Sizes are in bytes; `size` is None where
-    it can't be known, as with a compressed file. `commits` and `writes` (rows or documents) are
-    what this run cost the store, which is money where it is `billed`.
+    `fresh` is of the rows that this run counted, in `seconds` (excluding start-up). `rows` is the
+    number of rows in the file, counted independently of the tally. Sizes are in bytes; `size` is
+    None if unknown, as for a compressed file. `commits` and `writes` (rows or documents) are what
+    this run did to the store, which costs money if it is `billed`.
     """
 
     file: str
@@ -43,13 +43,13 @@ class Summary:
 
 
 def status_text(summary: Summary, seconds: float) -> str:
-    """How far a file is after so many seconds: bytes, articles, rate, time left (from bytes)."""
+    """The status after so many seconds: bytes, articles, words of text/s, time left, rejects."""
     parts = [size_text(summary.bytes_done)]
     if summary.size:
         parts[0] += f" of {size_text(summary.size)}"
     parts.append(f"{summary.tally.articles:,} articles")
     if seconds > 0 and summary.fresh_bytes:
-        parts.append(f"{summary.fresh.words / seconds:,.0f} words/s")
+        parts.append(f"{summary.fresh.text_words / seconds:,.0f} words/s")
         if summary.size:
             left = (summary.size - summary.bytes_done) * seconds / summary.fresh_bytes
             parts.append(f"{time_text(left)} left")

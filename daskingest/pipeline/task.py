@@ -1,4 +1,4 @@
-"""What runs on an extraction worker."""
+"""The task that runs on extraction workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Unfit(Exception):
 
 
 class TaskResult(NamedTuple):
-    """What a task tells the driver: the batch's rejects, and the seconds that extraction took."""
+    """A task's result for the driver: the batch's rejects, and the duration in seconds."""
 
     rejects: list[Reject]
     seconds: float

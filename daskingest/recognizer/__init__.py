@@ -1,13 +1,13 @@
-"""The fast `ner`: a spaCy component that takes a trained one's place and sets the same entities.
+"""The fast `ner`: a spaCy component that replaces a trained one and sets the same entities.
 
     nlp = spacy.load("en_core_web_sm")
     accelerate(nlp)
 
-from then on `nlp` and `nlp.pipe` find the entities that they found before, several times as fast.
+From now on `nlp` and `nlp.pipe` find the same entities as before, several times as fast.
 
-`component` is what spaCy sees. For each text, `embedding` looks its tokens up, `encoder` makes
-their vectors, and `decoder` decides the entities, with the compiled loops of `kernels`. `finder`
-does this without spaCy's objects, reading texts by `pieces`.
+`component` is what spaCy sees. For each text, `embedding` looks up the tokens, `encoder` computes
+their vectors, and `decoder` decides on the entities, using the compiled loops in `kernels`.
+`finder` does this without spaCy's objects, tokenizing texts with `pieces`.
 """
 
 from daskingest.recognizer.component import Recognizer, accelerate

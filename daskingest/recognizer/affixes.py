@@ -1,8 +1,8 @@
-"""Spare a tokenizer the searches for affixes that can't be there.
+"""Spares a tokenizer searches for affixes that can't match.
 
-spaCy's patterns for prefixes, suffixes and infixes are long lists of punctuation, and looking
-through one takes longer than all else that is done to a word met for the first time. Most words are
-of letters only, and if every way through a pattern needs another character, none of them matches.
+spaCy's patterns for prefixes, suffixes and infixes are long lists of punctuation, and a search with
+one takes longer than everything else that is done to a new string. Most strings consist of letters
+only, and if every path through a pattern needs another character, none of them matches.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable
-from re import _constants as op  # the tree that `re` makes of a pattern; in this place since 3.11
+from re import _constants as op  # how `re` parses patterns; there since Python 3.11
 from re import _parser as parser
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ _LETTERS = {ord(letter) for letter in string.ascii_letters}
 
 
 def spared(search: Search[T] | None, nothing: T) -> Search[T] | None:
-    """The same search; for text of ASCII letters only it gives `nothing`, if that is certain."""
+    """The same search, but it returns `nothing` at once for ASCII letters, if that is certain."""
     pattern = getattr(search, "__self__", None)
     if search is None or not isinstance(pattern, re.Pattern) or not needs_other(pattern):
         return search
@@ -33,8 +33,8 @@ def spared(search: Search[T] | None, nothing: T) -> Search[T] | None:
 
 
 def needs_other(pattern: re.Pattern[str]) -> bool:
-    """Whether it is certain that no text of ASCII letters only has a match anywhere."""
-    if pattern.flags & re.IGNORECASE:  # characters beyond ASCII may match letters then
+    """Whether it is certain that no text consisting of ASCII letters has a match anywhere."""
+    if pattern.flags & re.IGNORECASE:  # then non-ASCII characters may match letters
         return False
     return _sequence_needs_other(parser.parse(pattern.pattern, pattern.flags))
 

@@ -1,4 +1,4 @@
-"""The kinds of arrays that the recognizer's parts hand each other."""
+"""The types of the arrays that the recognizer's parts exchange."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ Ints = NDArray[np.int32]
 Indices = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 Attributes = NDArray[np.uint64]
-"""Token attributes, as `Doc.to_array` gives them: (tokens, attributes)."""
+"""Token attributes, as from `Doc.to_array`: (tokens, attributes)."""

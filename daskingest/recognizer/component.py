@@ -1,4 +1,4 @@
-"""The spaCy component, and how it comes into a pipeline."""
+"""The spaCy component, and `accelerate`, which puts it into a pipeline."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 _SPACE, _SENTENCE, _IOB, _TYPE = -4, -3, -2, -1  # columns, see Recognizer._attributes
-_INSIDE, _BEGIN = 1, 3  # values of ENT_IOB; the others are 0, nothing set, and 2, outside
-_GROUP_TOKENS = 20_000  # tokens that are computed together, unless one text alone has more
+_INSIDE, _BEGIN = 1, 3  # values of ENT_IOB; the others are 0 (not set) and 2 (outside)
+_GROUP_TOKENS = 20_000  # tokens computed together, unless a single text has more
 
 log = logging.getLogger(__name__)
 
 
 def accelerate(nlp: Language) -> bool:
-    """Put a Recognizer in the place of each trained `ner` in the pipeline that it can stand for.
+    """Replace each trained `ner` in the pipeline by a Recognizer, if its model is supported.
 
-    Whatever else the pipeline holds stays as it is, in its configuration too: saved, it is the
-    pipeline that it was. Where a model is of another kind, spaCy's own component stays, and the log
-    says why. Gives whether all are replaced.
+    Nothing else in the pipeline or its configuration changes: saved to disk, it is the pipeline it
+    was before. If a model is of another kind, spaCy's own component stays, and the log says why.
+    Returns whether all were replaced.
     """
     complete = True
     for place, (name, pipe) in enumerate(nlp._components):
@@ -49,16 +49,16 @@ def accelerate(nlp: Language) -> bool:
 
 
 class Recognizer(Pipe):
-    """Sets `doc.ents` as the trained `ner` does whose weights it takes when it is made.
+    """Sets `doc.ents` as the trained `ner` would whose weights it copies when it is created.
 
-    The entities are the same as spaCy's (start, end and label), but for ties: where two moves'
-    scores differ by no more than float32's rounding, either may win. Entities and blocked tokens
-    that are set already, sentence starts and white space are kept to as spaCy keeps to them. What
-    can't be computed here exactly is left to the trained component: texts with entities set whose
-    label it doesn't know.
+    The entities are the same as spaCy's (start, end and label), except for ties: where the scores
+    of two moves differ by no more than the rounding of float32, either may win. Entities and
+    blocked tokens that are set already, sentence starts and white space are respected as spaCy
+    respects them. Texts that can't be computed exactly here, because they have entities with a
+    label that the model doesn't know, are left to the trained component.
 
-    Training or resizing the component behind it doesn't change it. One thread at a time uses it;
-    others wait.
+    Later training or resizing of the trained component has no effect. One thread at a time uses a
+    Recognizer; others wait.
 
     Raises Unsupported for a model of another kind.
     """
@@ -89,7 +89,7 @@ class Recognizer(Pipe):
         return doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 256) -> Iterator[Doc]:
-        """Annotate a stream of Docs, up to `batch_size` at once; they come back in order."""
+        """Annotate a stream of Docs, up to `batch_size` at a time, and return them in order."""
         handle = self.get_error_handler()
         for group in grouped(stream, len, _GROUP_TOKENS, batch_size):
             try:
@@ -110,7 +110,7 @@ class Recognizer(Pipe):
                 self.trained(doc)
 
     def _computes(self, array: Attributes) -> bool:
-        """Whether the entities that are set already are ones that the model could have set."""
+        """Whether the entities set already are ones that the model could have set itself."""
         iob, types = array[:, _IOB], array[:, _TYPE]
         if not types.any() and not (iob == _INSIDE).any():
             return True
@@ -139,16 +139,17 @@ class Recognizer(Pipe):
     def find(
         self, types: Ints, counts: Indices, barred: Flags, last: Flags
     ) -> Iterator[list[Entity]]:
-        """Each text's entities, in texts that lie behind each other; the caller has the lock.
+        """The entities of each of several consecutive texts. The caller holds the lock.
 
-        `types` are the encoder's numbers for the tokens, `counts` how many each text has, and
-        `barred` and `last` as in decoder.Tokens, but for the last tokens of the texts.
+        `types` are the encoder's numbers for the tokens, `counts` the numbers of tokens of the
+        texts, and `barred` and `last` as in decoder.Tokens; the last token of each text is added to
+        `last` here.
         """
         if not len(types):
             return iter([[] for _ in counts])
-        last[np.cumsum(counts) - 1] = True  # for an empty text, again the last token before it
+        last[np.cumsum(counts) - 1] = True  # for an empty text, the last token before it once more
         reach = self.encoder.reach
-        before = np.repeat(np.arange(1, len(counts) + 1), counts)  # texts, and so gaps
+        before = np.repeat(np.arange(1, len(counts) + 1), counts)  # the number of gaps
         rows = np.arange(len(types)) + reach * before
         padded = np.zeros(rows[-1] + 1 + reach, np.int32)
         padded[rows] = types
@@ -170,7 +171,7 @@ class Recognizer(Pipe):
             (spans if types[start] else blocked).append(span)
         doc.set_ents(spans, blocked=blocked)
 
-    # What is behind this component is the trained one: pipelines are saved and loaded with it.
+    # Pipelines are saved and loaded with the trained component.
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -195,11 +196,11 @@ class Recognizer(Pipe):
 
 
 def _by_text(entities: Sequence[Entity], counts: Indices) -> Iterator[list[Entity]]:
-    """Each text's entities, in its own tokens."""
-    behind = np.cumsum(counts)
-    cuts = np.searchsorted([start for start, _, _ in entities], behind)
+    """Each text's entities, as indices of its own tokens."""
+    text_ends = np.cumsum(counts)
+    cuts = np.searchsorted([start for start, _, _ in entities], text_ends)
     begun = 0
-    for count, end, cut in zip(counts.tolist(), behind.tolist(), cuts.tolist(), strict=True):
+    for count, end, cut in zip(counts.tolist(), text_ends.tolist(), cuts.tolist(), strict=True):
         first = end - count
         yield [(start - first, stop - first, label) for start, stop, label in entities[begun:cut]]
         begun = cut

@@ -1,11 +1,11 @@
-"""Decide a text's entities from its token vectors, as spaCy's transition-based parser does.
+"""Decides on a text's entities from its token vectors, as spaCy's transition-based parser does.
 
-spaCy walks through a text token by token, scoring all moves at each. The rules of its transition
-system (`spacy/pipeline/_parser_internals/ner.pyx`) leave less to do. While no entity is open, a
+spaCy goes through a text token by token and scores all moves at each. The rules of its transition
+system (`spacy/pipeline/_parser_internals/ner.pyx`) allow a shortcut. While no entity is open, a
 token's scores depend on that token alone, so they are computed for all tokens together. While one
-is open, only two moves are valid: to go on with its label, or to end it. So all entities that could
-begin are extended side by side, as if none began inside another; one pass in order drops those
-that do.
+is open, only two moves are valid: to continue it with its label, or to end it. So all entities that
+could begin are extended side by side, as if none began inside another; a final pass in order drops
+those that do.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from spacy.pipeline import EntityRecognizer
 
 Entity = tuple[int, int, int]
-"""First token, the token behind the last, and the label's place in Decoder.labels."""
+"""Its first token, the token after its last one, and the index of its label in Decoder.labels."""
 
-_BLOCK = 384  # tokens by which an entity is extended alone
-_SIDE_BY_SIDE = 12  # tokens after which an entity still open is extended alone, see _extend_alone
+_BLOCK = 384  # tokens by which a single entity is extended at a time
+_SIDE_BY_SIDE = 12  # tokens after which an open entity is extended alone
 
 
 @dataclass(slots=True)
 class Tokens:
-    """The tokens of texts that lie behind each other, as the decoder sees them."""
+    """The tokens of consecutive texts, as the decoder sees them."""
 
     vectors: Floats
-    """(rows, width): one row per token, and rows of padding."""
+    """(rows, width): one row per token, and rows of padding between texts."""
     rows: Indices
     """Each token's row in `vectors`; neighbours in a text have neighbouring rows."""
     last: Flags
     """Tokens that an entity must not extend beyond: the last of a text, or of a sentence."""
     barred: Flags
-    """Tokens that no entity may begin on: white space, and those decided before."""
+    """Tokens at which no entity may begin: white space, and those decided on before."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,14 +49,14 @@ class Tokens:
 
 @dataclass(slots=True)
 class _Scorer:
-    """The scores of some moves while no entity is open."""
+    """Scores some of the moves while no entity is open."""
 
     hidden: Maxout
     upper: Maxout
     moves: Ints
 
     def best(self, tokens: Tokens, rows: Indices) -> Ints:
-        """For each of these rows, the move with the greatest score; of equal ones, the first."""
+        """For each of these rows, the move with the highest score; of equal ones, the first."""
         best = np.empty(len(rows), np.int32)
         hidden, upper = self.hidden, self.upper
         layers = hidden.weights, hidden.biases, upper.weights, upper.biases
@@ -66,16 +66,16 @@ class _Scorer:
 
 @dataclass(slots=True)
 class _Moves:
-    """What the moves mean, by their place among the classes, or by their label's."""
+    """What the moves mean, by their index among the classes, or by the index of their label."""
 
     label_of: Ints
-    """The place of a move's label; -1: it has none."""
+    """The index of a move's label; -1: it has none."""
     outside: int
-    """The move that leaves a token outside of entities."""
+    """The move for a token outside of entities."""
     begins: Flags
     """Moves that begin an entity of several tokens."""
     within: Indices
-    """For each label, the move that goes on with an entity,"""
+    """For each label, the move that continues an entity,"""
     ends: Indices
     """and the one that ends it."""
 
@@ -95,10 +95,10 @@ class _Moves:
 
 
 class Decoder:
-    """The moves of one trained `ner`, which this class takes its weights from once.
+    """Decodes with the weights of one trained `ner`, which are copied from it.
 
-    Raises Unsupported for any other than a `TransitionBasedParser` with three feature tokens and an
-    upper layer, decoded greedily.
+    Raises Unsupported unless it is a `TransitionBasedParser` with three feature tokens and an upper
+    layer, and is decoded greedily.
     """
 
     def __init__(self, ner: EntityRecognizer) -> None:
@@ -112,7 +112,7 @@ class Decoder:
         closed = self._features[0].T.reshape(-1, self._upper.shape[1], len(self._features[0]))
         self._closed = Maxout(closed, self._closed_bias)
 
-        # What may come while no entity is open. There is also a hidden move "U-", without a label.
+        # The moves possible while no entity is open. There is also a move "U-" without a label.
         kinds = {"O": "O", **{kind + label: kind for kind in ("B-", "U-") for label in self.labels}}
         free = [i for i, name in enumerate(names) if name in kinds]
         self._free = self._scorer(free)
@@ -155,7 +155,7 @@ class Decoder:
         return hidden
 
     def _extend(self, tokens: Tokens, starts: Indices, labels: Ints) -> Indices:
-        """Where entities that begin at `starts` end; 0 for those that are still open."""
+        """Where the entities that begin at `starts` end; 0 for those that are still open."""
         ends = np.zeros(len(starts), starts.dtype)
         first = self._first(tokens, starts)
         active = np.arange(len(starts))
@@ -171,8 +171,8 @@ class Decoder:
     def _extend_alone(self, tokens: Tokens, start: int, label: int) -> int:
         """Where the entity at `start` ends.
 
-        Without this, a text that is one long entity, with another possible at each of its tokens,
-        would cost the square of its length.
+        Without this, a text that is one long entity, in which another could begin at each token,
+        would take time quadratic in its length.
         """
         first = self._first(tokens, np.array([start]))
         labels = np.array([label], np.int32)
@@ -185,12 +185,12 @@ class Decoder:
             stop += len(current)
 
     def _first(self, tokens: Tokens, starts: Indices) -> Floats:
-        """What an open entity's first token adds to the scores of those behind it."""
+        """What an open entity's first token contributes to the scores of the tokens after it."""
         result: Floats = tokens.vectors[tokens.rows[starts]] @ self._features[1] + self._bias
         return result
 
     def _goes_on(self, tokens: Tokens, current: Indices, first: Floats, labels: Ints) -> Flags:
-        """Whether open entities continue behind their `current` token, or end with it."""
+        """Whether open entities continue after their `current` token, or end with it."""
         rows = tokens.rows[current]
         sums = tokens.vectors[rows] @ self._features[0] + first
         sums += tokens.vectors[rows - 1] @ self._features[2]
@@ -206,10 +206,10 @@ class Decoder:
 
 
 def _parts(ner: EntityRecognizer) -> tuple[Any, Any, Any]:
-    """The layers behind the tok2vec: linear, lower, and upper. Raises Unsupported."""
+    """The layers after the tok2vec: linear, lower, and upper. Raises Unsupported."""
     model = ner.model
     if ner.cfg["beam_width"] != 1:
-        raise Unsupported("it searches with a beam")
+        raise Unsupported("it uses beam search")
     if model.name != "parser_model" or not model.attrs["has_upper"]:
         raise Unsupported("it has no upper layer")
     if model.attrs["unseen_classes"]:
@@ -217,17 +217,17 @@ def _parts(ner: EntityRecognizer) -> tuple[Any, Any, Any]:
     names = [layer.name for layer in model.get_ref("tok2vec").layers[1:]]
     lower, upper = model.get_ref("lower"), model.get_ref("upper")
     if names != ["list2array", "linear"] or lower.get_dim("nF") != 3 or upper.name != "linear":
-        raise Unsupported("its features are others than the usual three")
+        raise Unsupported("it has other features than the usual three")
     return model.get_ref("tok2vec").layers[2], lower, upper
 
 
 def _fold(linear: Any, lower: Any) -> tuple[list[Floats], Floats, Floats]:
     """The linear layer folded into the lower one.
 
-    Gives, with P pieces and H hidden units: for each of the three feature tokens (the current one,
-    the open entity's first, and the one before the current) its weights (width, P * H); the bias
-    (P * H,) while an entity is open, and the one while none is, when padding stands for the other
-    two tokens.
+    Returns, with P pieces and H hidden units: for each of the three feature tokens (the current
+    one, the open entity's first, and the one before the current) its weights (width, P * H); the
+    bias (P * H,) while an entity is open; and the bias while none is, when padding takes the place
+    of the other two tokens.
     """
     weights = lower.get_param("W").transpose(0, 2, 1, 3)  # (features, pieces, hidden, inputs)
     features, pieces, hidden, inputs = weights.shape

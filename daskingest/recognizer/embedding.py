@@ -1,7 +1,7 @@
-"""Embed token types: the part of a model's `Tok2Vec` that looks at each token alone.
+"""Embeds token types: the part of a model's `Tok2Vec` that looks at each token alone.
 
-What it makes of a token depends on a few of the token's attributes, so it is computed once for each
-distinct row of them (a *type*), by spaCy's own layers, and kept in a table.
+The result depends only on a few of the token's attributes, so it is computed once for each distinct
+row of them (a *type*), by spaCy's own layers, and kept in a table.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from thinc.api import Model
 
 MAX_TYPES = 200_000
-"""Types that are told apart before all are forgotten, at about 200 bytes each."""
+"""Types that are remembered before all are forgotten, at about 200 bytes each."""
 
 TABLE_ROWS = 32_768
 """Types whose embeddings are kept, at 4 KB each for a width of 96, 3 pieces and a window of 1."""
 
 
 class Unsupported(Exception):
-    """The model isn't one that can be computed here; the message says why."""
+    """The model can't be computed here; the message says why."""
 
 
-class Types:
+class TokenTypes:
     """Numbers for token types: each distinct row of attributes gets the next number, from 1.
 
-    Number 0 stands for padding.
+    Number 0 is padding.
     """
 
     def __init__(self, width: int) -> None:
         self._numbers: dict[int, int] = {}
         self._attributes = np.zeros((1024, width), np.uint64)
         mixers = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64)
-        self._mixers = mixers * np.uint64(2) + np.uint64(1)  # odd, so that no bit is lost
+        self._mixers = mixers * np.uint64(2) + np.uint64(1)  # odd, so that no bits are lost
 
     def __len__(self) -> int:
         return len(self._numbers) + 1
 
     def number(self, attributes: Attributes) -> Ints:
-        """Each row's type. Rows are told apart by 64 bits of hash, as spaCy does strings."""
+        """Each row's type. Rows are distinguished by a 64-bit hash, as strings are in spaCy."""
         keys = (attributes * self._mixers).sum(axis=1, dtype=np.uint64)
         unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
         numbers = np.empty(len(unique), np.int32)
@@ -71,16 +71,16 @@ class Types:
             self._attributes = grown
 
 
-class Table:
-    """Embeddings of the types used of late, and what the first layer's weights make of them.
+class EmbeddingTable:
+    """Embeddings of recently used types, and their products with the first layer's weights.
 
-    `products` are (rows, window, pieces, width made up to whole vectors), by the type's place in
-    the layer's window. Summed up for types side by side they are the layer's product. Row 0 is
-    padding's.
+    `products` are (rows, window, pieces, width rounded up to whole vectors), by the type's position
+    in the layer's window. Summed over neighbouring types, they are the layer's product. Row 0 is
+    padding.
     """
 
     def __init__(self, embed: Model[Any, Any], vocab: Vocab, weights: Floats) -> None:
-        """With the first layer's weights, (pieces, width, window * width)."""
+        """`weights` are the first layer's: (pieces, width, window * width)."""
         self.columns = attributes_of(embed, vocab)
         self._embed, self._vocab = embed, vocab
         pieces, width, inputs = weights.shape
@@ -94,13 +94,13 @@ class Table:
         self.clear()
 
     def clear(self) -> None:
-        self._rows = np.zeros(1, np.int32)  # by type; -1 for those that have none
+        self._rows = np.zeros(1, np.int32)  # by type; -1 for types that have none
         self._free = np.arange(1, TABLE_ROWS)
         self._types[:] = 0
         self._clock = 0
 
-    def rows(self, numbers: Ints, types: Types) -> Ints:
-        """The rows of these types, for now; of no more types than the table has rows."""
+    def rows(self, numbers: Ints, types: TokenTypes) -> Ints:
+        """The rows of these types, valid until the next call; no more types than rows."""
         if len(types) > len(self._rows):
             grown = np.full(2 * len(types), -1, np.int32)
             grown[: len(self._rows)] = self._rows
@@ -118,7 +118,7 @@ class Table:
         return rows
 
     def _forget(self, number: int) -> None:
-        """Free at least that many rows: those used longest ago."""
+        """Free at least `number` rows: those used longest ago."""
         self._last_use[0] = self._last_use[self._free] = self._clock
         number = max(number - len(self._free), TABLE_ROWS // 8)
         oldest = np.argpartition(self._last_use, number)[:number]
@@ -139,7 +139,7 @@ class Table:
 
 @dataclass(slots=True)
 class _TypesAsDoc:
-    """What spaCy's embedding layers ask of a Doc, answered for types instead of tokens."""
+    """The part of a Doc that spaCy's embedding layers use, with types instead of tokens."""
 
     vocab: Vocab
     columns: dict[int, int]

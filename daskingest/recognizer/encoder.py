@@ -1,8 +1,9 @@
-"""Compute a model's token vectors: what spaCy's `Tok2Vec` gives, an order of magnitude faster.
+"""Computes a model's token vectors, as spaCy's `Tok2Vec` does, an order of magnitude faster.
 
-The table of embedded types also holds what the first convolution makes of each type at each place
-of its window, so that this layer's matrix product becomes a sum of rows. In each layer behind it a
-window's rows are neighbours in memory, and so need not be copied to be one row of a product.
+The table of embedded types also has each type's products with the first convolution's weights, for
+each position in its window, so this layer's matrix product becomes a sum of rows. In each later
+layer, a window's rows are adjacent in memory, so they need not be copied to form one row of a
+product.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskingest.recognizer.arrays import Floats, Ints
-from daskingest.recognizer.embedding import MAX_TYPES, Table, Types, Unsupported
+from daskingest.recognizer.embedding import MAX_TYPES, EmbeddingTable, TokenTypes, Unsupported
 from daskingest.recognizer.kernels import AVAILABLE, ROWS, Maxout, convolve, convolve_types
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab
     from thinc.api import Model
 
-_STRIDE = 4_096  # rows that go through all layers together
-_LOOKED_UP = 3 * _STRIDE  # rows that are looked up together; less than half of the table's
+_STRIDE = 4_096  # rows that pass through all layers together
+_LOOKED_UP = 3 * _STRIDE  # rows looked up together; less than half of the table's
 
 
 @dataclass(slots=True)
@@ -39,10 +40,10 @@ class _Layer:
 
 
 class Encoder:
-    """The token vectors of one model's `tok2vec`, which this class takes its weights from once.
+    """Computes token vectors with the weights of one model's `tok2vec`, which are copied from it.
 
-    Raises Unsupported for any other than a `Tok2Vec` of `MultiHashEmbed` (with static vectors or
-    without) and `MaxoutWindowEncoder`.
+    Raises Unsupported unless it is a `Tok2Vec` of `MultiHashEmbed` (with or without static vectors)
+    and `MaxoutWindowEncoder`.
     """
 
     def __init__(self, tok2vec: Model[Any, Any], vocab: Vocab) -> None:
@@ -51,18 +52,18 @@ class Encoder:
         embed, layers, window = _parts(tok2vec)
         self._first, *self._rest = layers
         self.reach = len(layers) * window
-        self._table = Table(embed, vocab, self._first.weights)
+        self._table = EmbeddingTable(embed, vocab, self._first.weights)
         self.columns = self._table.columns
-        self.types = Types(len(self.columns))
+        self.types = TokenTypes(len(self.columns))
         self.generation = 0
         width = len(self._first.scale)
         self._streams = np.zeros((2, _STRIDE + 2 * self.reach + ROWS, width), np.float32)
 
     def encode(self, types: Ints) -> Floats:
-        """The vectors, (n, width), of n tokens in a row.
+        """The vectors, (n, width), of n consecutive tokens.
 
-        Texts must be apart by `reach` rows of padding (type 0). What lies beyond both ends counts
-        as padding. Memory beside the result does not grow with n.
+        Texts must be separated by `reach` rows of padding (type 0). Beyond both ends, padding is
+        assumed. Apart from the result, memory does not grow with n.
         """
         n, reach = len(types), self.reach
         out = np.empty((n, len(self._first.scale)), np.float32)
@@ -80,14 +81,14 @@ class Encoder:
         return out
 
     def trim(self) -> None:
-        """Forget all types if there are too many; the generation then is another."""
+        """Forget all types if there are too many; that changes `generation`."""
         if len(self.types) > MAX_TYPES:
-            self.types = Types(len(self.columns))
+            self.types = TokenTypes(len(self.columns))
             self._table.clear()
             self.generation += 1
 
     def _encode(self, rows: Ints, out: Floats) -> None:
-        """The vectors of tokens, given by their rows in the table, but for `reach` at both ends."""
+        """The vectors of tokens, given by their rows in the table, without `reach` at both ends."""
         inputs, outputs = self._streams[:, : len(rows) + ROWS]
         first, table = self._first, self._table
         known = table.embedded, table.products, first.maxout.biases
@@ -100,7 +101,7 @@ class Encoder:
 
 
 def _parts(tok2vec: Model[Any, Any]) -> tuple[Model[Any, Any], list[_Layer], int]:
-    """The embedding as it is, the encoder's layers, and its window. Raises Unsupported."""
+    """The embedding, the encoder's layers, and its window. Raises Unsupported."""
     if not (tok2vec.has_ref("embed") and tok2vec.has_ref("encode")):
         raise Unsupported(f"its tok2vec is {tok2vec.name}")
     embed, encode = tok2vec.get_ref("embed"), tok2vec.get_ref("encode")
@@ -117,7 +118,7 @@ def _parts(tok2vec: Model[Any, Any]) -> tuple[Model[Any, Any], list[_Layer], int
         raise Unsupported(f"its encoder is {encode.name}")
     windows = {node.attrs["window_size"] for node in nodes if node.name == "expand_window"}
     if len(windows) != 1 or encode.attrs.get("pad") != depth * max(windows):
-        raise Unsupported("its encoder pads texts in another way")
+        raise Unsupported("its encoder pads texts differently")
     maxouts = [node for node in nodes if node.name == "maxout"]
     norms = [node for node in nodes if node.name == "layernorm"]
     return embed, [_layer(*pair) for pair in zip(maxouts, norms, strict=True)], windows.pop()

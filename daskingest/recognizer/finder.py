@@ -1,4 +1,4 @@
-"""Find the entities in texts, the quickest way that a pipeline allows."""
+"""Finds the entities in texts, in the fastest way that a pipeline allows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import numpy as np
 from daskingest.recognizer import Recognizer, accelerate
 from daskingest.recognizer.embedding import Unsupported
 from daskingest.recognizer.pieces import Pieces
+from daskingest.text import EntitySpan
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
-Found = tuple[int, int, str]
-"""An entity's start and end, in characters of its text, and its label."""
-
-_BATCH_CHARS = 100_000  # of nlp.pipe: what a model holds at once grows with them
+_BATCH_CHARS = 100_000  # in a batch of nlp.pipe: the model's memory grows with them
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +39,10 @@ class Finder:
             except Unsupported as reason:
                 log.warning("texts are tokenized by spaCy, which is slower: %s", reason)
 
-    def __call__(self, texts: Sequence[str]) -> list[list[Found]]:
+    def __call__(self, texts: Sequence[str]) -> list[list[EntitySpan]]:
         """Each text's entities, in order. Texts are at most `nlp.max_length` characters long.
 
-        Call it in the pipeline's memory zone, so that the vocabulary does not grow.
+        Call it inside the pipeline's memory zone, so that the vocabulary does not grow.
         """
         if self.recognizer is None:
             longest = max(map(len, texts), default=0)
@@ -53,14 +51,14 @@ class Finder:
         with self.recognizer.lock:
             return self._find(self.recognizer, texts)
 
-    def _find(self, recognizer: Recognizer, texts: Sequence[str]) -> list[list[Found]]:
+    def _find(self, recognizer: Recognizer, texts: Sequence[str]) -> list[list[EntitySpan]]:
         recognizer.encoder.trim()
-        reading = self.pieces.read(texts)
-        last = np.zeros(len(reading.types), bool)
-        entities = recognizer.find(reading.types, reading.counts, reading.spaces, last)
-        starts, ends = reading.offsets()
+        tokenized = self.pieces.read(texts)
+        last = np.zeros(len(tokenized.types), bool)
+        entities = recognizer.find(tokenized.types, tokenized.counts, tokenized.spaces, last)
+        starts, ends = tokenized.offsets()
         labels = recognizer.decoder.labels
-        first = np.cumsum(reading.counts) - reading.counts
+        first = np.cumsum(tokenized.counts) - tokenized.counts
         return [
             [(int(starts[a + s]), int(ends[a + e - 1]), labels[label]) for s, e, label in its]
             for a, its in zip(first.tolist(), entities, strict=True)

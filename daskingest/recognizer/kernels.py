@@ -1,10 +1,10 @@
-"""The compiled inner loops: matrix products that never leave the processor's registers unfinished.
+"""The compiled inner loops: matrix products that stay in the processor's registers until finished.
 
 A library's matrix product writes its result to memory, and bias, maxout and normalization then read
-it from there, one after the other. Here a small tile of the result is computed whole in registers,
-the pieces of a maxout beside each other, and only the best of them is written. numba compiles the
-loops for the processor at hand when they are first called, and keeps them in its cache until this
-file changes; so all that they are made of is here.
+it from there, one after the other. Here a small tile of the result is computed completely in
+registers, with the pieces of a maxout side by side, and only the best of them is written. numba
+compiles the loops for the current processor when they are first called, and caches them until this
+file changes; so everything that they consist of is in this file.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _R = TypeVar("_R")
 
 
 def _tile_shape() -> tuple[int, int]:
-    """Floats in a vector register, and rows of a tile such that three pieces' sums fit in all.
+    """Floats per vector register, and rows of a tile: as many as three pieces' sums fit registers.
 
-    They follow from the processor that numba compiles for, which its cache tells apart.
+    They depend on the processor that numba compiles for, which is part of its cache's key.
     """
     _, _, features = cpu_target.target_context.codegen().magic_tuple()
     has = set(features.split(","))
@@ -51,25 +51,25 @@ LANES, ROWS = _tile_shape()
 
 
 def whole_vectors(width: int) -> int:
-    """The width, made up to a whole number of vectors."""
+    """The width, rounded up to a whole number of vectors."""
     return -(-width // LANES) * LANES
 
 
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile when first called, without the GIL. Sums may be added up in any order."""
+    """Compile when first called, to run without the GIL. Sums may be computed in any order."""
     options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     try:
         result: Callable[_P, _R] = njit(cache=True, **options)(function)
-    except RuntimeError:  # there is no folder to keep it in
+    except RuntimeError:  # there is no folder for the cache
         result = njit(**options)(function)
     return result
 
 
 @contextmanager
 def compiling() -> Iterator[None]:
-    """For the first use of the kernels: of processes that start together, one compiles them.
+    """For the first use of the kernels: of several processes that start together, one compiles.
 
-    The others wait for it, and find them in the cache. Where files can't be locked, each compiles.
+    The others wait, and find the result in the cache. If files can't be locked, each compiles.
     """
     folder = cast(Any, convolve).stats.cache_path if AVAILABLE else None
     with ExitStack() as stack:
@@ -86,8 +86,8 @@ def compiling() -> Iterator[None]:
 class Maxout:
     """A layer's weights and biases, laid out for `_product_tile`.
 
-    `weights` are (pieces, outputs, inputs), with as many biases as there are outputs of pieces.
-    Outputs are made up to a whole number of vectors; the additional ones are 0.
+    `weights` are (pieces, outputs, inputs), with one bias for each output of each piece. Outputs
+    are padded with zeros to a whole number of vectors.
     """
 
     def __init__(self, weights: Floats, bias: Floats) -> None:
@@ -105,7 +105,7 @@ class Maxout:
 
 
 class _Emitter:
-    """Writes what both tiles are made of: vectors of LANES floats at places in arrays."""
+    """Emits the code that both tiles share: vectors of LANES floats at positions in arrays."""
 
     integer = ir.IntType(64)
     vector = ir.VectorType(ir.FloatType(), LANES)
@@ -134,14 +134,14 @@ class _Emitter:
         return self.builder.load(place, align=4)
 
     def repeat(self, value: Any) -> Any:
-        """A vector of the same value everywhere."""
+        """A vector with the same value in each lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
         one = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
         return self.builder.shuffle_vector(one, undefined, zeros)
 
     def sums(self, kind: Any, biases: Any, column: Any) -> list[Any]:
-        """A variable for each piece, which begins with its bias. LLVM makes them registers."""
+        """A variable for each piece, initialised with its bias. LLVM keeps them in registers."""
         variables = []
         for piece in range(len(kind)):
             bias = self.array(kind.dtype, self.builder.extract_value(biases, piece))
@@ -159,7 +159,7 @@ class _Emitter:
 
 
 def _require(*arrays: tuple[Any, Any]) -> None:
-    """Of arrays, by their types: the tiles read memory as it lies there."""
+    """Check the types of arrays: the tiles access their memory directly."""
     for array, dtype in arrays:
         if not (isinstance(array, types.Array) and array.layout == "C" and array.dtype == dtype):
             raise TypingError(f"expected a C-ordered array of {dtype}, got {array}")
@@ -168,11 +168,11 @@ def _require(*arrays: tuple[Any, Any]) -> None:
 def _product_tile(
     _: Any, inputs: Any, start: Any, stride: Any, weights: Any, biases: Any, block: Any, out: Any
 ) -> Any:
-    """Compute ROWS rows of LANES outputs: of the pieces, the best one.
+    """Compute ROWS rows of LANES outputs, each the best of the pieces.
 
-    A row is as many neighbouring `inputs` as there are weights; the first starts at the place
-    `start`, and each `stride` behind the one before. Of `out` (ROWS, any) the block's columns are
-    set.
+    A row is as many consecutive `inputs` as there are weights; the first starts at index `start`,
+    and each of the others `stride` after the one before. The block's columns of `out` (ROWS, any)
+    are set.
     """
     _require(*((array, types.float32) for array in (inputs, weights, *biases, out)))
 
@@ -209,9 +209,9 @@ def _product_tile(
 def _sum_tile(
     _: Any, rows: Any, start: Any, products: Any, biases: Any, block: Any, out: Any
 ) -> Any:
-    """The same for one row, of products that are known; they are summed up over a window.
+    """The same for one row, from known products, which are summed over a window.
 
-    `products` are (any, window, pieces, any). The window's places in it are `rows` from `start` on.
+    `products` are (any, window, pieces, any). The window's indices in it are `rows` from `start`.
     """
     _require((rows, types.int32))
     _require(*((array, types.float32) for array in (products, *biases, out)))
@@ -243,7 +243,7 @@ _sums: Any = intrinsic(_sum_tile)
 
 @compiled
 def _normalize(values: Floats, scale: Floats, shift: Floats, inputs: Floats, out: Floats) -> None:
-    """Layer normalization of one row of values, to which the layer's own inputs are added."""
+    """Layer normalization of one row of values, plus the layer's inputs (the residual)."""
     width = len(scale)
     mean = np.float32(0)
     for i in range(width):
@@ -268,8 +268,8 @@ def convolve(
 ) -> None:
     """One convolution: maxout over a window of rows, layer normalization, a residual connection.
 
-    Of `out`, (rows, width) as `inputs`, half a window at both ends stays as it is. There must be
-    ROWS rows between; else it raises ValueError.
+    `out` is (rows, width), as `inputs` is; half a window at both ends is not written. There must be
+    at least ROWS rows between them; otherwise it raises ValueError.
     """
     rows, width = inputs.shape
     edge = weights.shape[1] // width // 2
@@ -298,8 +298,8 @@ def convolve_types(
 ) -> None:
     """The same for the first layer, whose products are known.
 
-    `types` are places in `embedded` (any, width), the layer's inputs, and in `products` (any,
-    window, pieces, width made up to whole vectors).
+    `types` are indices in `embedded` (any, width), the layer's inputs, and in `products` (any,
+    window, pieces, width rounded up to whole vectors).
     """
     window, width = products.shape[1], len(scale)
     best = np.empty(products.shape[3], np.float32)
@@ -321,10 +321,10 @@ def best_outputs(
     names: Ints,
     out: Ints,
 ) -> None:
-    """For each of these rows of `vectors`, the name of the greatest of a network's outputs.
+    """For each of these rows of `vectors`, the name of the network's highest output.
 
-    The network is a maxout layer and a linear one, a Maxout of one piece. Of equal outputs, the
-    first is taken.
+    The network is a maxout layer followed by a linear layer (a Maxout of one piece). Of equal
+    outputs, the first wins.
     """
     width = vectors.shape[1]
     inputs = np.empty(ROWS * width, np.float32)
@@ -344,4 +344,4 @@ def best_outputs(
 
 
 AVAILABLE = hasattr(convolve, "stats")
-"""Whether numba compiles. With NUMBA_DISABLE_JIT it does not, and the tiles don't run as Python."""
+"""Whether numba compiles. With NUMBA_DISABLE_JIT it doesn't, and tiles can't run as Python."""

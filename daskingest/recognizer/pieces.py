@@ -1,7 +1,7 @@
-"""Read texts as a model's tokens without making spaCy's objects, piece by piece.
+"""Tokenizes texts piece by piece, without creating spaCy's objects.
 
-spaCy's tokenizer takes a text apart at white space first, and what it makes of a *piece* depends on
-that piece alone. News is made of pieces seen before, so their tokens are remembered, as numbers.
+spaCy's tokenizer first splits a text at white space, and the tokens of each *piece* depend on that
+piece alone. News consists mostly of pieces seen before, so their tokens are remembered, as numbers.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 MAX_PIECES = 180_000
-"""Pieces remembered before those not met again are forgotten; about twice as many are held at most,
-at 250 bytes each and what their words take in the vocabulary."""
+"""Pieces remembered before those not seen again are forgotten. At most about twice as many are in
+memory, at 250 bytes each plus their strings in the vocabulary."""
 
-# A word and the space behind it, which belongs to its last token; or other white space, which is a
-# token of its own.
+# Non-space characters and the space after them, which belongs to their last token; or other white
+# space, which is a token of its own.
 _PIECES = re.compile(r"\S+ ?|\s+")
 
-# A token's record: its type, its length with these flags below it, and its part in special cases.
-_SPACE_BEHIND, _IS_SPACE, _LENGTH_SHIFT = 1, 2, 2
+# A token's record: its type, its length with these flags in the low bits, and its part in special
+# cases.
+_SPACE_AFTER, _IS_SPACE, _LENGTH_SHIFT = 1, 2, 2
 _RECORD = 3 * 4  # bytes
 
 
-class Reading:
-    """Texts as tokens, behind each other."""
+class TokenizedTexts:
+    """The tokens of several texts, concatenated."""
 
     def __init__(self, records: Sequence[bytes]) -> None:
         self.counts = np.array([len(each) // _RECORD for each in records], np.intp)
@@ -55,18 +56,18 @@ class Reading:
     def offsets(self) -> tuple[Indices, Indices]:
         """Where each token starts and ends, in characters of its text."""
         lengths = (self._info >> _LENGTH_SHIFT).astype(np.intp)
-        behind = np.cumsum(lengths + (self._info & _SPACE_BEHIND))
+        token_ends = np.cumsum(lengths + (self._info & _SPACE_AFTER))
         text_ends = np.cumsum(self.counts)
-        text_starts = np.concatenate([[0], behind])[text_ends - self.counts]
+        text_starts = np.concatenate([[0], token_ends])[text_ends - self.counts]
         starts = (
-            behind - lengths - (self._info & _SPACE_BEHIND) - np.repeat(text_starts, self.counts)
+            token_ends - lengths - (self._info & _SPACE_AFTER) - np.repeat(text_starts, self.counts)
         )
         return starts, starts + lengths
 
     def joints(self, cases: SpecialCases) -> dict[int, list[int]]:
-        """By text, the tokens that may depend on the one behind a space, see SpecialCases."""
+        """By text, the tokens that may depend on the token after a space, see SpecialCases."""
         found = cases.may_join(self._parts[:-1], self._parts[1:])
-        tokens = np.flatnonzero(found & ((self._info[:-1] & _SPACE_BEHIND) != 0))
+        tokens = np.flatnonzero(found & ((self._info[:-1] & _SPACE_AFTER) != 0))
         text_ends = np.cumsum(self.counts)
         texts = np.searchsorted(text_ends, tokens, side="right")
         joints: dict[int, list[int]] = defaultdict(list)
@@ -77,9 +78,9 @@ class Reading:
 
 
 class Pieces:
-    """What a tokenizer makes of texts, as types of an encoder.
+    """Tokenizes texts as a tokenizer does, into types of an encoder.
 
-    Raises Unsupported for a tokenizer that may do otherwise than spaCy's.
+    Raises Unsupported for a tokenizer that may behave differently from spaCy's.
     """
 
     def __init__(self, tokenizer: Tokenizer, encoder: Encoder) -> None:
@@ -91,8 +92,8 @@ class Pieces:
         self._forget()
         self._generation = encoder.generation
 
-    def read(self, texts: Sequence[str]) -> Reading:
-        """The texts' tokens: the ones that the tokenizer makes of each."""
+    def read(self, texts: Sequence[str]) -> TokenizedTexts:
+        """The texts' tokens, the same as the tokenizer's."""
         if self._generation != self._encoder.generation:
             self._generation = self._encoder.generation
             self._known = {}
@@ -101,18 +102,18 @@ class Pieces:
             self._forget()
         pieces = [_PIECES.findall(text) for text in texts]
         records = self._records_of(pieces)
-        reading = Reading(records)
-        if joints := reading.joints(self._cases):
+        tokenized = TokenizedTexts(records)
+        if joints := tokenized.joints(self._cases):
             for text, tokens in joints.items():
                 [records[text]] = self._records_of([self._joined(pieces[text], tokens)])
-            reading = Reading(records)
-        return reading
+            tokenized = TokenizedTexts(records)
+        return tokenized
 
     def _forget(self) -> None:
-        """What is known becomes what was known before: met again, it is known again.
+        """Make the known pieces the older ones, which become known again when they are seen.
 
-        The vocabulary is a new one too. It is not the model's: it lasts longer than one batch, and
-        makes no more of a word than is asked here.
+        The vocabulary is replaced too. It is not the model's: it lives longer than one batch, and
+        computes only those attributes of a string that are needed here.
         """
         self._known, self._older = {}, self._known
         getters = self._model_tokenizer.vocab.lex_attr_getters
@@ -120,7 +121,7 @@ class Pieces:
         self._tokenizer = _copy(self._model_tokenizer, Vocab(lex_attr_getters=asked))
 
     def _records_of(self, texts: Sequence[Sequence[str]]) -> list[bytes]:
-        """The records of texts, given by their pieces; those not known are learnt together."""
+        """The records of texts, given by their pieces; unknown pieces are learned together."""
         found: list[list[Any]] = [list(map(self._known.get, pieces)) for pieces in texts]
         gaps = [[i for i, each in enumerate(its) if each is None] for its in found]
         self._learn({texts[text][i] for text, its in enumerate(gaps) for i in its})
@@ -139,12 +140,12 @@ class Pieces:
         words = list(unknown - spaces)
         if not words:
             return
-        # Line breaks keep words apart, and are known by being the only white space.
+        # Line breaks separate the pieces, and are recognised as the only white space tokens.
         records = self._records(
             self._tokenizer("\n".join(word.removesuffix(" ") for word in words))
         )
         ends = np.append(np.flatnonzero(records[:, 1] & _IS_SPACE), len(records))
-        records[ends - 1, 1] |= [_SPACE_BEHIND * word.endswith(" ") for word in words]
+        records[ends - 1, 1] |= [_SPACE_AFTER * word.endswith(" ") for word in words]
         data = records.tobytes()
         stops = (ends * _RECORD).tolist()
         starts = [0, *(stop + _RECORD for stop in stops)]
@@ -152,7 +153,7 @@ class Pieces:
             self._known[word] = data[start:stop]
 
     def _joined(self, pieces: Sequence[str], tokens: Sequence[int]) -> list[str]:
-        """The pieces, those that end in one of the text's `tokens` made one with the next."""
+        """The pieces, with each that ends in one of the text's `tokens` joined to the next."""
         counts = [len(self._known[piece]) // _RECORD for piece in pieces]
         joints = set(np.searchsorted(np.cumsum(counts), tokens, side="right").tolist())
         joined: list[str] = []
@@ -165,11 +166,11 @@ class Pieces:
 
     def _records(self, doc: Doc) -> Ints:
         array: Attributes = doc.to_array(self._columns)  # type: ignore[assignment]
-        orth, is_space, length, space_behind = array[:, -4:].T
+        orth, is_space, length, space_after = array[:, -4:].T
         records = np.empty((len(array), 3), np.int32)
         records[:, 0] = self._encoder.types.number(array[:, :-4])
         records[:, 1] = length << np.uint64(_LENGTH_SHIFT)
-        records[:, 1] += (space_behind * _SPACE_BEHIND + is_space * _IS_SPACE).astype(np.int32)
+        records[:, 1] += (space_after * _SPACE_AFTER + is_space * _IS_SPACE).astype(np.int32)
         records[:, 2] = self._cases.parts(orth)
         return records
 
@@ -189,13 +190,13 @@ def _copy(tokenizer: Tokenizer, vocab: Vocab, rules: Mapping[str, Any] | None = 
 
 
 class SpecialCases:
-    """Between which tokens a space may hide one of a tokenizer's special cases.
+    """Which tokens, separated by a space, may be part of one of a tokenizer's special cases.
 
     The tokenizer looks for special cases of several tokens, such as ":-)", among the tokens of all
-    pieces together, and of overlapping finds takes the longest. So where two tokens that stand side
-    by side in one are apart by a space only, their pieces may depend on each other.
+    pieces together, and of overlapping matches takes the longest. So if two tokens that are
+    adjacent in a special case are separated only by a space, their pieces may depend on each other.
 
-    Raises Unsupported for a tokenizer of which this can't be told.
+    Raises Unsupported for a tokenizer for which this can't be determined.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -203,7 +204,7 @@ class SpecialCases:
             raise Unsupported(f"its tokenizer is a {type(tokenizer).__name__}")
         without_cases = _copy(tokenizer, tokenizer.vocab, rules={})
         neighbours: set[tuple[int, int]] = set()
-        # By a case's last (first) token, what may stand there instead.
+        # By the last (first) token of a case, what may be there instead.
         ends: dict[int, set[int]] = defaultdict(set)
         starts: dict[int, set[int]] = defaultdict(set)
         for case in tokenizer.rules:
@@ -223,7 +224,7 @@ class SpecialCases:
             self._pairs[places[0] >> 16, places[1] & 0xFFFF] = True
 
     def parts(self, orths: NDArray[np.uint64]) -> Ints:
-        """What `may_join` asks of tokens, given by their ORTH."""
+        """What `may_join` needs to know about tokens, given by their ORTH."""
         return _place(self._leading, orths) << 16 | _place(self._following, orths)
 
     def may_join(self, parts: Ints, next_parts: Ints) -> Flags:
@@ -232,7 +233,7 @@ class SpecialCases:
 
 
 def _place(known: NDArray[np.uint64], orths: NDArray[np.uint64]) -> Ints:
-    """Each one's place among those known, from 1; 0 for others."""
+    """The index of each one among those known, from 1; 0 for others."""
     places = np.searchsorted(known, orths)
     found = known[np.minimum(places, len(known) - 1)] == orths
     return np.where(found, places + 1, 0).astype(np.int32)

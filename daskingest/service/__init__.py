@@ -1,1 +1,1 @@
-"""Articles that arrive one by one: on disk when acknowledged, and then through the pipeline."""
+"""The service: articles that arrive one by one are spooled to disk, then counted."""

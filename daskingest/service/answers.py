@@ -1,4 +1,4 @@
-"""What requests were told, by their idempotency keys: a repeated request is told it again."""
+"""The answers to requests by idempotency key: a repeated request gets the same answer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SIZE = f"length(key) + length(digest) + length(answer) + {_OVERHEAD}"
 
 
 class KeyReused(Declined):
-    """An idempotency key came with another body than before."""
+    """An idempotency key was used again with a different body."""
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """A request's idempotency key, and a digest of its body."""
 
     key: str
@@ -30,7 +30,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is told, a JSON object, and whether it was told the same before."""
+    """The answer to a request, a JSON object, and whether it is repeated from an earlier one."""
 
     body: dict[str, Any]
     repeated: bool = False
@@ -55,8 +55,8 @@ class Answers:
             f"SELECT coalesce(sum({_SIZE}), 0) FROM answers"
         ).fetchall()
 
-    def give(self, body: dict[str, Any], key: Key | None, now: float) -> Answer:
-        """The answer that was given to this key before; from now on it is this one.
+    def give(self, body: dict[str, Any], key: IdempotencyKey | None, now: float) -> Answer:
+        """The answer that was given for this key before, else this one, which is kept.
 
         Raises KeyReused.
         """
@@ -73,7 +73,7 @@ class Answers:
         return Answer(body)
 
     def prune(self, now: float) -> None:
-        """Forget the answers that are older than a day, now and then."""
+        """Delete answers older than a day; does so at most once a minute."""
         if now - self._pruned > _PRUNE_SECONDS:
             self._pruned = now
             old = (now - _KEEP_SECONDS,)

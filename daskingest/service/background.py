@@ -1,4 +1,4 @@
-"""Work that the service can't go on without."""
+"""Background tasks without which the service can't continue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class Background:
-    """Runs it, keeps the first failure, and calls `on_failure` then."""
+    """Runs such tasks. At the first failure, keeps it and calls `on_failure`."""
 
     def __init__(self) -> None:
         self.failure: DaskingestError | None = None
@@ -20,13 +20,13 @@ class Background:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """A task that does it, and ends without an error."""
+        """Start a task. Awaiting it never raises its error, which becomes `failure`."""
         task = asyncio.create_task(self._see_through(work))
         self._tasks.append(task)
         return task
 
     async def close(self) -> None:
-        """Stop all of it."""
+        """Cancel all tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -36,7 +36,7 @@ class Background:
             await work
         except Exception as error:
             log.exception("the service cannot go on")
-            if self.failure is not None:  # what follows from it tells less
+            if self.failure is not None:  # later failures are consequences
                 return
             if not isinstance(error, DaskingestError):
                 error = DaskingestError(f"the service failed: {error!r}")

@@ -1,4 +1,4 @@
-"""The spool's articles through the driver, from the start until they are drained."""
+"""Counts the spool's articles with the driver, from the start until it is drained."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Counting:
         self._task = background.start(self._run(ledger))
 
     async def drain(self, seconds: float) -> bool:
-        """See what is in the spool through, as far as there is time: nothing comes any more.
+        """Finish what is in the spool, for up to so many seconds. Nothing more must arrive.
 
-        Whether the store has all of it.
+        Returns whether the store has all of it.
         """
         self._feed.draining = True
         self._driver.wake()
@@ -76,4 +76,4 @@ class Counting:
                 await self._driver.run(self._feed, ledger)
                 self._forgetter.end()
         except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # what came first ended the others
+            raise errors.exceptions[0] from None  # the first one cancelled the others

@@ -1,7 +1,7 @@
-"""The spool's batches for the driver, and what becomes of each of them.
+"""The spool's batches as a source for the driver, and what becomes of each of them.
 
-A batch leaves the spool when the store has it, and then the store's ledger forgets it too. Whatever
-dies in between, a restart submits the same batches again, under the same ids.
+A batch leaves the spool when the store has it, and then the store's ledger forgets it too. If
+anything dies in between, a restart submits the same batches again, under the same ids.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Released:
-    """A batch on its way since a time of the loop's clock, and what became of it so far.
+    """A batch in flight since a time of the loop's clock, and what has become of it so far.
 
-    `rejects` are the articles that the model could not take: the place, the article, the reason.
+    `rejects` are the articles on which the model failed: place, article and reason.
     """
 
     batch: SpooledBatch
@@ -44,7 +44,7 @@ class Released:
 
 
 class InFlight(dict[BatchId, Released]):
-    """The batches that were released and that the spool has not forgotten."""
+    """The batches that were released and that the spool still has."""
 
     @property
     def articles(self) -> int:
@@ -53,15 +53,15 @@ class InFlight(dict[BatchId, Released]):
 
 
 def batch_id(spool_id: str, number: int) -> BatchId:
-    """What the ledger calls a batch of a spool."""
+    """The ledger's id of a spool's batch."""
     return BatchId(spool_id, str(number))
 
 
 class Feed:
-    """A BatchSource: first what an earlier process has left, then what comes.
+    """A BatchSource: first the batches that an earlier process left, then new ones.
 
-    `wake` is called when there may be a batch without a new article. When `draining` is set there
-    will be no more articles; whoever sets it wakes the driver.
+    `wake` is called when there may be a batch although no new article has arrived. Once `draining`
+    is set there will be no more articles; whoever sets it must wake the driver.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Feed:
         return [self._release(each) for each in batches]
 
     def close(self) -> None:
-        """Wake nobody any more."""
+        """Cancel the timer: `wake` is not called any more."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -125,9 +125,9 @@ class Feed:
 
 
 class Forgetter(Observer):
-    """Hears which batches the store has, writes down their rejects, and lets the spool forget them.
+    """Observes which batches the store has, writes their rejects, and has the spool forget them.
 
-    `run` does that until `end`. A disk that cannot be written is tried again until it can be.
+    `run` does that until `end`. If the disk cannot be written, it tries again until it can be.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Forgetter(Observer):
         self._metrics.committed(commit.seconds, commit.writes)
 
     def end(self) -> None:
-        """There will be no more: let `run` return when it has done what there is."""
+        """Let `run` return once it has handled what is left: there will be no more batches."""
         self._whole.put_nowait(None)
 
     async def run(self, forget: Callable[[], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Taking articles: a request's go into the spool, all of them or none."""
+"""The intake: a request's articles go into the spool, all of them or none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from daskingest.articles import Article
 from daskingest.errors import DaskingestError
-from daskingest.service.answers import Answer, Key, KeyReused
+from daskingest.service.answers import Answer, IdempotencyKey, KeyReused
 from daskingest.service.group_commit import SpoolError
 from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import size_of
@@ -16,7 +16,7 @@ from daskingest.service.spool import Spool
 
 
 class Refused(DaskingestError):
-    """A request's articles were not taken, none of them. The message says what to do."""
+    """None of a request's articles was accepted. The message says what to do."""
 
     reason: ClassVar[str]
     """A fixed phrase, for counting."""
@@ -24,17 +24,17 @@ class Refused(DaskingestError):
     def __init__(self, message: str, articles: int) -> None:
         super().__init__(message)
         self.articles = max(1, articles)
-        """How many were not taken, as far as is known."""
+        """How many were not accepted, as far as is known."""
 
 
 class Draining(Refused):
-    """The service is about to end."""
+    """The service is shutting down."""
 
     reason = "draining"
 
 
 class SpoolFull(Refused):
-    """There is no room for them now."""
+    """The spool has no room for them now."""
 
     reason = "spool full"
 
@@ -45,46 +45,46 @@ class NotWritten(Refused):
     reason = "spool failed"
 
 
-class KeyTaken(Refused):
-    """The idempotency key came with another body before."""
+class KeyConflict(Refused):
+    """The idempotency key was used before with a different body."""
 
     reason = "idempotency key used before"
 
 
-class Part(NamedTuple):
-    """Articles of a request, and what they take in the spool, in bytes."""
+class SizedArticles(NamedTuple):
+    """Articles of a request, and their size in the spool, in bytes."""
 
     articles: Sequence[Article]
     size: int
 
     @classmethod
     def of(cls, articles: Sequence[Article]) -> Self:
-        """These articles. Takes its time where there are many, and may do so on any thread."""
+        """These articles with their size. Slow for many of them; may be called on any thread."""
         return cls(articles, sum(map(size_of, articles)))
 
 
-_NOTHING = Part((), 0)
+_NOTHING = SizedArticles((), 0)
 
 
 class Intake:
-    """Takes articles as long as there is room. `wake` is called when there are some."""
+    """Accepts articles as long as there is room. `wake` is called when there are new ones."""
 
     def __init__(
         self, spool: Spool, metrics: Metrics, max_bytes: int, wake: Callable[[], None]
     ) -> None:
         self.draining = False
-        """Whether nothing is taken any more."""
+        """Whether all articles are refused, because the service is shutting down."""
         self._spool = spool
         self._metrics = metrics
         self._max_bytes = max_bytes
         self._wake = wake
 
     def submission(self) -> Submission:
-        """The articles of one request; see there."""
+        """A submission, for the articles of one request."""
         return Submission(self, self._spool)
 
     def check_room(self, size: int = 0, articles: int = 0) -> None:
-        """Raise Draining or SpoolFull if so many more articles and bytes can't be taken now."""
+        """Raise Draining or SpoolFull if so many more articles and bytes can't be accepted now."""
         if self.draining:
             raise Draining("the service is shutting down; try again when it is back", articles)
         if self._spool.bytes + size >= self._max_bytes:
@@ -98,7 +98,7 @@ class Intake:
             )
 
     def taken(self, answer: Answer, articles: int, rejected: Mapping[str, int]) -> None:
-        """A request was answered: count its articles, and by reason what it had besides."""
+        """Record an answered request: its articles, and its rejects by reason."""
         self._metrics.taken(articles, answer.repeated)
         if answer.repeated:
             return
@@ -108,10 +108,10 @@ class Intake:
 
 
 class Submission:
-    """The articles of one request, in one part or several: `stage` each, then `accept`.
+    """The articles of one request, in one or more parts: `stage` each, then `accept`.
 
-    A context: whoever leaves it before `accept` has returned has given nothing. Entering raises
-    Draining or SpoolFull. What fits one part costs one operation of the spool.
+    A context manager: if it is left before `accept` has returned, nothing is accepted. Entering
+    raises Draining or SpoolFull. A single part costs one operation of the spool.
     """
 
     def __init__(self, intake: Intake, spool: Spool) -> None:
@@ -130,8 +130,8 @@ class Submission:
             with suppress(SpoolError):
                 await self._spool.discard(self._upload)
 
-    async def stage(self, part: Part) -> None:
-        """Add a part. Raises Refused, and then nothing of the request may be taken."""
+    async def stage(self, part: SizedArticles) -> None:
+        """Add a part. Raises Refused, and then nothing of the request may be accepted."""
         self._articles += len(part.articles)
         self._intake.check_room(self._held.size + part.size, self._articles)
         if self._upload is None and not self._held.articles:
@@ -147,13 +147,13 @@ class Submission:
     async def accept(
         self,
         body: dict[str, Any],
-        key: Key | None = None,
+        key: IdempotencyKey | None = None,
         rejected: Mapping[str, int] | None = None,
     ) -> Answer:
-        """Take what was staged; it is on disk then. If the request is repeated, take nothing.
+        """Accept what was staged: it is on disk on return. If the request is repeated, do nothing.
 
-        The answer is `body`, or what was answered the first time. `rejected` is what else was in
-        the request, by reason. Raises Refused.
+        The answer is `body`, or what was answered the first time. `rejected` has the numbers of
+        other articles in the request, by reason. Raises Refused.
         """
         with self._refusing():
             if self._upload is None:
@@ -169,10 +169,10 @@ class Submission:
         try:
             yield
         except KeyReused:
-            raise KeyTaken(
-                "this Idempotency-Key came with another body before; "
+            raise KeyConflict(
+                "this Idempotency-Key was used before with another body; "
                 "use a new key for a new request",
                 self._articles,
             ) from None
         except SpoolError as error:
-            raise NotWritten(f"{error}; nothing was taken", self._articles) from None
+            raise NotWritten(f"{error}; nothing was accepted", self._articles) from None

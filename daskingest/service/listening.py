@@ -1,4 +1,4 @@
-"""Where a service listens, and the keys that whoever reaches it there needs."""
+"""The address where a service listens, and the keys that its clients need."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from daskingest.errors import UsageError
 
 
 def listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
-    """The socket. Raises UsageError if it can't be, or may not be without a key."""
+    """The listening socket. Raises UsageError if it can't be opened, or needs a key."""
     try:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise UsageError(f"no address to listen on: {host!r}: {error.strerror}") from None
     if not keys and not _is_loopback(str(address[0])):
         raise UsageError(
-            f"without a key it listens on this machine only, and {host} is open to others: set "
-            "DASKINGEST_API_KEY to a key of your choice (or several, with commas between them)"
+            f"without a key the service listens on this machine only, and {host} is open to "
+            "others: set DASKINGEST_API_KEY to a key of your choice (or several, separated by "
+            "commas)"
         )
     try:
         return socket.create_server(address[:2], family=family, backlog=2048)
@@ -47,13 +48,13 @@ def _is_loopback(address: str) -> bool:
 
 
 def keys_from(text: str | None) -> tuple[str, ...]:
-    """The keys in DASKINGEST_API_KEY. Raises UsageError if there is an empty one."""
+    """The keys in a value of DASKINGEST_API_KEY. Raises UsageError if one is empty or not ASCII."""
     if text is None:
         return ()
     keys = tuple(key.strip() for key in text.split(","))
     if not all(keys) or not text.isascii():
         raise UsageError(
-            "expected DASKINGEST_API_KEY to be keys of ASCII characters, with commas between "
-            "them; found an empty one or other characters"
+            "expected DASKINGEST_API_KEY to be keys of ASCII characters, separated by commas; "
+            "found an empty key or other characters"
         )
     return keys

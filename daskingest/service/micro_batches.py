@@ -1,6 +1,6 @@
-"""When a micro-batch begins, and which of the waiting articles are in it.
+"""When a micro-batch is released, and which of the waiting articles are in it.
 
-While workers are idle a batch begins at once; while they are busy batches grow, up to their limits.
+While workers are idle a batch is released at once; while they are busy batches grow, up to limits.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Literal
 
 from daskingest.articles import Article
 
-_OVERHEAD = 200  # bytes that an article costs besides its text
+_OVERHEAD = 200  # bytes of an article besides its text
 
 Reason = Literal["count", "bytes", "idle", "drain", "age", "restart"]
-"""Why a batch began: it was full, by either measure; a worker was idle; the service was draining;
-its oldest article had waited long enough; or it had begun before a restart.
+"""Why a batch was released: it was full, by either measure; a worker was idle; the service was
+draining; its oldest article had waited long enough; or it was released before a restart.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a micro-batch is full, and how long it may take to be so while workers are busy."""
+    """When a micro-batch is full, and how long it may wait for that while workers are busy."""
 
     articles: int
     bytes: int
@@ -30,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The articles that are in no batch yet. `oldest` is when the first of them came.
+    """The articles that are in no batch yet. `oldest` is when the first of them arrived.
 
     Times are in seconds since 1970.
     """
@@ -42,7 +42,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Who asks for a batch, and when: an idle worker, or another; a service that drains, or not."""
+    """A request for a batch: whether a worker is idle, whether the service drains, and the time."""
 
     idle: bool
     drain: bool
@@ -51,7 +51,7 @@ class Demand:
 
 @dataclass(slots=True)
 class MicroBatch:
-    """Articles that are counted together. `ranges` has their first and last numbers, by chunk."""
+    """Articles that are counted together. `ranges`: first and last number, for each chunk."""
 
     reason: Reason
     articles: list[Article] = field(default_factory=list)
@@ -59,21 +59,21 @@ class MicroBatch:
     bytes: int = 0
 
     def has_room(self, size: int, limits: Limits) -> bool:
-        """Whether an article of that size may come in. One that is larger stands alone."""
+        """Whether an article of this size fits. One larger than the limit is a batch of its own."""
         if not self.articles:
             return True
         return len(self.articles) < limits.articles and self.bytes + size <= limits.bytes
 
 
 def size_of(article: Article) -> int:
-    """What an article takes in the spool, about, in bytes."""
+    """The approximate size of an article in the spool, in bytes."""
     content = article.content
     size = len(content) if content.isascii() else len(content.encode())
     return size + len(article.publication) + _OVERHEAD
 
 
 def due(waiting: Waiting, limits: Limits, demand: Demand) -> Reason | None:
-    """Why a batch begins now; None if none does."""
+    """The reason to release a batch now; None if there is none."""
     if not waiting.articles:
         return None
     if waiting.articles >= limits.articles:
@@ -90,9 +90,9 @@ def due(waiting: Waiting, limits: Limits, demand: Demand) -> Reason | None:
 def fill(
     reason: Reason, chunks: Iterable[tuple[int, Sequence[Article]]], limits: Limits
 ) -> MicroBatch:
-    """The first of the waiting articles, as many as a batch may have.
+    """A batch of the first waiting articles, as many as a batch may have.
 
-    They come in chunks, each with its first article's number, which are asked for one by one.
+    The articles come in chunks, each with the number of its first article, and are read lazily.
     """
     batch = MicroBatch(reason)
     for first, articles in chunks:

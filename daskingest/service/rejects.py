@@ -1,4 +1,4 @@
-"""The file of articles that the service had acknowledged and the model could not take."""
+"""The file of articles that the service acknowledged and on which the model failed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from daskingest.files import JsonLines, JsonLinesError
 
 
 class RejectsError(DaskingestError):
-    """An article could not be written to the rejects; the spool is to keep it."""
+    """An article could not be written to the rejects; the spool must keep it."""
 
 
 class SpoolRejects:
-    """Collects such articles, each a line with all of it, so that nothing is lost, and once.
+    """Collects such articles, one per line, in full so that nothing is lost, and each once.
 
-    After a crash, what is added again is known by its place. To be used by one thread at a time.
-    Raises UsageError if the file cannot be used.
+    An article that is added again after a crash is recognised by its place. To be used by one
+    thread at a time. Raises UsageError if the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,13 +27,14 @@ class SpoolRejects:
             self._lines = JsonLines(path, key=("place",), ensure_ascii=False)
         except JsonLinesError as error:
             raise UsageError(
-                f"{path} is no file of rejects ({error}); move it away, or name another --data-dir"
+                f"{path} is not a file of rejects ({error}); move it away, or name another "
+                "--data-dir"
             ) from None
 
     def add(self, place: str, article: Article, reason: str) -> None:
-        """Write one, which stands at `place`: its batch's id, `#`, and its number in it.
+        """Write an article. `place` is its batch's id, `#`, and its number in the batch.
 
-        It is on disk then, and the spool may forget it. Raises RejectsError if it is not.
+        On return it is on disk, and the spool may forget it. Raises RejectsError if it is not.
         """
         try:
             self._lines.add([{"place": place, "reason": reason, **asdict(article)}])

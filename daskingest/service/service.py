@@ -1,7 +1,7 @@
 """The service behind the HTTP routes: its parts, from start to end.
 
-What the intake has taken is on disk. It leaves the spool when the store has it, whatever dies in
-between.
+What the intake has accepted is on disk. It leaves the spool only when the store has it, even if
+processes die in between.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from daskingest.service.restored import check_spool
 from daskingest.service.spool import Spool
 from daskingest.service.status import InFlightStatus, RatesStatus, SpoolStatus, Status
 from daskingest.service.trials import Trials
-from daskingest.service.workers import Watch
+from daskingest.service.workers import WorkerMonitor
 from daskingest.settings import ServeSettings
 from daskingest.stores import Store, absolute_url, open_store
-from daskingest.stores.reading import Readers
+from daskingest.stores.reading import ReadPool
+from daskingest.text import EntitySpan
 
 _TIDY_SECONDS = 61.0
 _NICENESS = 15  # of the workers: requests are answered first
@@ -52,7 +53,7 @@ class Service:
 
     settings: ServeSettings
     billed: bool
-    """Whether reading the store is."""
+    """Whether reading the store is billed."""
     dashboard: str
     spool: Spool
     metrics: Metrics
@@ -66,31 +67,31 @@ class Service:
 
     @property
     def on_failure(self) -> Callable[[], None]:
-        """Called when the service cannot go on; `failure` says why."""
+        """Called when the service cannot continue; `failure` says why."""
         return self.background.on_failure
 
     @on_failure.setter
-    def on_failure(self, told: Callable[[], None]) -> None:
-        self.background.on_failure = told
+    def on_failure(self, callback: Callable[[], None]) -> None:
+        self.background.on_failure = callback
 
     @property
     def failure(self) -> DaskingestError | None:
-        """Why the service cannot go on, if it can't."""
+        """Why the service cannot continue, if it can't."""
         return self.background.failure
 
     @property
     def ready(self) -> str:
-        """Why articles that come now would not be counted soon; empty if they would."""
+        """Why articles that arrive now would not be counted soon; empty if they would."""
         if self.intake.draining:
             return "the service is shutting down"
         return self.counting.trouble
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """Ask the store, on a thread that reads. Raises StoreError."""
-        return await self.readers.read(work)
+        """What `work` returns, called with the store on a reading thread. Raises StoreError."""
+        return await self.read_pool.read(work)
 
     def status(self) -> Status:
-        """How it is now."""
+        """The current status."""
         metrics, in_flight, oldest = self.metrics, self.counting.in_flight, self._oldest_seconds()
         accepted, saved = metrics.rates(asyncio.get_running_loop().time())
         return Status(
@@ -110,30 +111,30 @@ class Service:
             ),
             in_flight=InFlightStatus(len(in_flight), in_flight.articles, self.counting.late),
             rates=RatesStatus(round(accepted, 1), round(saved, 1)),
-            workers=self.watch.status(),
+            workers=self.monitor.status(),
             dashboard=self.dashboard,
         )
 
     def exposition(self) -> bytes:
         """The metrics, in Prometheus' format."""
-        levels = Levels(
+        gauges = GaugeValues(
             spool_articles=self.spool.articles,
             spool_bytes=self.spool.bytes,
             oldest_seconds=max(0.0, self._oldest_seconds() or 0.0),
             in_flight=self.counting.in_flight.articles,
         )
-        return self.metrics.text(levels)
+        return self.metrics.text(gauges)
 
     async def start(self) -> None:
-        """Take up what the spool has, and go on with what comes."""
+        """Start counting: first what is in the spool already, then what arrives."""
         await self.counting.start(self.background)
         self.background.start(self.watch.run())
         self.background.start(self._tidy())
 
     async def drain(self) -> bool:
-        """Take nothing more, and see what is in the spool through, as far as there is time.
+        """Refuse new articles, and finish what is in the spool, for up to `drain_timeout` seconds.
 
-        Whether the store has all of it.
+        Returns whether the store has all of it.
         """
         self.intake.draining = True
         return await self.counting.drain(self.settings.drain_timeout)
@@ -153,7 +154,7 @@ class Service:
 
 @asynccontextmanager
 async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
-    """The service with all it needs, until the end: its cluster, spool and store.
+    """A running service with its cluster, spool and store, until the context ends.
 
     What is in the spool at the end stays there. Raises DaskingestError if it can't start.
     """

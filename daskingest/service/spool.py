@@ -1,4 +1,4 @@
-"""The spool: what the service has acknowledged, kept on local disk until the store has it."""
+"""The spool: acknowledged articles, kept on local disk until the store has them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SpooledBatch:
 
 
 class Spool:
-    """Opens the spool in a folder, made if need be; one process at a time can.
+    """The spool in a folder, which is created if needed; only one process at a time can open it.
 
     All coroutines return when what they did is on disk, and raise SpoolError when it could not be
     done. Call `close` at the end. Articles that cannot be read any more are set aside; the others
@@ -54,7 +54,7 @@ class Spool:
         with ExitStack() as stack:
             stack.enter_context(_lock(folder))
             try:
-                file = stack.enter_context(SqliteFile(path, LAYOUT, busy_seconds=10))
+                file = stack.enter_context(SqliteFile(path, SCHEMA, busy_seconds=10))
                 self._tables = SpoolFile(file.connection)
                 with file.transaction():
                     self._tables.drop_all_staged()
@@ -100,7 +100,7 @@ class Spool:
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest article came that the store does not have, in seconds since 1970."""
+        """When the oldest article arrived that the store does not have, in seconds since 1970."""
         state = self._tables.state
         received = [each.received for each in list(state.batches.values())]
         with suppress(IndexError):
@@ -137,21 +137,21 @@ class Spool:
         await self._writer.do(lambda: self._tables.keep_owner(owner))
 
     def unfinished(self) -> list[int]:
-        """The numbers of the batches that the store may not have, as a restart finds them."""
+        """The numbers of the batches that were released and not forgotten, for a restart."""
         return sorted(self._tables.state.batches)
 
     async def add(
         self,
         articles: Sequence[Article],
-        key: Key | None = None,
+        key: IdempotencyKey | None = None,
         body: dict[str, Any] | None = None,
     ) -> Answer:
-        """Take articles, all or none; those of a repeated request are not taken again.
+        """Add articles, all or none; those of a repeated request are not added again.
 
-        The request is told `body`, or how many were accepted. Raises KeyReused.
+        The answer is `body`, or how many were accepted. Raises KeyReused.
         """
 
-        told = {"accepted": len(articles)} if body is None else body
+        answer_body = {"accepted": len(articles)} if body is None else body
 
         def work() -> Answer:
             answer = self._tables.answers.give(told, key, self._used.now)
@@ -162,16 +162,18 @@ class Spool:
         return await self._writer.do(work)
 
     def begin_upload(self) -> int:
-        """A number for articles that come in parts and are taken together at the end."""
+        """A number for articles that arrive in parts and are accepted together at the end."""
         return next(self._uploads)
 
     async def stage(self, upload: int, articles: Sequence[Article]) -> None:
-        """Put a part of an upload on disk. Restarting forgets what was not finished."""
+        """Put a part of an upload on disk. A restart drops uploads that were not finished."""
         if articles:
             await self._writer.do(lambda: self._tables.stage(articles, upload))
 
-    async def finish(self, upload: int, body: dict[str, Any], key: Key | None = None) -> Answer:
-        """Take all that was staged, or nothing if the request is repeated. Raises KeyReused."""
+    async def finish(
+        self, upload: int, body: dict[str, Any], key: IdempotencyKey | None = None
+    ) -> Answer:
+        """Add all that was staged, or nothing if the request is repeated. Raises KeyReused."""
 
         def work() -> Answer:
             try:
@@ -188,16 +190,16 @@ class Spool:
         return await self._writer.do(work)
 
     async def discard(self, upload: int) -> None:
-        """Forget what was staged."""
+        """Drop what was staged."""
         await self._writer.do(lambda: self._tables.drop_staged(upload))
 
     async def release(
         self, most: int, idle: int, limits: Limits, drain: bool
     ) -> list[SpooledBatch]:
-        """Make up to `most` batches of what is waiting: full ones, and others when they are due.
+        """Make up to `most` batches of the waiting articles: full ones, and others if they are due.
 
-        They are due when `idle` workers have nothing to do, when the oldest article has waited for
-        `limits.seconds`, and when draining.
+        A batch is due if one of the `idle` workers has nothing to do, if its oldest article has
+        waited for `limits.seconds`, or if draining.
         """
 
         def work() -> list[SpooledBatch]:
@@ -223,7 +225,7 @@ class Spool:
         return SpooledBatch(number, batch.articles, batch.bytes, batch.reason, waited)
 
     async def load(self, number: int) -> SpooledBatch:
-        """A batch as it was released."""
+        """A batch that was released by an earlier process."""
 
         def work() -> SpooledBatch:
             stored = self._tables.state.batches[number]
@@ -252,7 +254,7 @@ class Spool:
         await self._writer.do(work)
 
     def close(self) -> None:
-        """Write what is waiting to be written, and close."""
+        """Finish the waiting operations, and close."""
         self._resources.close()
 
     def _keep_time(self, file: SqliteFile) -> None:
@@ -267,7 +269,7 @@ def _lock(folder: Path) -> IO[str]:
         return lock_file(folder / "lock")
     except BlockingIOError:
         raise UsageError(
-            f"another daskingest serves from {folder}; stop it, or name another --data-dir"
+            f"another daskingest service uses {folder}; stop it, or name another --data-dir"
         ) from None
     except OSError as error:
         raise UsageError(f"cannot use the data directory {folder}: {error}") from None

@@ -1,7 +1,7 @@
-"""The spool's file: its tables.
+"""The tables of the spool's file.
 
-Articles have numbers, in the order in which they came. Those that came together are packed into one
-row, a chunk; a batch is some ranges of their numbers.
+Articles are numbered in the order in which they arrive. Articles that arrive together are packed
+into one row, a chunk; a batch is a list of ranges of article numbers.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ _CHUNKS = "SELECT first, last, taken, received, upload FROM chunks"
 
 
 class SpoolFile:
-    """Reads and changes the tables. To be used inside of transactions, on one thread.
+    """Reads and changes the tables. To be used inside transactions, on one thread.
 
-    `state` may be read by others: its numbers are those of the moment.
+    Other threads may read `state`, which has the current numbers.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -86,7 +86,7 @@ class SpoolFile:
         self.id = self._read_id()
 
     def before_commit(self) -> None:
-        """Pack together what several requests of this transaction brought."""
+        """Pack the articles of all this transaction's requests together."""
         if self._coming:
             self._insert(self._coming, None)
             self._coming = []
@@ -118,7 +118,7 @@ class SpoolFile:
         for (number,) in db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'"):
             state.last_number = number
         for number, *fields in db.execute("SELECT number, articles, bytes, received FROM batches"):
-            batch = state.batches[number] = StoredBatch(*fields)
+            batch = state.batches[number] = BatchRecord(*fields)
             state.articles += batch.articles
             state.bytes += batch.bytes
         self.state = state
@@ -150,23 +150,23 @@ class SpoolFile:
     # Articles that come.
 
     def add(self, articles: Sequence[Article]) -> None:
-        """Take articles."""
+        """Add articles."""
         self._coming += articles
 
     def stage(self, articles: Sequence[Article], upload: int) -> None:
-        """Take articles that are in no batch before `show_staged`."""
+        """Add articles that are in no batch before `show_staged`."""
         self.before_commit()
         self._insert(articles, upload)
 
     def show_staged(self, upload: int) -> None:
-        """Let what was staged be put into batches."""
+        """Make the staged articles available for batches."""
         for chunk, _ in self._chunks(f"{_CHUNKS} WHERE upload = ? ORDER BY first", upload):
             size = sum(map(size_of, self._read(chunk.first, chunk.last)))
             self.state.show(chunk, size)
         self._db.execute("UPDATE chunks SET upload = NULL WHERE upload = ?", (upload,))
 
     def drop_staged(self, upload: int) -> None:
-        """Forget what was staged."""
+        """Drop what was staged."""
         for chunk, _ in self._chunks(f"{_CHUNKS} WHERE upload = ?", upload):
             try:
                 articles = self._read(chunk.first, chunk.last)
@@ -177,7 +177,7 @@ class SpoolFile:
             self._delete_chunk(chunk.first)
 
     def drop_all_staged(self) -> None:
-        """Forget what an earlier process had staged. Leaves the state as it is."""
+        """Drop what an earlier process had staged. Does not change the state."""
         for chunk, _ in self._chunks(f"{_CHUNKS} WHERE upload IS NOT NULL"):
             self._delete_chunk(chunk.first)
 
@@ -193,9 +193,9 @@ class SpoolFile:
             yield first, self._read(first, chunk.last)
 
     def add_batch(self, batch: MicroBatch) -> tuple[int, float]:
-        """Write down which articles are in a batch, the first of those that wait.
+        """Store which articles are in a batch; they are the first of those waiting.
 
-        Returns its number, and when its oldest article came.
+        Returns the batch's number, and when its oldest article arrived.
         """
         db, state = self._db, self.state
         received = state.waiting.oldest
@@ -205,7 +205,7 @@ class SpoolFile:
             db.execute("UPDATE chunks SET taken = ? WHERE first = ?", (last, chunk.first))
             if last == chunk.last:
                 state.chunks.popleft()
-        stored = StoredBatch(len(batch.articles), batch.bytes, received)
+        stored = BatchRecord(len(batch.articles), batch.bytes, received)
         cursor = db.execute(
             "INSERT INTO batches (ranges, articles, bytes, received) VALUES (?, ?, ?, ?)",
             (json.dumps(batch.ranges), stored.articles, stored.bytes, stored.received),
@@ -251,10 +251,10 @@ class SpoolFile:
             self.state.articles -= batch.articles
             self.state.bytes -= batch.bytes
 
-    # The tables' rows.
+    # Rows of the tables.
 
     def _insert(self, articles: Sequence[Article], upload: int | None) -> None:
-        """Pack articles into chunks; those of an upload are not to be seen yet."""
+        """Pack articles into chunks; those of an upload are not available for batches yet."""
         db, state, received = self._db, self.state, time.time()
         for part in grouped(articles, size_of, _CHUNK_BYTES):
             chunk = Chunk(state.next, state.next + len(part) - 1, state.next - 1, received)

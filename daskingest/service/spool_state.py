@@ -1,4 +1,4 @@
-"""What of the spool's file is kept in memory."""
+"""The part of the spool's file that is kept in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daskingest.service.micro_batches import Waiting
 
 @dataclass(slots=True)
 class Chunk:
-    """Articles [first, last] that arrived together; those behind `taken` are in no batch yet."""
+    """Articles [first, last] that arrived together; those after `taken` are in no batch yet."""
 
     first: int
     last: int
@@ -19,8 +19,8 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBatch:
-    """A batch's number of articles, their bytes, and when the oldest came (since 1970)."""
+class BatchRecord:
+    """A batch's number of articles, their bytes, and when the oldest arrived (since 1970)."""
 
     articles: int
     bytes: int
@@ -28,8 +28,8 @@ class StoredBatch:
 
 
 @dataclass(slots=True)
-class State:
-    """What is in the file; read once, and again whenever a transaction was undone."""
+class SpoolState:
+    """What is in the file; loaded at the start, and again after a rolled-back transaction."""
 
     next: int = 1  # article's number
     last_number: int = 0  # of a batch
@@ -38,7 +38,7 @@ class State:
     bytes: int = 0
     waiting_articles: int = 0  # those in no batch
     waiting_bytes: int = 0
-    batches: dict[int, StoredBatch] = field(default_factory=dict)
+    batches: dict[int, BatchRecord] = field(default_factory=dict)
 
     @property
     def waiting(self) -> Waiting:
@@ -47,13 +47,13 @@ class State:
         return Waiting(self.waiting_articles, self.waiting_bytes, oldest)
 
     def show(self, chunk: Chunk, size: int) -> None:
-        """From now on a chunk's articles, of so many bytes, may be put into batches."""
+        """Make a chunk's articles, `size` bytes, available for batches."""
         self.chunks.append(chunk)
         self.waiting_articles += chunk.last - chunk.taken
         self.waiting_bytes += size
 
-    def add_batch(self, number: int, batch: StoredBatch) -> None:
-        """Articles that were waiting are in a batch."""
+    def add_batch(self, number: int, batch: BatchRecord) -> None:
+        """Move waiting articles into a batch."""
         self.batches[number] = batch
         self.last_number = number
         self.waiting_articles -= batch.articles

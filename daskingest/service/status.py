@@ -1,4 +1,4 @@
-"""How the service is, as `/status` tells it."""
+"""The status of the service, as in `/status`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class InFlightStatus:
 
 @dataclass(frozen=True, slots=True)
 class RatesStatus:
-    """Articles a second, over the last minute."""
+    """Articles per second, over the last minute."""
 
     accepted_per_second: float
     saved_per_second: float
@@ -52,7 +52,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All of it; articles since the service started, but for those in the spool and in flight.
+    """The status. Numbers of articles are since the start, except in the spool and in flight.
 
     The fields are those of the JSON object, in its order.
     """

@@ -1,4 +1,4 @@
-"""How the workers are: their memory, and how often each was replaced."""
+"""Monitors the workers: their memory, and how often each was replaced."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from distributed import Client
 from daskingest.service.metrics import Metrics
 from daskingest.service.status import WorkerStatus
 
-_WATCH_SECONDS = 2.0
+_INTERVAL_SECONDS = 2.0
 _ANSWER_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A worker as the scheduler knows it: who takes its place has its name at another address."""
+class SeenWorker:
+    """A worker as the scheduler reports it. Its replacement has its name and another address."""
 
     name: str
     address: str
@@ -30,15 +30,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker by its name; one that is gone has no memory."""
+    """A worker with its last address; one that is gone has no memory."""
 
     address: str
     memory: int
     restarts: int = 0
 
 
-def update(known: dict[str, Worker], seen: Iterable[Seen]) -> dict[str, Worker]:
-    """The workers by name, when these are there now."""
+def update(known: dict[str, Worker], seen: Iterable[SeenWorker]) -> dict[str, Worker]:
+    """The workers by name, now that these were seen."""
     workers: dict[str, Worker] = {}
     for each in seen:
         before = known.get(each.name)
@@ -48,8 +48,8 @@ def update(known: dict[str, Worker], seen: Iterable[Seen]) -> dict[str, Worker]:
     return workers | gone
 
 
-class Watch:
-    """Asks the scheduler after its workers, every few seconds, and tells the metrics."""
+class WorkerMonitor:
+    """Asks the scheduler for its workers every few seconds, and updates the metrics."""
 
     def __init__(self, client: Client, metrics: Metrics) -> None:
         self._client = client
@@ -65,20 +65,20 @@ class Watch:
         }
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Monitor until cancelled."""
         while True:
             await self.look(asyncio.get_running_loop().time())
-            await asyncio.sleep(_WATCH_SECONDS)
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def look(self, now: float) -> None:
-        """Look once. A scheduler that does not answer is asked again next time."""
+        """Ask once. A scheduler that does not answer is asked again next time."""
         if (seen := await self._ask()) is not None:
             self._workers = update(self._workers, seen)
             for name, each in self._workers.items():
                 self._metrics.worker(name, each.memory, each.restarts)
         self._metrics.sample(now)
 
-    async def _ask(self) -> list[Seen] | None:
+    async def _ask(self) -> list[SeenWorker] | None:
         """The workers that the scheduler has; None if it does not answer."""
         scheduler: Any = self._client.scheduler
         try:
@@ -93,6 +93,6 @@ class Watch:
             return None
         self._unanswered = False
         return [
-            Seen(str(each["name"]), address, each.get("metrics", {}).get("memory", 0))
+            SeenWorker(str(each["name"]), address, each.get("metrics", {}).get("memory", 0))
             for address, each in identity["workers"].items()
         ]

@@ -1,1 +1,1 @@
-"""What a file of articles is, and the ranges of whole rows that it is cut into."""
+"""Files of articles, and the ranges of whole rows that they are cut into."""

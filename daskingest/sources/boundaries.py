@@ -1,15 +1,15 @@
 """Where a CSV file may be cut: record-aligned byte ranges, found by counting quotes.
 
-A newline ends a row where the number of quotes before it is even. That holds for files that follow
-RFC 4180 and goes wrong after a stray quote, so each cut is checked: the rows behind it must be
-well-formed, with the right number of fields, up to the second that has a quote. (After a stray
-quote, inside and outside are exchanged. Text may look like rows then, but not where a quoted field
-ends and the next begins.) Where no such cut is found, the rows of one range are read with the csv
-module, which is slow and always right, and counting goes on after them. The cuts depend on the file
-and on `batch_bytes` alone.
+A newline ends a row if the number of quotes before it is even. That holds for files that follow
+RFC 4180 but fails after a stray quote, so each cut is checked: the rows after it must be
+well-formed, with the right number of fields, up to the second row that has a quote. (After a stray
+quote, inside and outside are swapped. Text may then look like rows, but not where one quoted field
+ends and the next begins.) If no such cut is found, the rows of one range are read with the csv
+module, which is slow but always right, and counting continues after them. The cuts depend only on
+the file and on `batch_bytes`.
 
 The counting follows simdjson (Langdale and Lemire, "Parsing Gigabytes of JSON per Second", 2019):
-one bit per byte, and a prefix XOR over the bits of the quotes tells what is inside of them.
+one bit per byte, and a prefix XOR over the quotes' bits tells which bytes are inside quotes.
 """
 
 from __future__ import annotations
@@ -89,14 +89,14 @@ def _range(file: CsvFile, span: _Span, data: bytes, digest: Future[str]) -> CsvR
 
 
 class _Splitter:
-    """Reads a stream once, keeping only what lies behind the last cut."""
+    """Reads a stream once, keeping only what comes after the last cut."""
 
     def __init__(self, stream: BinaryIO, layout: Layout, batch_bytes: int, extent: Extent) -> None:
         self._stream = stream
         self._layout = layout
         self._batch_bytes = max(1, batch_bytes)
         self._well_formed = well_formed(layout)
-        # All of these in multiples of 64, the bytes that share a word of marks.
+        # All of these are multiples of 64, the number of bytes that share a word of marks.
         self._window = -(-(max(_WINDOW, 2 * self._batch_bytes) + _LOOKAHEAD) // 64) * 64
         self._buffer = bytearray(self._window)
         self._marks = RecordStarts()
@@ -108,7 +108,7 @@ class _Splitter:
         self._eof = False
 
     def bytes_of(self, start: int, end: int) -> bytes:
-        """The bytes of the span that was yielded last."""
+        """The bytes of the span yielded last."""
         return bytes(memoryview(self._buffer)[start - self._base : end - self._base])
 
     def spans(self, row: int) -> Iterator[_Span]:
@@ -141,22 +141,22 @@ class _Splitter:
                 self._mark(start, self._filled)
 
     def _mark(self, start: int, end: int) -> None:
-        """Mark the rows' starts in bytes behind those that are marked."""
+        """Mark the starts of rows in the bytes after those already marked."""
         if self._layout.regular:
             carriage_returns = self._buffer.find(b"\r", start, end) >= 0
             block = np.frombuffer(self._buffer, np.uint8, end - start, start)
             self._marks.add(block, carriage_returns)
 
     def _mark_again(self, cut: int) -> None:
-        """Mark all bytes behind a cut that was not found by marks: they may have been wrong."""
+        """Mark all bytes after a cut that was found by reading: the old marks may be wrong."""
         word = cut // 64 * 64
-        self._buffer[word:cut] = b"\n" * (cut - word)  # done with; before a row there is an end
+        self._buffer[word:cut] = b"\n" * (cut - word)  # done with; the row follows a line end
         self._marks.restart(word)
         for start in range(word, self._filled, _BLOCK):
             self._mark(start, min(start + _BLOCK, self._filled))
 
     def _drop(self) -> None:
-        """Forget what lies before the last cut, in whole words of marks."""
+        """Drop what comes before the last cut, in whole words of marks."""
         done = self._cut // 64 * 64
         if not done:
             return
@@ -183,7 +183,7 @@ class _Splitter:
                 self._mark_again(self._cut)
 
     def _cut_by_quotes(self, pos: int) -> int | None:
-        """The cut after `pos`; None to read more first; `pos` itself when in doubt."""
+        """The next cut after `pos`; None: read more first; `pos` itself: in doubt."""
         target = pos + self._batch_bytes
         for tries, start in enumerate(self._marks.starts_from(target), 1):
             if not self._eof and start + _LOOKAHEAD > self._filled:
@@ -197,7 +197,7 @@ class _Splitter:
         return pos if self._marks.open_at_end else self._filled
 
     def _looks_right(self, start: int) -> bool:
-        """Whether rows begin at `start`, as far as those behind it tell."""
+        """Whether a row begins at `start`, as far as the rows after it show."""
         at, end, quoted = start, min(start + _LOOKAHEAD, self._filled), 0
         while at < end and quoted < _QUOTED_ROWS:
             row = self._well_formed.match(self._buffer, at, end)
@@ -210,7 +210,7 @@ class _Splitter:
         return True
 
     def _cut_by_reading(self, pos: int) -> tuple[int, int] | None:
-        """(end, number of rows) of the range at `pos`, read by the csv module; None: read more."""
+        """(end, number of rows) of the range at `pos`, by the csv module; None: read more first."""
         with memoryview(self._buffer) as view:
             data = bytes(view[pos : self._filled])
         count = 0
@@ -225,7 +225,7 @@ class _Splitter:
         return (self._filled, count) if self._eof else None
 
     def _resync(self, pos: int) -> int:
-        """The end of a row whose quote is never closed: the next line that looks like a row."""
+        """The end of a row whose quote is never closed: where the next line looks like a row."""
         at = pos
         while at := self._buffer.find(b"\n", at, self._filled) + 1:
             if self._well_formed.match(self._buffer, at, min(at + _LOOKAHEAD, self._filled)):
@@ -247,10 +247,10 @@ def well_formed(layout: Layout) -> re.Pattern[bytes]:
 
 
 class RecordStarts:
-    """A bit for each byte that begins a row, of bytes that are added block by block.
+    """A bit for each byte, set if it begins a row. The bytes are added block by block.
 
     The first byte begins a row, or ends an empty line. All blocks but the last must be multiples
-    of 64 bytes, and so are the positions to `restart` at and to `drop`.
+    of 64 bytes, and so must be the positions given to `restart` and `drop`.
     """
 
     def __init__(self) -> None:
@@ -260,11 +260,11 @@ class RecordStarts:
 
     @property
     def open_at_end(self) -> bool:
-        """Whether a quote is open behind the last byte."""
+        """Whether a quote is open after the last byte."""
         return bool(self._marker.inside)
 
     def add(self, block: npt.NDArray[np.uint8], has_carriage_returns: bool = True) -> None:
-        """Mark further bytes; to be called with `_BLOCK` of them at most."""
+        """Mark more bytes, at most `_BLOCK` of them."""
         if not len(block):
             return
         words = -(-len(block) // 64)
@@ -277,12 +277,12 @@ class RecordStarts:
         self._words += words
 
     def restart(self, position: int) -> None:
-        """Forget what was added from `position` on; the next byte to be added begins a row."""
+        """Drop what was added from `position` on; the next byte to be added begins a row."""
         self._words = position // 64
         self._marker = _Marker()
 
     def drop(self, position: int) -> None:
-        """Forget what was added before `position`, which becomes 0."""
+        """Drop what was added before `position`, which becomes 0."""
         self._words -= position // 64
         self._bits[: self._words] = self._bits[position // 64 : position // 64 + self._words]
 
@@ -293,7 +293,7 @@ class RecordStarts:
         return count - self._within(first, start % 64) + self._within(last, end % 64)
 
     def starts_from(self, position: int) -> Iterator[int]:
-        """Where rows begin, from `position` on, in order."""
+        """The positions where rows begin, from `position` on, in order."""
         word, keep = position // 64, ~_below(position % 64)
         while word < self._words:
             bits = int(self._bits[word] & keep)
@@ -301,7 +301,7 @@ class RecordStarts:
                 yield word * 64 + (bits & -bits).bit_length() - 1
                 bits &= bits - 1
             word, keep = word + 1, ~np.uint64(0)
-            # Few words begin a row: pass over those that don't, many at a time.
+            # Few words have a start of a row: skip those that don't, many at a time.
             ahead = np.flatnonzero(self._bits[word : min(word + 1024, self._words)])
             word += int(ahead[0]) if len(ahead) else 1024
 
@@ -315,9 +315,9 @@ def _below(bit: int) -> np.uint64:
 
 
 class _Marker:
-    """Marks the starts of rows block by block, in memory that it uses again.
+    """Marks the starts of rows block by block, in memory that is reused.
 
-    `inside` is 1 where the last block ended within quotes, `ended` where its last byte ended a row.
+    `inside` is 1 if the last block ended inside quotes, `ended` is 1 if its last byte ended a row.
     """
 
     def __init__(self) -> None:
@@ -327,7 +327,7 @@ class _Marker:
         self._shifted = np.empty(_BLOCK // 64, np.uint64)
 
     def mark(self, block: npt.NDArray[np.uint8], out: Bits, has_carriage_returns: bool) -> None:
-        """Set in `out` the bit of each byte that begins a row; bits behind the block may be set."""
+        """Set in `out` the bit of each byte that begins a row; bits past the block may be set."""
         last = len(block) - 1
         if len(block) % 64:
             block = np.concatenate([block, np.zeros(-len(block) % 64, np.uint8)])
@@ -342,18 +342,19 @@ class _Marker:
         for by in _SHIFTS:
             np.left_shift(inside, by, out=shifted)
             inside ^= shifted
-        # Each word's top bit tells whether its quotes are odd; accumulated, whether they are open.
+        # Each word's top bit tells whether it has an odd number of quotes; accumulated, whether a
+        # quote is open at its end.
         np.right_shift(inside, _TOP, out=shifted)
         shifted[0] ^= self.inside
         np.bitwise_xor.accumulate(shifted, out=shifted)
         opened, self.inside = self.inside, shifted[-1]
-        np.negative(shifted, out=shifted)  # 1 becomes all ones, which turns a word over
+        np.negative(shifted, out=shifted)  # 1 becomes all ones, which inverts a word
         inside[1:] ^= shifted[:-1]
         if opened:
             inside[0] = ~inside[0]
         np.invert(inside, out=inside)
         ends &= inside
-        # A row begins behind an end, unless another end follows: an empty line, or a \r\n.
+        # A row begins after a line end, unless another one follows: an empty line, or a \r\n.
         np.left_shift(ends, _ONE, out=out)
         np.right_shift(ends, _TOP, out=shifted)
         out[0] |= self.ended

@@ -1,7 +1,7 @@
-"""A CSV file of articles: what its dialect is, and the rows in a range of its bytes.
+"""A CSV file of articles: its dialect, and the rows in a range of its bytes.
 
-Rows are what Python's csv module makes of the file, with three additions: lines that are empty are
-not rows, a row that is not valid UTF-8 is a reject, and so is a quote that the file never closes.
+Rows are what Python's csv module finds in the file, with three additions: an empty line is not a
+row, a row that is not valid UTF-8 is a reject, and so is a row whose quote is never closed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from daskingest.sources.streams import blocks_of, open_stream, read_fully, readi
 
 PROBE_BYTES = 1 << 20
 MAX_RECORD = 128 << 20
-"""Longest row, in bytes. Past that a quote was opened and never closed; the row is a reject, up to
-the next line that looks like a row."""
+"""Longest row, in bytes. Beyond that, a quote was opened and never closed: the row is a reject that
+ends at the next line that looks like a row."""
 
 _DELIMITERS = (",", ";", "\t", "|")
 _FINGERPRINT_SAMPLES = 32
@@ -39,7 +39,7 @@ NEVER_CLOSED = "quote never closed"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file separates its fields. `escape` is the backslash of files that write `\\"`."""
+    """How fields are separated. `escape` is a backslash for files that write a quote as `\\"`."""
 
     delimiter: str
     escape: str | None = None
@@ -47,10 +47,10 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a file's beginning tells: its dialect, its columns, and where its data starts.
+    """What the start of a file shows: its dialect, its columns, and where its data starts.
 
-    `regular` says that quotes are used as RFC 4180 has it, as far as the probe saw; then counting
-    quotes finds the rows' ends.
+    `regular` says that quotes are used according to RFC 4180, as far as was probed; then the ends
+    of rows can be found by counting quotes.
     """
 
     dialect: Dialect
@@ -84,7 +84,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row as it stands in the file: where it begins, its fields, and whether it is damaged."""
+    """A row as it is in the file: its offset, its fields, and how it is damaged, if it is."""
 
     offset: int
     fields: list[str]
@@ -92,7 +92,7 @@ class Record:
 
 
 class _Lines:
-    """Feeds lines of bytes to a csv.reader as text, and keeps what the reader can't tell."""
+    """Feeds lines of bytes to a csv.reader as text, and tracks what the reader does not."""
 
     def __init__(self, lines: Iterable[bytes], offset: int) -> None:
         self._lines = iter(lines)
@@ -122,7 +122,7 @@ def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     tail = b""
     for block in blocks:
         lines = (tail + block).splitlines(keepends=True)
-        tail = lines.pop()  # may go on in the next block, were it only with the \n of a \r\n
+        tail = lines.pop()  # may continue in the next block, if only with the \n of a \r\n
         yield from lines
     if tail:
         yield tail
@@ -130,7 +130,7 @@ def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def records(lines: Iterable[bytes], dialect: Dialect, offset: int = 0) -> Iterator[Record]:
     """The rows in `lines`, the first of which begins at `offset`. Empty lines yield nothing."""
-    csv.field_size_limit((1 << 31) - 1)  # the default stops at 131,072; the limit is the process's
+    csv.field_size_limit((1 << 31) - 1)  # process-wide; the default is 131,072
     feed = _Lines(lines, offset)
     reader = csv.reader(feed, delimiter=dialect.delimiter, escapechar=dialect.escape)
     while True:
@@ -139,16 +139,17 @@ def records(lines: Iterable[bytes], dialect: Dialect, offset: int = 0) -> Iterat
         if fields is None:
             return
         if fields:
-            # The reader asks for a line beyond the last only when a quote is still open.
+            # The reader asks for a line after the last one only if a quote is still open.
             damage = NEVER_CLOSED if feed.exhausted else INVALID_UTF8 if feed.invalid else None
             yield Record(start, fields, damage)
 
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV file, local or wherever fsspec reaches. Open it with `open_csv`.
+    """A CSV file, local or anywhere that fsspec can read. Open it with `open_csv`.
 
-    `compression` is fsspec's name for it, from the file's ending; offsets count decompressed bytes.
+    `compression` is fsspec's name of the compression, from the file's extension. Offsets count
+    decompressed bytes.
     """
 
     path: str
@@ -224,7 +225,7 @@ class CsvFile:
 
 @dataclass(frozen=True, slots=True)
 class CsvRange:
-    """A range of whole rows: what a task gets of a file, instead of text.
+    """A range of whole rows: what a task is given of a file, instead of text.
 
     `first_row` is the number of rows before it, `row_count` its own. `checksum` is that of its
     bytes when the file was cut. `data` holds the bytes where a worker could not read the range by
@@ -242,7 +243,7 @@ class CsvRange:
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """Length in bytes."""
         return self.end - self.start
 
     def read(self) -> bytes:
@@ -255,7 +256,7 @@ class CsvRange:
         if len(data) != self.size:
             raise DaskingestError(
                 f"{self.path} changed while it was read: expected {self.size} bytes at "
-                f"{self.start}, found {len(data)}; start again with the whole file"
+                f"{self.start}, found {len(data)}; start again with the complete file"
             )
         if self.checksum and checksum(data) != self.checksum:
             raise DaskingestError(
@@ -266,15 +267,15 @@ class CsvRange:
         return data
 
     def records(self) -> Iterator[Record]:
-        """The rows as they stand in the file."""
+        """The rows as they are in the file."""
         return records(split_lines([self.read()]), self.layout.dialect, self.start)
 
     def rows(self) -> Iterator[Article | Reject]:
-        """The rows in order, each an article or, where it is none, a reject."""
+        """The rows in order, each an article or a reject."""
         return (row for _, row in self.placed_rows())
 
     def placed_rows(self) -> Iterator[tuple[int, Article | Reject]]:
-        """The rows as `rows` has them, each with its byte offset in the file."""
+        """The rows as from `rows`, each with its byte offset in the file."""
         names, columns = self.layout.names, self.layout.columns
         at = {name: names.index(name) for name in (columns.content, columns.publication)}
         for row, record in enumerate(self.records()):
@@ -295,8 +296,8 @@ class CsvRange:
 def open_csv(path: str, content: str | None = None, publication: str | None = None) -> CsvFile:
     """Probe a file and find its columns.
 
-    Raises UsageError when there is no such file, it is a directory, it is empty or not UTF-8, or
-    has no column for the content or the publication.
+    Raises UsageError if there is no such file, if it is a directory, empty or UTF-16, or if it has
+    no column for the content or the publication.
     """
     try:
         fs, inner = url_to_fs(path)
@@ -325,7 +326,7 @@ def _probe(path: str, head: bytes, content: str | None, publication: str | None)
     found = {d: header.fields for d, header in headers.items() if header is not None}
     if not found:
         raise UsageError(f"{path} is empty: expected a CSV file with a header line")
-    delimiter = max(found, key=lambda d: len(found[d]))  # of equals the first, the comma
+    delimiter = max(found, key=lambda d: len(found[d]))  # the first of equals: the comma
     names = found[delimiter]
     try:
         columns = Columns.find(names, content, publication)
@@ -338,7 +339,7 @@ def _probe(path: str, head: bytes, content: str | None, publication: str | None)
     if not regular and b'\\"' in sample:
         width = len(names)
         dialect = min(plain, escaped, key=lambda each: _misfits(sample, each, width))
-    # The header ends where the record after it begins, which the first line alone may not tell.
+    # The header may span several lines: it ends where the csv module has read the first row.
     feed = _Lines(lines, begin)
     next(csv.reader(feed, delimiter=delimiter))
     while not head[begin : feed.offset].strip():
@@ -352,7 +353,7 @@ def _misfits(sample: bytes, dialect: Dialect, width: int) -> int:
 
 
 def is_regular(sample: bytes, delimiter: str) -> bool:
-    """Whether quotes stand only around whole fields, and doubled within them (RFC 4180)."""
+    """Whether quotes are only around whole fields, and doubled inside them (RFC 4180)."""
     between = delimiter.encode() + b"\r\n"
     inside = False
     at = sample.find(b'"')

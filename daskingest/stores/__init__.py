@@ -1,4 +1,4 @@
-"""Where counts are kept: the protocol that every store keeps, and `open_store`."""
+"""Where counts are kept: the protocol of all stores, and `open_store`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daskingest.settings import DEFAULT_STORE
 
 
 class AlreadyCommitted(Exception):
-    """A commit was refused whole because the ledger has one of its batch ids already."""
+    """A commit was refused as a whole: the ledger already has one of its batch ids."""
 
 
 class Replaced(Exception):
@@ -28,7 +28,7 @@ class Replaced(Exception):
 
 
 class TooLarge(Exception):
-    """A commit was refused whole because the store takes only smaller ones."""
+    """A commit was refused as a whole: it is too large for the store."""
 
 
 class Invalid(StoreError):
@@ -65,7 +65,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of one publication: how often it occurred, in all and by label."""
+    """A word of one publication: how often it occurred, in total and by label."""
 
     word: str
     count: int
@@ -73,17 +73,17 @@ class Word:
 
 
 class Store(Protocol):
-    """The counts and the ledger of the batches they hold.
+    """The counts, and the ledger of the batches that they contain.
 
     Not bound to a thread until first used; from then on to be used by one thread at a time.
-    Raises StoreError when it cannot be read or written.
+    Raises StoreError if it cannot be read or written.
     """
 
     billed: bool
-    """Whether reading and writing it is."""
+    """Whether reads and writes are billed."""
 
     commit_size: int
-    """How many counters (see `Counts.size`) still fit one commit well."""
+    """How many counters (see `Counts.size`) a commit should have at most."""
 
     def take_over(self, run: str, owner: str) -> Hold:
         """Hold a run: from now on the commits of whoever held it before are refused.
@@ -109,16 +109,16 @@ class Store(Protocol):
         """
 
     def ledger(self, run: str) -> Ledger:
-        """All that the ledger has of a run."""
+        """All ledger entries of a run."""
 
     def ledger_entries(self, batch_ids: Collection[BatchId]) -> Ledger:
-        """Those of these ledger entries that there are."""
+        """Those of these ledger entries that exist."""
 
     def begun(self) -> dict[str, Begun]:
         """The runs of files that were begun."""
 
     def finished(self) -> dict[str, Done]:
-        """The runs that are done."""
+        """The runs that are done, with their entries."""
 
     def forget(self, batch_ids: Collection[BatchId], hold: Hold) -> None:
         """Remove the ledger's entries of these batches of a run, and of their parts.
@@ -131,7 +131,7 @@ class Store(Protocol):
         """All publications, by count descending, then key."""
 
     def publication(self, key: str) -> Publication | None:
-        """The publication with that key, if there is one."""
+        """The publication with this key, if there is one."""
 
     def words(
         self,
@@ -142,32 +142,32 @@ class Store(Protocol):
     ) -> list[Word]:
         """A page of a publication's words, by count descending, then word.
 
-        `publication` is its key; `after` the (count, word) to go on behind. With `label` only what
-        was counted under that label is seen.
+        `publication` is its key; the page begins after the (count, word) `after`. With `label`,
+        only what was counted under that label is considered.
         """
 
     def search(
         self, publication: str, text: str, limit: int, label: str | None = None
     ) -> list[Word]:
-        """Words of a publication that contain a text, as `words` orders and sees them.
+        """Words of a publication that contain a text, ordered and filtered as by `words`.
 
-        Firestore finds only those that begin with it.
+        Firestore finds only words that begin with it.
         """
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
-        """Those of these words, each with its publication's key before it, that occur there."""
+        """Those of these (publication key, word) pairs that occur."""
 
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
         """Every (publication name, word, label, count), by publication key, word and label.
 
-        Of all publications, or of the one with that key.
+        Of all publications, or of the one with this key.
         """
 
     def forecast(self, size: int) -> str:
-        """What counting so many bytes of CSV will come to, where that costs; else empty."""
+        """A sentence on what counting so many bytes of CSV will cost; empty if it costs nothing."""
 
     def close(self) -> None:
-        """Release what the store holds. A closed store may be used again; it opens itself."""
+        """Release the store's resources. A closed store opens itself when it is used again."""
 
     def __enter__(self) -> Self: ...
 
@@ -175,11 +175,11 @@ class Store(Protocol):
 
 
 def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
-    """The store at a URL: `sqlite:///PATH`, with a fourth slash if the path is absolute, or
+    """The store at a URL: `sqlite:///PATH`, with a fourth slash for an absolute path, or
     `firestore://PROJECT[/DATABASE]`.
 
-    Raises UsageError if the URL is none of a store's, and StoreError if there is no store there
-    (unless `create`) or it cannot be used.
+    Raises UsageError if this is not the URL of a store, and StoreError if there is no store (unless
+    `create`) or it cannot be used.
     """
     scheme, separator, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
@@ -203,7 +203,7 @@ def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
 
 
 def absolute_url(url: str) -> str:
-    """The URL as it reads from any working directory."""
+    """The URL with an absolute path: the same store from any working directory."""
     prefix = "sqlite:///"
     return (
         prefix + str(Path(url.removeprefix(prefix)).absolute()) if url.startswith(prefix) else url

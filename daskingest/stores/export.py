@@ -1,4 +1,4 @@
-"""All counts of a store in one file, for other tools."""
+"""Exports all counts of a store to one file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Rows = Iterator[tuple[str, str, str, int]]
 
 
 def write_counts(store: Store, out: Path) -> int:
-    """Write one row per publication, word and label; returns how many.
+    """Write one row per publication, word and label. Returns the number of rows.
 
-    The file appears when it is complete. Raises UsageError if it can't be written, or its ending is
-    neither .csv nor .parquet.
+    The file appears when it is complete. Raises UsageError if it can't be written, or its name ends
+    in neither .csv nor .parquet.
     """
     writers: dict[str, Callable[[Rows, Path], int]] = {
         ".csv": _write_csv,

@@ -1,4 +1,4 @@
-"""Counts in Cloud Firestore; see `firestore_layout` for how they lie there."""
+"""The store in Cloud Firestore; `firestore_layout` describes its documents."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ from daskingest.stores.write_rate import WriteRate
 
 _FREE_WRITES_A_DAY = 20_000
 _WRITES_PER_MB = 4_000
-"""Of a CSV of news; 4,165 were measured with 20,087 articles in ten commits."""
+"""For a CSV file of news; 4,165 were measured with 20,087 articles in ten commits."""
 
-_MOST_BYTES = 9 << 20  # of a commit; Firestore takes 10 MiB
+_MAX_BYTES = 9 << 20  # of a commit; Firestore accepts 10 MiB
 _PAGE = 5_000
-_IN = 30  # values that one query can ask for
+_IN = 30  # values in one query
 _EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _ATTEMPT_SECONDS = 60.0  # the deadline that a request carries
 
 
 class FirestoreStore:
-    """See `daskingest.stores.Store`. Connects at first use, in the process that uses it."""
+    """See `daskingest.stores.Store`. Connects when first used, in the process that uses it."""
 
     billed = True
 
@@ -77,7 +77,7 @@ class FirestoreStore:
         self.close()
 
     def check(self) -> None:
-        """Raise StoreError if the database can't be read or, to count into it, not be written."""
+        """Raise StoreError if the database can't be read or, with `create`, can't be written."""
         with self._working("read"):
             list(self._db().collection(LEDGER).limit(1).stream(retry=CHECK_RETRY, timeout=10.0))
         if self._create:
@@ -107,7 +107,7 @@ class FirestoreStore:
         if large:
             raise self._too_large(entries)
         if self._builder.whole_maps and self.ledger_entries(list(entries)):
-            raise AlreadyCommitted  # such an emulator would write what comes before the one it has
+            raise AlreadyCommitted  # such an emulator would write what precedes the known entry
         with self._working("write to"):
             with self._encoding():
                 batch = self._builder.build(self._db(), counts, entries, holds)
@@ -121,7 +121,7 @@ class FirestoreStore:
                 raise refused(self._db(), holds, error) from None
             except exceptions.RetryError as error:
                 if isinstance(error.cause, exceptions.DeadlineExceeded) and len(entries) > 1:
-                    raise TooLarge from error  # perhaps: smaller ones are quicker
+                    raise TooLarge from error  # perhaps: smaller ones are faster
                 raise
             except (exceptions.InvalidArgument, exceptions.ResourceExhausted) as error:
                 if says_too_large(error):
@@ -206,7 +206,7 @@ class FirestoreStore:
     def _in_order(
         self, publication: str, after: tuple[int, str] | None, label: str | None
     ) -> list[Query]:
-        """The queries that, one after the other, find the words of `Store.words`."""
+        """The queries that together, in this order, find the words of `Store.words`."""
         field = "count" if label is None else self._db().field_path("labels", label)
         words = self._words(publication)
         ordered = words.order_by(field, direction="DESCENDING")
@@ -222,7 +222,7 @@ class FirestoreStore:
     def search(
         self, publication: str, text: str, limit: int, label: str | None = None
     ) -> list[Word]:
-        """See `Store.search`. Looks at the first 5,000 by the alphabet, no more."""
+        """See `Store.search`. Looks only at the first 5,000 in alphabetical order."""
         beginning = (
             self._words(publication)
             .where(filter=FieldFilter("word", ">=", text))
@@ -281,7 +281,7 @@ class FirestoreStore:
         quota = "more than" if writes > _FREE_WRITES_A_DAY else "within"
         return (
             f"expecting about {writes:,.0f} writes to Firestore, {quota} the free "
-            f"{_FREE_WRITES_A_DAY:,} a day; a longer --flush-interval makes fewer"
+            f"{_FREE_WRITES_A_DAY:,} a day; a longer --flush-interval means fewer"
         )
 
     def close(self) -> None:
@@ -314,7 +314,7 @@ class FirestoreStore:
         return found
 
     def _too_large(self, entries: Mapping[BatchId, Entry]) -> TooLarge:
-        """From now on fewer batches go into a commit, if it was several that were too large."""
+        """The error to raise. If the commit had several batches, later ones will be smaller."""
         if len(entries) > 1:
             self.commit_size = max(1_000, self.commit_size // 2)
         return TooLarge()
@@ -350,7 +350,7 @@ class FirestoreStore:
 
 
 def _seen(word: Word, label: str | None) -> list[Word]:
-    """What is seen of a word where one label alone is looked at; nothing if it never had it."""
+    """The word as counted under one label; nothing if it was never counted under it."""
     if label is None:
         return [word]
     count = word.labels.get(label)

@@ -1,8 +1,8 @@
-"""What a commit writes to Firestore.
+"""The writes of a commit to Firestore.
 
-Counts are added by increments that the server applies, without reading, in the commit that creates
-the ledger's documents. So a commit that was applied although its answer got lost is refused the
-next time, whole.
+Counts are added by increments that the server applies, without reading first, in the same commit
+that creates the ledger's documents. So a commit that was applied although its answer got lost is
+refused as a whole the next time.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ log = logging.getLogger(__name__)
 
 
 class CommitBuilder:
-    """Makes the writes of commits. Remembers which publications have a name, written only once."""
+    """Builds the writes of commits. Remembers which publications have a name, written only once."""
 
     def __init__(self) -> None:
         self.whole_maps = False
-        """Whether maps are read and set: there are emulators that can't increment inside one."""
-        self._named: set[str] = set()  # documents' ids
+        """Whether maps are read and then set: some emulators can't increment inside a map."""
+        self._named: set[str] = set()  # ids of documents
 
     def build(
         self,
@@ -76,7 +76,7 @@ class CommitBuilder:
         return batch
 
     def committed(self, counts: Counts) -> None:
-        """The writes made of these counts are in the store: its publications have names."""
+        """Note that these counts are in the store, so their publications have names."""
         self._named.update(map(document_id, counts.publications))
 
     def _add_words(
@@ -128,7 +128,7 @@ class CommitBuilder:
 
 
 def increments_in_maps(scratch: firestore.DocumentReference) -> bool:
-    """Whether the emulator does, as Firestore and Google's own do; the document is written."""
+    """Whether the emulator can increment inside a map, as Firestore can. Writes the document."""
     try:
         probe = {"labels": {"none": firestore.Increment(0)}}
         scratch.set(probe, merge=True, retry=CHECK_RETRY, timeout=10.0)
@@ -140,7 +140,7 @@ def increments_in_maps(scratch: firestore.DocumentReference) -> bool:
 def _labels(
     db: firestore.Client, documents: Collection[firestore.DocumentReference]
 ) -> dict[str, dict[str, int]]:
-    """The counts by label that words' documents have, by id."""
+    """The counts by label in words' documents, by document id."""
     found = db.get_all(list(documents), retry=RETRY)
     by_id = {each.id: (each.to_dict() or {}).get("labels") for each in found}
     return {key: labels for key, labels in by_id.items() if isinstance(labels, dict)}

@@ -1,4 +1,4 @@
-"""Firestore's errors: which ones pass, and what a user can do about the others."""
+"""Firestore's errors: which ones are transient, and what a user can do about the others."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _TOO_LARGE = ("too big", "too large", "larger than max", "exceeds")
 
 
 def says_too_large(error: Exception) -> bool:
-    """Whether a request was refused for its size."""
+    """Whether a request was refused because of its size."""
     text = str(error).lower()
     return any(words in text for words in _TOO_LARGE)
 
 
-def _passes(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     return isinstance(error, _TRANSIENT) and not says_too_large(error)
 
 
-RETRY = Retry(predicate=_passes, initial=0.5, maximum=8.0, multiplier=2.0, timeout=20.0)
-"""With jitter. What lasts longer the saver tells of, and tries again."""
+RETRY = Retry(predicate=_is_transient, initial=0.5, maximum=8.0, multiplier=2.0, timeout=20.0)
+"""With jitter. If an error lasts longer, the saver reports it and tries again."""
 
-CHECK_RETRY = Retry(predicate=_passes, initial=0.5, maximum=2.0, multiplier=2.0, timeout=10.0)
-"""For a look whether the database is there, which somebody waits for."""
+CHECK_RETRY = Retry(predicate=_is_transient, initial=0.5, maximum=2.0, multiplier=2.0, timeout=10.0)
+"""For checking that the database is there, while a user waits."""
 
 
 def advice(error: Exception, project: str) -> str:
-    """What to do about an error of the client, with what it says, in one line."""
+    """What to do about an error of the client, with its message, in one line."""
     cause: BaseException = error
     if isinstance(error, exceptions.RetryError) and error.cause is not None:
         cause = error.cause
@@ -52,7 +52,7 @@ def advice(error: Exception, project: str) -> str:
         case exceptions.PermissionDenied() | exceptions.Unauthenticated():
             return (
                 "not allowed; give the account the role roles/datastore.user in the project "
-                f"{project}, if that is the right one ({text})"
+                f"{project}, if that is the right project ({text})"
             )
         case exceptions.NotFound():
             return (

@@ -1,7 +1,7 @@
-"""How counts lie in Cloud Firestore, as older readers of this data expect it.
+"""The documents in Cloud Firestore, in the layout that older readers of this data expect.
 
 - `publications/{id}`: `name`, `count` (articles); `{id}` is the publication's key, see
-  `document_id`. An id that had to be shortened has the whole key in `key`.
+  `document_id`. If the id had to be shortened, `key` has the whole key.
 - `publications/{id}/ent/{hash}`: `word`, `count`, `labels` (a map of label to count); `{hash}` is a
   digest of the word.
 - `ledger/{hash}`: a batch id in two fields, `run` and `entry`, with its `note`, as JSON; `whole` is
@@ -35,22 +35,22 @@ def document_id(key: str) -> str:
     """The id of a publication's document.
 
     It is the key, with what Firestore forbids or reserves percent-encoded: every slash, and the
-    dots or the first underscore of `.`, `..` and `__x__`. Keys have no capital letters, so that
-    nothing else reads like an encoded character. Too long a key is cut and ends in its digest.
+    dots or the first underscore of `.`, `..` and `__x__`. Keys have no capital letters, so nothing
+    else looks like an encoded character. A key that is too long is cut, and its digest appended.
     """
     if key in (".", ".."):
         return key.replace(".", "%2E")
     encoded = key.replace("/", "%2F")
     if key.startswith("__") and key.endswith("__"):
         encoded = "%5F" + encoded[1:]
-    if len(encoded.encode()) <= _MOST_ID:
+    if len(encoded.encode()) <= _MAX_ID:
         return encoded
-    start = encoded.encode()[: _MOST_ID - 65].decode(errors="ignore")
+    start = encoded.encode()[: _MAX_ID - 65].decode(errors="ignore")
     return f"{start}~{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def word_id(word: str) -> str:
-    """The id of a word's document: the same everywhere and for ever."""
+    """The id of a word's document: the same in every process, on every machine, always."""
     return hashlib.sha256(word.encode()).hexdigest()[:32]
 
 
@@ -72,7 +72,7 @@ def held_of(fields: Mapping[str, Any]) -> tuple[Hold, str]:
 
 
 def key_fields(key: str) -> dict[str, str]:
-    """What a publication's document has besides, for the key to be read from it."""
+    """The extra field of a publication's document if its id doesn't give the key."""
     return {} if _decoded(document_id(key)) == key else {"key": key}
 
 
@@ -126,7 +126,7 @@ def ledger_of(fields: Mapping[str, Any]) -> Ledger:
 
 
 def commit_bytes(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
-    """A number of bytes that a commit's request does not pass, and comes near to."""
+    """An upper bound, and a close one, on the size in bytes of a commit's request."""
     size = sum(
         450 + 3 * len(str(key)) + 2 * len(entry_to_json(each)) for key, each in entries.items()
     )

@@ -1,4 +1,4 @@
-"""Take out of a store's ledger what no run needs any more."""
+"""Removes ledger entries that no run needs any more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from daskingest.stores import Store
 
 
 def prune(store: Store, older_than: float) -> int:
-    """Remove the batches of runs that were done so many seconds ago. Returns how many entries.
+    """Remove the batches of runs that have been done for `older_than` seconds.
 
     That a run is done stays known, so its file is not counted again, and so do batches with
     rejects, which a repeated run looks up. A run is taken over first: what a saver that was given
@@ -22,7 +22,7 @@ def prune(store: Store, older_than: float) -> int:
         gone = [
             batch_id
             for batch_id, entry in store.ledger(run).items()
-            if not batch_id.parts  # a part: its batch was split, and stays
+            if not batch_id.parts  # parts stay, as does the entry of the batch that was split
             and isinstance(entry, Counted)
             and not entry.tally.rejected
         ]

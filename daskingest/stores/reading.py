@@ -1,4 +1,4 @@
-"""Reading a store: from an event loop, and by the names that people type."""
+"""Reading a store: from an event loop, and by names as people type them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _THREADS = 4
 T = TypeVar("T")
 
 
-class Readers:
-    """Each thread has the store at the URL open for itself; none of them writes."""
+class ReadPool:
+    """Threads that read the store at a URL; each opens it for itself, and none writes."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -27,7 +27,7 @@ class Readers:
         self._stores = local()
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """Ask the store. Raises StoreError when it cannot be read."""
+        """What `work` returns, called with the store. Raises StoreError if it cannot be read."""
 
         def with_store() -> T:
             if not hasattr(self._stores, "store"):
@@ -38,12 +38,12 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, with_store)
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Start no more reads."""
         self._threads.shutdown(cancel_futures=True)
 
 
 def find_publication(store: Store, name: str) -> Publication:
-    """The publication of that name. Raises UsageError, with names like it, if there is none."""
+    """The publication of this name. Raises UsageError, with similar names, if there is none."""
     key = publication_key(name)
     if (found := store.publication(key)) is not None:
         return found

@@ -1,4 +1,4 @@
-"""Counts in an SQLite file: one writer, readers never blocked, a commit durable when it returns."""
+"""The store in an SQLite file: one writer, readers never blocked, commits durable on return."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _CACHE_KIB = 262_144  # the tables outgrow SQLite's default of 2 MiB
 
 
 class SqliteStore:
-    """See `daskingest.stores.Store`. Opens its file at first use, on the thread that uses it."""
+    """See `daskingest.stores.Store`. Opens its file when first used, on the thread that uses it."""
 
     billed = False
     commit_size = 500_000
@@ -86,7 +86,7 @@ class SqliteStore:
         self.close()
 
     def check(self) -> None:
-        """Raise StoreError if the store isn't there, is no store of ours, or can't be written."""
+        """Raise StoreError if the store isn't there, isn't one of ours, or can't be written."""
         with self._reading() as db:
             db.execute("SELECT 1 FROM ledger LIMIT 1")
         if self._create:
@@ -279,7 +279,7 @@ class SqliteStore:
 
     def _why(self, error: sqlite3.Error) -> str:
         folder = self._path.absolute().parent
-        return str(error) if folder.is_dir() else f"{error}: there is no folder {folder}; make it"
+        return str(error) if folder.is_dir() else f"{error}: there is no folder {folder}; create it"
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -320,7 +320,7 @@ class SqliteStore:
                 "start with `daskingest run-csv FILE`, or name another with --store"
             )
         try:
-            return SqliteFile(self._path, _LAYOUT, read_only=not self._create)
+            return SqliteFile(self._path, _SCHEMA, read_only=not self._create)
         except OtherApplication:
             raise StoreError(
                 f"{self._path} is not a daskingest store, but another SQLite file; "
@@ -328,8 +328,8 @@ class SqliteStore:
             ) from None
         except OtherVersion as error:
             raise StoreError(
-                f"{self._path} has version {error.found} of the store's layout, expected "
-                f"{_LAYOUT.version}; use the daskingest that wrote it"
+                f"{self._path} has version {error.found} of the store's schema, expected "
+                f"{_SCHEMA.version}; use the daskingest that wrote it"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""How fast a store may be written to: Firestore's rules for traffic that grows."""
+"""How fast Firestore may be written to: its rules for ramping up traffic."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 
 FIRST_RATE = 500.0
-"""Writes a second to new collections, as Firestore advises; half as much again every five minutes.
+"""Writes a second to new collections, as Firestore advises; half as many again every five minutes.
 
 Source: "Ramping up traffic" in Firestore's best practices.
 """
 
-MOST_RATE = 10_000.0
+MAX_RATE = 10_000.0
 _STEP_SECONDS, _STEP = 300.0, 1.5
-_PAUSE_SECONDS = 1.0  # between two writes to the same document: here, a publication's
+_PAUSE_SECONDS = 1.0  # between two writes to the same document, here a publication's
 
 
 class WriteRate:
-    """Keeps commits apart, so that the writes of each stay within the rate that is allowed."""
+    """Spaces commits so that their writes stay within the allowed rate."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class WriteRate:
         self._free = 0.0
 
     def wait(self, writes: int) -> None:
-        """Wait until so many writes may be sent in one commit."""
+        """Wait until a commit of so many writes may be sent."""
         if not self._enabled:
             return
         now = self._clock()
@@ -41,4 +41,4 @@ class WriteRate:
         if self._began is None:
             self._began = now
         rate = FIRST_RATE * _STEP ** ((now - self._began) // _STEP_SECONDS)
-        self._free = now + max(_PAUSE_SECONDS, writes / min(rate, MOST_RATE))
+        self._free = now + max(_PAUSE_SECONDS, writes / min(rate, MAX_RATE))

@@ -1,1 +1,1 @@
-"""Sending the articles of a CSV file to a service, each counted once, and measuring how it goes."""
+"""Uploads: send the articles of a CSV file to a service, each counted once, and measure it."""

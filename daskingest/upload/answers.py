@@ -1,4 +1,4 @@
-"""What an answer of the service means for the articles that were sent."""
+"""What an answer of the service means for the articles sent."""
 
 from __future__ import annotations
 
@@ -12,74 +12,74 @@ import httpx
 from daskingest.errors import DaskingestError
 from daskingest.upload.parcels import Parcel
 
-_TAKEN = (200, 201, 202)
-_UNFIT = (413, 422)
-_LATER = (408, 429, 500, 502, 503, 504)
-_LONGEST_TEXT = 300  # characters of what a service says that are shown
+_ACCEPTED = (200, 201, 202)
+_REJECTED = (413, 422)
+_RETRY_LATER = (408, 429, 500, 502, 503, 504)
+_LONGEST_TEXT = 300  # characters of an answer that are shown
 
 
 class UploadError(DaskingestError):
-    """The upload can't go on."""
+    """The upload can't continue."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The service has the articles but for some: `rejected` has their places, and why."""
+class Accepted:
+    """The service has the articles, except those in `rejected`: by index, reason and detail."""
 
     rejected: dict[int, tuple[str, str]] = field(default_factory=dict)
     replayed: bool = False
-    """It had them from an earlier try."""
+    """Whether it had them from an earlier attempt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
-    """The service will not take them as they are."""
+class Rejected:
+    """The service will not accept them as they are."""
 
     reason: str
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """The service may take them later: after `wait` seconds, if it said so."""
+class RetryLater:
+    """The service may accept them later: after `wait` seconds, if it said so."""
 
     reason: str
     detail: str = ""
     wait: float | None = None
 
 
-Judgement = Taken | Unfit | Later
+Judgement = Accepted | Rejected | RetryLater
 
 
 def judge(answer: httpx.Response, parcel: Parcel, legacy: bool, now: datetime) -> Judgement:
-    """What became of a parcel. Raises UploadError for an answer that no other try would change."""
+    """What became of a parcel. Raises UploadError if another attempt would make no difference."""
     status, said = answer.status_code, _value(answer)
-    if status in _TAKEN:
-        return _taken(answer, said, parcel, legacy)
-    if status in _UNFIT:
-        return _unfit(status, said)
-    if status in _LATER:
+    if status in _ACCEPTED:
+        return _accepted(answer, said, parcel, legacy)
+    if status in _REJECTED:
+        return _rejected(status, said)
+    if status in _RETRY_LATER:
         wait = retry_after(answer.headers.get("Retry-After"), now)
-        return Later(f"answered {status}", shown(said.get("error", "")), wait)
+        return RetryLater(f"answered {status}", shown(said.get("error", "")), wait)
     place = shown(str(answer.url.copy_with(query=None)))
     if status in (401, 403):
         raise UploadError(
-            f"{place} answered {status}: expected a key that the service knows; set "
-            "DASKINGEST_API_KEY to it, or name it with --api-key"
+            f"{place} answered {status}: expected a key that the service knows; set it in "
+            "DASKINGEST_API_KEY, or with --api-key"
         )
     if answer.has_redirect_location:
         target = shown(answer.headers["Location"])
         raise UploadError(
-            f"{place} answered {status}: it sends on to {target}, which is not followed; name the "
+            f"{place} answered {status}: redirects (to {target}) are not followed; give the "
             "service's own address with --url"
         )
     if status == 409:
         raise UploadError(
-            f"{place} answered 409: the file is not what it was when the upload began; leave out "
-            "--resume to send it anew"
+            f"{place} answered 409: the file has changed since the upload began; leave out "
+            "--resume to start over"
         )
     text = shown(said.get("error", "") or answer.text)
-    raise UploadError(f"{place} answered {status}, and expected was 202: {text}")
+    raise UploadError(f"{place} answered {status}, expected 202: {text}")
 
 
 def _value(answer: httpx.Response) -> dict[str, Any]:
@@ -90,40 +90,42 @@ def _value(answer: httpx.Response) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _taken(answer: httpx.Response, said: dict[str, Any], parcel: Parcel, legacy: bool) -> Taken:
+def _accepted(
+    answer: httpx.Response, said: dict[str, Any], parcel: Parcel, legacy: bool
+) -> Accepted:
     replayed = answer.headers.get("Idempotent-Replayed") == "true"
     if legacy:
-        return Taken(replayed=replayed)
+        return Accepted(replayed=replayed)
     accepted, rejected = said.get("accepted"), said.get("rejected", 0)
     errors = said.get("errors", [])
     try:
-        places = {each["line"] - 1: (each["reason"], each.get("detail", "")) for each in errors}
-        fits = accepted + rejected == len(parcel.items) and len(places) == rejected
+        indexes = {each["line"] - 1: (each["reason"], each.get("detail", "")) for each in errors}
+        fits = accepted + rejected == len(parcel.items) and len(indexes) == rejected
         fits = fits and all(
-            isinstance(place, int) and 0 <= place < len(parcel.items) for place in places
+            isinstance(index, int) and 0 <= index < len(parcel.items) for index in indexes
         )
     except (TypeError, KeyError):
-        fits, places = False, {}
+        fits, indexes = False, {}
     if not fits:
         raise UploadError(
             f"{shown(str(answer.url))} answered {answer.status_code} without saying what became of "
             f"{len(parcel.items):,} articles: expected a daskingest service, found "
             f"{shown(answer.text) or 'nothing'}"
         )
-    return Taken({place: (shown(r), shown(d)) for place, (r, d) in places.items()}, replayed)
+    return Accepted({index: (shown(r), shown(d)) for index, (r, d) in indexes.items()}, replayed)
 
 
-def _unfit(status: int, said: dict[str, Any]) -> Unfit:
+def _rejected(status: int, said: dict[str, Any]) -> Rejected:
     try:
         [first, *_] = said["rejected"]
-        return Unfit(shown(first["reason"]), shown(first.get("detail", "")))
+        return Rejected(shown(first["reason"]), shown(first.get("detail", "")))
     except (TypeError, KeyError, ValueError):
         reason = "too large for the service" if status == 413 else "refused by the service"
-        return Unfit(reason, shown(said.get("error", "")) or f"answered {status}")
+        return Rejected(reason, shown(said.get("error", "")) or f"answered {status}")
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """The seconds that a Retry-After asks for, in either of its forms (RFC 9110, 10.2.3)."""
+    """The seconds that a Retry-After header asks for, in either form (RFC 9110, 10.2.3)."""
     if header is None:
         return None
     if header.isascii() and header.isdigit():
@@ -138,6 +140,6 @@ def retry_after(header: str | None, now: datetime) -> float | None:
 
 
 def shown(text: object) -> str:
-    """What a service said, as a terminal may show it."""
+    """What a service said, made safe for a terminal."""
     folded = " ".join(str(text).split())[:_LONGEST_TEXT]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in folded)

@@ -1,4 +1,4 @@
-"""How far an upload is, written down while it goes on."""
+"""Saves the progress of an upload while it is running."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from daskingest.errors import DaskingestError
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.report import UploadReport
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 
 class Checkpoint:
-    """Saves the state of an upload and its rejects, together.
+    """Saves the state of an upload together with its rejects.
 
-    A state that is not `lasting` is not saved: what an open loop has missed is not sent again.
+    Unless `lasting`, the state is not saved: an open loop can't be resumed.
     """
 
     def __init__(
-        self, report: UploadReport, state: State, rejects: RejectsFile, lasting: bool
+        self, report: UploadReport, state: UploadState, rejects: RejectsFile, lasting: bool
     ) -> None:
         self.state = state
         self.unsure = False
-        """Whether the service may have a parcel that is not done with."""
+        """Whether the service may have a parcel that is not done."""
         self._report = report
         self._rejects = rejects
         self._lasting = lasting
@@ -32,13 +32,13 @@ class Checkpoint:
         self._saving = asyncio.Lock()
 
     def begin(self) -> None:
-        """Save that it begins. Raises UsageError."""
+        """Save that the upload has begun. Raises UsageError."""
         if self._lasting:
             self.state.save(self._text(ended=False))
             self.state.note()
 
     def done(self, parcel: Parcel, rejects: list[Reject]) -> None:
-        """A parcel is done with, and the service rejects these of its articles."""
+        """A parcel is done, and the service rejected these of its articles."""
         self._new_rejects += parcel.rejects + rejects
         self.state.done(parcel.number)
 
@@ -64,7 +64,7 @@ class Checkpoint:
         return self.state.text(self._unsure_at(ended))
 
     def _unsure_at(self, ended: bool) -> float | None:
-        """When requests were under way that may not be done with."""
+        """When requests were outstanding whose outcome may be unknown."""
         if self.state.unsure is not None and not self._report.measured.latencies.count:
-            return self.state.unsure  # those of the run before, which are the first to be sent
+            return self.state.unsure  # of the previous run; those requests are sent first
         return time.time() if self.unsure or not ended else None

@@ -1,4 +1,4 @@
-"""How long requests took, in little memory however many there are."""
+"""How long requests took, in a bounded amount of memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _LEAST = 1e-6  # seconds
 
 
 class Latencies:
-    """Counts durations in classes that are one per cent wide, which is how exact percentiles are.
+    """Counts durations in classes that are one per cent wide; percentiles are as precise as that.
 
-    The longest is kept as it was.
+    The longest is kept exactly.
     """
 
     def __init__(self) -> None:
@@ -22,13 +22,13 @@ class Latencies:
         self._classes: Counter[int] = Counter()
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count a duration."""
         self.count += 1
         self.longest = max(self.longest, seconds)
         self._classes[math.floor(math.log(max(seconds, _LEAST)) / _STEP)] += 1
 
     def percentile(self, share: float) -> float:
-        """The least duration, in seconds, that so large a share took no longer than."""
+        """The shortest duration, in seconds, that this share of requests did not exceed."""
         wanted, found = math.ceil(share * self.count), 0
         for each in sorted(self._classes):
             found += self._classes[each]
@@ -37,7 +37,7 @@ class Latencies:
         return self.longest
 
     def summary(self) -> dict[str, float]:
-        """The percentiles by name, and the longest."""
+        """The percentiles by name, and the maximum."""
         return {
             **{name: self.percentile(each) for name, each in SHARES.items()},
             "max": self.longest,

@@ -1,4 +1,4 @@
-"""What was measured in one run of an upload."""
+"""Measurements of one run of an upload."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from daskingest.upload.latency import Latencies
 
 @dataclass(slots=True)
 class Measured:
-    """Requests and the articles in them, of this run alone.
+    """The requests of this run, and the articles in them.
 
-    Latencies are of requests that were taken: in an open loop from when they were due, otherwise
-    from their first try, with the waiting between tries.
+    Latencies are those of accepted requests: in an open loop from when they were due, otherwise
+    from the first attempt, including the waits between attempts.
     """
 
     accepted: int = 0
-    """Articles."""
+    """Articles accepted."""
     size: int = 0
-    """Bytes of their JSON, unpacked."""
+    """Bytes of their JSON, uncompressed."""
     requests: int = 0
-    """All, those that were sent again too."""
+    """All requests, including those sent again."""
     replayed: int = 0
-    """Requests whose articles the service had from an earlier try."""
+    """Requests whose articles the service had from an earlier attempt."""
     troubles: Counter[str] = field(default_factory=Counter)
-    """Requests that were not taken for the time, by what came instead."""
+    """Requests that were temporarily not accepted, by reason."""
     late: int = 0
-    """Requests of an open loop that were not sent when they were due."""
+    """Requests of an open loop that were sent later than due."""
     latest: float = 0.0
-    """The most that one of them was late, in seconds."""
+    """The longest delay of one of them, in seconds."""
     seconds: float = 0.0
     latencies: Latencies = field(default_factory=Latencies)
 
     @property
     def rates(self) -> tuple[float, float]:
-        """Articles and bytes a second; nothing before there is time to measure by."""
+        """Articles and bytes per second; 0 before any time has passed."""
         per_second = 1 / self.seconds if self.seconds else 0.0
         return self.accepted * per_second, self.size * per_second
 

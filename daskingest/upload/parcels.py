@@ -1,4 +1,4 @@
-"""A CSV file in parcels, one for each request: the same ones whenever the file is read."""
+"""A CSV file as parcels, one per request: the same ones whenever the file is read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from daskingest.settings import UploadSettings
 from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import CsvFile
 
-_MOST_REJECTS = 1_000  # in one parcel, so that a file of nothing else is not held in memory
-_GZIP_LEVEL = 1  # twice as fast as the usual one, and the bodies are a fifth larger
+_MAX_REJECTS = 1_000  # per parcel, so a file of rejects only is not held in memory
+_GZIP_LEVEL = 1  # twice as fast as the default, with bodies a fifth larger
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An article as JSON, with the row it stands in, from 0, and that row's byte offset."""
+    """An article as JSON, with the number of its row, from 0, and the row's byte offset."""
 
     row: int
     offset: int
@@ -29,10 +29,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """The articles of one request, and the rows among them that are none.
+    """The articles of one request, and the rejected rows between them.
 
-    `number` is its place among the upload's parcels, `first` that of its first article among the
-    file's, both from 0. `position` is how far one is behind it, in the unit of `length_of`.
+    `number` is its index among the upload's parcels, `first` the index of its first article among
+    the file's, both from 0. `position` is the progress after it, in the unit of `length_of`.
     """
 
     number: int
@@ -45,16 +45,16 @@ class Parcel:
 
     @property
     def name(self) -> str:
-        """What tells it from the upload's other ones, and the same at every try."""
+        """Identifies it among the upload's parcels; the same at every attempt."""
         return f"{self.repetition}-{self.first}-{len(self.items)}"
 
     @property
     def size(self) -> int:
-        """Bytes of its articles' JSON, unpacked."""
+        """Bytes of its articles' JSON, uncompressed."""
         return sum(len(item.data) for item in self.items)
 
     def halves(self, settings: UploadSettings) -> Iterator[Parcel]:
-        """Its articles in two parcels."""
+        """Its articles as two parcels."""
         middle = len(self.items) // 2
         for start, items in ((0, self.items[:middle]), (middle, self.items[middle:])):
             first, body = self.first + start, _body(items, settings)
@@ -62,7 +62,7 @@ class Parcel:
 
 
 def parcels(file: CsvFile, settings: UploadSettings) -> Iterator[Parcel]:
-    """The file's articles, as often as they are to be sent. Raises DaskingestError."""
+    """The file's articles, as often as they should be sent. Raises DaskingestError."""
     number = 0
     for repetition in range(settings.repeat):
         first = 0
@@ -77,13 +77,13 @@ def parcels(file: CsvFile, settings: UploadSettings) -> Iterator[Parcel]:
 
 
 def length_of(file: CsvFile, settings: UploadSettings) -> int | None:
-    """Articles if their number is limited, else bytes of the file; None if they aren't known."""
+    """The length of the upload: articles if limited, else bytes of the file; None if unknown."""
     each = settings.count or (None if file.compression else file.size)
     return None if each is None else each * settings.repeat
 
 
 def _rows(file: CsvFile, settings: UploadSettings) -> Iterator[tuple[int, Item | Reject]]:
-    """The file's rows with their offsets, up to the last article that is wanted."""
+    """The file's rows with their offsets, up to the last article to be sent."""
     taken = 0
     for part in ranges(file):
         for row, (offset, each) in enumerate(part.placed_rows(), part.first_row):
@@ -97,9 +97,9 @@ def _rows(file: CsvFile, settings: UploadSettings) -> Iterator[tuple[int, Item |
 
 
 def _gathered(
-    rows: Iterable[tuple[int, Item | Reject]], most: int
+    rows: Iterable[tuple[int, Item | Reject]], limit: int
 ) -> Iterator[tuple[list[Item], list[Reject], int]]:
-    """The articles in groups of `most`, with the rejects among them and the offset of the last."""
+    """The articles in groups of `limit`, with the rejects among them and the offset of the last."""
     items: list[Item] = []
     rejects: list[Reject] = []
     offset = 0
@@ -108,7 +108,7 @@ def _gathered(
             items.append(each)
         else:
             rejects.append(each)
-        if len(items) == most or len(rejects) == _MOST_REJECTS:
+        if len(items) == limit or len(rejects) == _MAX_REJECTS:
             yield items, rejects, offset
             items, rejects = [], []
     if items or rejects:
@@ -116,7 +116,7 @@ def _gathered(
 
 
 def _as_json(article: Article, row: int, settings: UploadSettings) -> bytes:
-    """Its id is its row's number, as rejects have it, so that it is found again."""
+    """The article as JSON. Its id is its row number, as in rejects, so that it can be found."""
     value: dict[str, Any] = {"publication": article.publication, "content": article.content}
     if not settings.legacy:
         value["id"] = row + 1
@@ -124,6 +124,6 @@ def _as_json(article: Article, row: int, settings: UploadSettings) -> bytes:
 
 
 def _body(items: list[Item], settings: UploadSettings) -> bytes:
-    """What is sent: one article, or lines; the same bytes each time."""
+    """The body of a request: one article, or lines; the same bytes each time."""
     body = b"\n".join(item.data for item in items)
     return gzip.compress(body, _GZIP_LEVEL, mtime=0) if settings.compressed else body

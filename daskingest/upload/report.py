@@ -1,4 +1,4 @@
-"""How an upload goes, and how it went."""
+"""The report on an upload, during and after it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from daskingest.text import size_text
 from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import Parcel
-from daskingest.upload.settled import Settled
+from daskingest.upload.tally import UploadTally
 
 
 @dataclass(slots=True)
 class UploadReport:
-    """How an upload of a file to a service goes.
+    """The state of an upload of a file to a service.
 
-    `position` is how far it is, of `total`, in the unit of `parcels.length_of`.
+    `position` is its progress, of `total`, in the unit of `parcels.length_of`.
     """
 
     file: str
@@ -25,18 +25,18 @@ class UploadReport:
     total: int | None = None
     position: int = 0
     outcome: str = "interrupted"
-    settled: Settled = field(default_factory=Settled)
+    tally: UploadTally = field(default_factory=UploadTally)
     measured: Measured = field(default_factory=Measured)
 
     def settle(self, parcel: Parcel, rejected: Counter[str], missed: int) -> None:
-        """A parcel is done with; so many of its articles were rejected or missed."""
-        settled, articles = self.settled, len(parcel.items)
+        """A parcel is done; so many of its articles were rejected or missed."""
+        tally, articles = self.tally, len(parcel.items)
         accepted = articles - rejected.total() - missed
-        settled.rows += articles + len(parcel.rejects)
-        settled.articles += articles
-        settled.accepted += accepted
-        settled.missed += missed
-        settled.rejected += rejected + Counter(each.reason for each in parcel.rejects)
+        tally.rows += articles + len(parcel.rejects)
+        tally.articles += articles
+        tally.accepted += accepted
+        tally.missed += missed
+        tally.rejected += rejected + Counter(each.reason for each in parcel.rejects)
         self.measured.accepted += accepted
         self.measured.size += parcel.size if accepted else 0
         self.position = max(self.position, parcel.position)
@@ -48,21 +48,21 @@ class UploadReport:
             "url": self.url,
             "run": self.run,
             "outcome": self.outcome,
-            **self.settled.as_dict(),
+            **self.tally.as_dict(),
             **self.measured.as_dict(),
         }
 
 
 def status_text(report: UploadReport, seconds: float) -> str:
-    """How far an upload is after so many seconds: articles, rates, what was not taken."""
-    settled, measured = report.settled, report.measured
-    parts = [f"{settled.accepted:,} articles"]
+    """The status of an upload after so many seconds: articles, rates, misses and rejects."""
+    tally, measured = report.tally, report.measured
+    parts = [f"{tally.accepted:,} articles"]
     if seconds > 0 and measured.accepted:
         parts.append(f"{measured.accepted / seconds:,.0f}/s")
         parts.append(f"{size_text(measured.size / seconds)}/s")
     if report.total:
         parts.append(f"{100 * report.position / report.total:.0f} %")
-    if settled.missed:
-        parts.append(f"{settled.missed:,} missed")
-    parts.append(f"{settled.rejected.total():,} rejects")
+    if tally.missed:
+        parts.append(f"{tally.missed:,} missed")
+    parts.append(f"{tally.rejected.total():,} rejects")
     return ", ".join(parts)

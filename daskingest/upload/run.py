@@ -1,4 +1,4 @@
-"""An upload from its beginning, or where it was, to its end or an interruption."""
+"""A run of an upload: from its start, or where it stopped, to its end or an interruption."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from daskingest.upload.parcels import Parcel, length_of, parcels
 from daskingest.upload.report import UploadReport, status_text
 from daskingest.upload.schedule import Schedule
 from daskingest.upload.sender import Delivery, Sender, Stopped, open_client
-from daskingest.upload.state import REMEMBERED, State
+from daskingest.upload.state import REMEMBERED, UploadState
 
 OUTSTANDING = 1_000
-"""Requests of an open loop that may wait for an answer at once."""
+"""Requests of an open loop that may wait for an answer at the same time."""
 
-_AHEAD = 1 << 20  # bytes of articles that are read together, while the ones before are sent
+_AHEAD = 1 << 20  # bytes of articles that are read while earlier ones are sent
 _TICK_SECONDS = 0.5
-_LATE_SECONDS = 0.05  # that a request is not called late for
+_LATE_SECONDS = 0.05  # of delay, up to which a request is not late
 
 
 class Upload:
-    """An upload of a file. `await upload()` it once; `report` and `failure` say how it went."""
+    """An upload of a file: `await upload()` once; `report` and `failure` say how it went."""
 
     def __init__(self, path: str, settings: UploadSettings, progress: Progress) -> None:
         self._settings = settings
         self._progress = progress
         self._file = open_csv(path, settings.content_column, settings.publication_column)
-        state = State.open(self._file, path, settings)
+        state = UploadState.open(self._file, path, settings)
         rejects = RejectsFile(settings.rejects)
         total = length_of(self._file, settings)
-        self.report = UploadReport(path, settings.url, state.run, total, settled=state.settled)
+        self.report = UploadReport(path, settings.url, state.run, total, tally=state.tally)
         self.failure: DaskingestError | None = None
         self._checkpoint = Checkpoint(self.report, state, rejects, not settings.open_loop)
         self._schedule = Schedule(settings.rate, settings.open_loop)
-        self._places = OUTSTANDING if settings.open_loop else settings.concurrency
-        self._free = asyncio.Semaphore(self._places)
+        self._limit = OUTSTANDING if settings.open_loop else settings.concurrency
+        self._free = asyncio.Semaphore(self._limit)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Send nothing more; return when what is under way was answered."""
+        """Send nothing more, and return when outstanding requests have been answered."""
         self._stopping.set()
 
     async def __call__(self) -> None:
-        """Send what is to be sent. Raises UsageError; what else went wrong is `failure`."""
+        """Send the articles. Raises UsageError; any other error is `failure`."""
         if self._checkpoint.state.complete:
             self.report.outcome = "sent already"
             return
-        client = open_client(self._settings, self._places)
+        client = open_client(self._settings, self._limit)
         self._warn()
         self._checkpoint.begin()
         self._start()
@@ -75,34 +75,35 @@ class Upload:
         await self._end()
 
     def _warn(self) -> None:
-        """Say what earlier uploads have left that may be a surprise."""
+        """Warn about what earlier uploads have left behind."""
         state = self._checkpoint.state
         if self._settings.resume and state.path.is_absolute():
             self._progress.say(f"{state.path} says how far the upload is")
         if state.unsure is not None and time.time() - state.unsure > REMEMBERED:
             self._progress.say(
-                "the upload broke off more than a day ago: what was under way then may count twice"
+                "the upload was interrupted more than a day ago: articles that were being sent "
+                "then may count twice"
             )
         if state.aside is not None and not self._settings.open_loop:
             self._progress.say(
-                "an earlier upload is unfinished, and this one begins anew; to go on with that one "
+                "an earlier upload is unfinished, and this one starts over; to continue that one "
                 f"instead: --resume --state {state.aside}"
             )
 
     def _start(self) -> None:
         report = self.report
         message = f"sending {report.file} to {report.url}"
-        if report.settled.rows:
-            message += f", going on after {report.settled.rows:,} rows"
+        if report.tally.rows:
+            message += f", continuing after {report.tally.rows:,} rows"
         self._progress.start(report.total, message, "waiting for answers")
 
     async def _end(self) -> None:
-        """All that was sent is answered: note how it ended."""
+        """Record the outcome, when all requests have been answered."""
         if not self._stopping.is_set():
             try:
                 fingerprint = await asyncio.to_thread(self._file.fingerprint)
                 if fingerprint != self._checkpoint.state.begin["fingerprint"]:
-                    raise UploadError(f"{self.report.file} was changed while it was sent")
+                    raise UploadError(f"{self.report.file} was changed while it was being sent")
                 self.report.outcome = "sent"
                 self._checkpoint.state.complete = True
             except DaskingestError as error:
@@ -112,7 +113,7 @@ class Upload:
         await self._checkpoint.save(ended=True)
 
     async def _dispatch(self, sender: Sender, group: asyncio.TaskGroup) -> None:
-        """Start each request when it is due and there is a place for it."""
+        """Start each request once it is due and fewer than the limit are outstanding."""
         try:
             async with aclosing(self._parcels()) as found:
                 async for parcel in found:
@@ -126,12 +127,12 @@ class Upload:
             self._fail(error)
 
     async def _send(self, sender: Sender, parcel: Parcel, due: float) -> None:
-        measured, begun = self.report.measured, time.monotonic()
+        measured, started = self.report.measured, time.monotonic()
         if self._settings.open_loop:
-            if begun - due > _LATE_SECONDS:
+            if started - due > _LATE_SECONDS:
                 measured.late += 1
-            measured.latest = max(measured.latest, begun - due)
-            begun = due
+            measured.latest = max(measured.latest, started - due)
+            started = due
         try:
             delivery = await sender.deliver(parcel) if parcel.items else Delivery()
         except Stopped:
@@ -144,13 +145,13 @@ class Upload:
         finally:
             self._free.release()
         if parcel.items and not delivery.missed:
-            measured.latencies.add(time.monotonic() - begun)
+            measured.latencies.add(time.monotonic() - started)
         reasons = Counter(each.reason for each in delivery.rejects)
         self.report.settle(parcel, reasons, delivery.missed)
         self._checkpoint.done(parcel, delivery.rejects)
 
     async def _parcels(self) -> AsyncGenerator[Parcel]:
-        """What is to be sent, read on another thread, some articles ahead."""
+        """The parcels to be sent, read ahead on another thread."""
         wanted = (
             each
             for each in parcels(self._file, self._settings)
@@ -167,7 +168,7 @@ class Upload:
             ahead.cancel()
 
     async def _tick(self, sender: Sender, ended: asyncio.Event) -> None:
-        """Until the end, save how far it is, and tell."""
+        """Save and show the progress, until the end."""
         started = time.monotonic()
         while not ended.is_set():
             with suppress(TimeoutError):
@@ -184,6 +185,6 @@ class Upload:
                 self._fail(error)
 
     def _fail(self, error: DaskingestError) -> None:
-        """Stop, because of what went wrong first."""
+        """Stop because of an error; the first one is kept."""
         self.failure = self.failure or error
         self.stop()

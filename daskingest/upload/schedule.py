@@ -1,4 +1,4 @@
-"""When to send: at a rate, and again after a failure."""
+"""When to send: at a rate, and how long to wait after a failure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds
 
 
 class Schedule:
-    """Tells when each request is due, so that articles go out evenly at `rate` a second.
+    """When each request is due, so that articles are sent evenly at `rate` per second.
 
-    A `fixed` schedule is made in advance: what is late does not move the rest. Otherwise what is
-    late moves all that follows, and nothing is made up for in a burst.
+    A `fixed` schedule is set in advance: a late request does not delay the others. Otherwise it
+    delays all that follow, and there is no burst to catch up.
     """
 
     def __init__(self, rate: float | None, fixed: bool = False) -> None:
@@ -18,7 +18,7 @@ class Schedule:
         self._next: float | None = None
 
     def due(self, articles: int, now: float) -> float:
-        """When to send a request with so many articles; they are asked for in order."""
+        """When to send the next request, which has so many articles."""
         if self._rate is None:
             return now
         due = now if self._next is None else self._next
@@ -29,9 +29,9 @@ class Schedule:
 
 
 def backoff(tries: int, chance: float) -> float:
-    """Seconds to wait after so many failures: doubled each time, up to a bound.
+    """Seconds to wait after so many failures: doubled each time, up to a limit.
 
-    `chance`, from 0 to 1, takes up to half away, lest all come back at once.
+    `chance`, from 0 to 1, reduces them by up to a half, so that clients don't all return at once.
     """
     longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(tries - 1, 30))
     return longest * (1 - chance / 2)

@@ -1,4 +1,4 @@
-"""Sends parcels to the service, again if need be, until it is known what became of them."""
+"""Sends parcels to the service, repeatedly if needed, until their outcome is known."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from daskingest import __version__
 from daskingest.articles import Reject
 from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
-from daskingest.upload.answers import Judgement, Later, Taken, UploadError, judge, shown
+from daskingest.upload.answers import Accepted, Judgement, RetryLater, UploadError, judge, shown
 from daskingest.upload.checkpoint import Checkpoint
 from daskingest.upload.measured import Measured
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.schedule import backoff
 
 _TIMEOUT = httpx.Timeout(60, connect=10, pool=None)
-_IDLE_SECONDS = 3.0  # that a connection is kept; less than the 5 of uvicorn, which then closes it
+_IDLE_SECONDS = 3.0  # that idle connections are kept; uvicorn closes them after 5
 
 
 class Stopped(Exception):
-    """Nothing is sent any more; it is not known what became of the parcel."""
+    """The upload was stopped; it is not known what became of the parcel."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """What became of a parcel's articles: those that were rejected or missed, and the others."""
+    """The outcome for a parcel: rejects, and the number missed; the service has the others."""
 
     rejects: list[Reject] = field(default_factory=list)
     missed: int = 0
 
 
 def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient:
-    """A client for the service. Raises UsageError if the URL can't be one, or the environment
+    """A client for the service. Raises UsageError if the URL is not valid, or if the environment
     names a proxy or certificates that can't be used.
     """
     try:
@@ -66,11 +66,11 @@ def _service_url(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
-        raise UsageError(f"{text!r} is no URL: {error}") from None
+        raise UsageError(f"{text!r} is not a URL: {error}") from None
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
         raise UsageError(f"expected --url to be like http://127.0.0.1:8000, found {shown(text)!r}")
     if url.userinfo:
-        raise UsageError("a key is better not in the URL: set DASKINGEST_API_KEY to it")
+        raise UsageError("expected a URL without a key: set the key in DASKINGEST_API_KEY")
     return url
 
 
@@ -90,10 +90,10 @@ def _headers(settings: UploadSettings) -> dict[str, str]:
 
 
 class Sender:
-    """Delivers parcels, and measures what the service does with them.
+    """Delivers parcels, and measures requests.
 
-    That a parcel goes in halves is saved before its first half is sent. When `stopping` is set,
-    answers are waited for, and nothing is sent again.
+    Before the first half of a parcel is sent, it is saved that the parcel was halved. Once
+    `stopping` is set, outstanding answers are awaited, and nothing is sent again.
     """
 
     def __init__(
@@ -110,24 +110,24 @@ class Sender:
         self._checkpoint = checkpoint
         self._measured = measured
         self._stopping = stopping
-        self._not_before = 0.0  # when the service wants to be asked again
-        self._since: float | None = None  # nothing was taken
+        self._not_before = 0.0  # no request before this time: the service asked for it
+        self._since: float | None = None  # since when nothing was accepted
         self.trouble = ""
 
     async def deliver(self, parcel: Parcel) -> Delivery:
-        """See to it that the service takes a parcel, or says what it won't take of it.
+        """Send a parcel until the service has accepted it, or has rejected parts of it.
 
-        Raises Stopped, and DaskingestError if there is no sense in going on.
+        Raises Stopped, and DaskingestError if it makes no sense to continue.
         """
         if not self._checkpoint.state.is_halved(parcel):
             judgement = await self._exchange(parcel)
-            if isinstance(judgement, Taken):
+            if isinstance(judgement, Accepted):
                 self._measured.replayed += judgement.replayed
                 return Delivery(list(_rejects(parcel, judgement)))
-            if isinstance(judgement, Later):
+            if isinstance(judgement, RetryLater):
                 return Delivery(missed=len(parcel.items))
             if len(parcel.items) == 1:
-                unfit = Taken({0: (judgement.reason, judgement.detail)})
+                unfit = Accepted({0: (judgement.reason, judgement.detail)})
                 return Delivery(list(_rejects(parcel, unfit)))
             self._checkpoint.state.halve(parcel)
             await self._checkpoint.save()
@@ -139,7 +139,7 @@ class Sender:
         return whole
 
     async def pause(self, seconds: float) -> None:
-        """Wait. Raises Stopped."""
+        """Wait for so many seconds. Raises Stopped."""
         if seconds > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), seconds)
@@ -147,14 +147,14 @@ class Sender:
             raise Stopped
 
     async def _exchange(self, parcel: Parcel) -> Judgement:
-        """The judgement on a parcel; in an open loop the first one, otherwise one that is final."""
+        """The judgement on a parcel: in an open loop the first one, otherwise the final one."""
         patient = not self._settings.open_loop
         tries = 0
         while True:
             while patient and (wait := self._not_before - time.monotonic()) > 0:
                 await self.pause(wait)
             judgement = await self._try(parcel)
-            if not isinstance(judgement, Later):
+            if not isinstance(judgement, RetryLater):
                 self._since, self.trouble = None, ""
                 return judgement
             self._measured.troubles[judgement.reason] += 1
@@ -163,8 +163,8 @@ class Sender:
             tries += 1
             await self.pause(self._wait(judgement, tries))
 
-    def _wait(self, judgement: Later, tries: int) -> float:
-        """Seconds until the next try. Raises UploadError when patience is at its end."""
+    def _wait(self, judgement: RetryLater, tries: int) -> float:
+        """Seconds until the next attempt. Raises UploadError when `patience` is exhausted."""
         now, patience = time.monotonic(), self._settings.patience
         wait = backoff(tries, random.random())
         if judgement.wait is not None:
@@ -176,8 +176,9 @@ class Sender:
         )
         if now + wait > self._since + patience:
             raise UploadError(
-                f"{said}; nothing was taken for {now - self._since:,.0f} s, and the next try "
-                f"would be beyond --patience {patience:g}. --resume goes on with what is left"
+                f"{said}; nothing was accepted for {now - self._since:,.0f} s, and the next "
+                f"attempt would be after --patience {patience:g}. --resume continues with what is "
+                "left"
             )
         self.trouble = said
         return wait
@@ -194,14 +195,14 @@ class Sender:
             return self._no_answer(error)
         return judge(answer, parcel, self._settings.legacy, datetime.now(UTC))
 
-    def _no_answer(self, error: httpx.RequestError) -> Later:
+    def _no_answer(self, error: httpx.RequestError) -> RetryLater:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise UploadError(
-                    f"the certificate of {self._settings.url} is not to be trusted: "
-                    f"{cause.verify_message}; name its authority's file in SSL_CERT_FILE, or take "
-                    "any certificate with --insecure"
+                    f"the certificate of {self._settings.url} cannot be verified: "
+                    f"{cause.verify_message}; name its authority's file in SSL_CERT_FILE, or "
+                    "accept any certificate with --insecure"
                 ) from None
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, httpx.TimeoutException):
@@ -212,10 +213,10 @@ class Sender:
             reason = "an answer that cannot be read"
         else:
             reason = "the connection was lost"
-        return Later(reason, shown(error))
+        return RetryLater(reason, shown(error))
 
 
-def _rejects(parcel: Parcel, taken: Taken) -> Iterator[Reject]:
+def _rejects(parcel: Parcel, taken: Accepted) -> Iterator[Reject]:
     for place, (reason, detail) in sorted(taken.rejected.items()):
         item = parcel.items[place]
         yield Reject(reason, detail, item.row, item.offset)

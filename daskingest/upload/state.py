@@ -1,4 +1,4 @@
-"""How far an upload is, on disk, so that another run can go on with it."""
+"""The state of an upload on disk, from which another run can continue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import CsvFile
 from daskingest.upload import state_path
 from daskingest.upload.parcels import Parcel
-from daskingest.upload.settled import Settled
+from daskingest.upload.tally import UploadTally
 
 _FORMAT = 1  # changes when the same file would be sent in other parcels
 _OPTIONS = {
@@ -26,36 +26,36 @@ _OPTIONS = {
     "publication": "--publication-column",
 }
 REMEMBERED = 24 * 3600.0
-"""Seconds that the service remembers a key."""
+"""Seconds that the service remembers an idempotency key."""
 
 
-class State:
-    """Which parcels of an upload are done with, and what became of them.
+class UploadState:
+    """Which parcels of an upload are done, and what became of them.
 
-    A parcel is written down some time after it was acknowledged. A run that goes on sends those
-    again that were not, under the same keys, by which the service knows them: what was halved is
-    sent in halves again.
+    A parcel is saved some time after it was acknowledged. A resumed run sends the others again,
+    under the same keys, by which the service recognises them; parcels that were halved are sent in
+    halves again.
     """
 
     def __init__(self, path: Path, begin: dict[str, Any], run: str) -> None:
         self.path = path
         self.begin = begin
         self.run = run
-        self.settled = Settled()
+        self.tally = UploadTally()
         self.complete = False
         self.unsure: float | None = None
-        """When an earlier run may have had requests under way, in seconds since 1970."""
+        """When an earlier run may have had outstanding requests, in seconds since 1970."""
         self.aside: Path | None = None
-        """Where another upload's state goes, which is unfinished."""
-        self._below = 0  # all parcels before this one are done with
+        """Where the state of another, unfinished upload is moved to."""
+        self._below = 0  # all parcels before this one are done
         self._beyond: set[int] = set()
-        self._halved: set[tuple[int, str]] = set()  # of parcels that are not done with
+        self._halved: set[tuple[int, str]] = set()  # parcels and parts of parcels that are not done
 
     @classmethod
     def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> State:
         """A new one, or with `resume` the one that is there. Raises UsageError, also if none is.
 
-        An unfinished one is not overwritten, but put aside.
+        The state of an unfinished upload is not overwritten, but moved aside.
         """
         columns, fingerprint = file.layout.columns, file.fingerprint()
         begin = {
@@ -85,15 +85,15 @@ class State:
 
     @property
     def prefix(self) -> str:
-        """What the idempotency keys of all its requests begin with."""
+        """The prefix of the idempotency keys of all its requests."""
         return f"{self.run}-{self.begin['fingerprint']}-"
 
     def is_done(self, number: int) -> bool:
-        """Whether nothing is to be sent of a parcel any more."""
+        """Whether nothing of a parcel needs to be sent any more."""
         return number < self._below or number in self._beyond
 
     def done(self, number: int) -> None:
-        """A parcel is done with."""
+        """A parcel is done."""
         self._beyond.add(number)
         self._halved = {each for each in self._halved if each[0] != number}
         while self._below in self._beyond:
@@ -101,15 +101,15 @@ class State:
             self._below += 1
 
     def is_halved(self, parcel: Parcel) -> bool:
-        """Whether it goes in halves: some of it may have been taken so."""
+        """Whether a parcel must be sent in halves: some may have been accepted that way."""
         return (parcel.number, parcel.name) in self._halved
 
     def halve(self, parcel: Parcel) -> None:
-        """A parcel, or a part of one, goes in halves from now on."""
+        """A parcel, or a part of one, is sent in halves from now on."""
         self._halved.add((parcel.number, parcel.name))
 
     def text(self, unsure: float | None) -> str:
-        """What is to be saved; `unsure` is the time if requests may be under way."""
+        """The state as text. `unsure` is the current time if requests may be outstanding."""
         return json.dumps(
             {
                 "run": self.run,
@@ -119,12 +119,12 @@ class State:
                 "done": self._below,
                 "beyond": sorted(self._beyond),
                 "halved": sorted(self._halved),
-                "tally": self.settled.as_dict(),
+                "tally": self.tally.as_dict(),
             }
         )
 
     def save(self, text: str) -> None:
-        """Write it down, whole or not at all. Raises UsageError."""
+        """Save the text, completely or not at all. Raises UsageError."""
         try:
             if self.aside is not None and self.path.exists():
                 write_atomically(self.aside, self.path.read_bytes())
@@ -132,8 +132,8 @@ class State:
             write_atomically(self.path, text)
         except OSError as error:
             raise UsageError(
-                f"cannot write {self.path}, which says how far the upload is: {error.strerror}; "
-                "name another with --state"
+                f"cannot write {self.path}, the state of the upload: {error.strerror}; "
+                "name another file with --state"
             ) from None
 
     def _read(self) -> dict[str, Any]:
@@ -145,24 +145,24 @@ class State:
             )
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-            found["tally"] = Settled.from_dict(found["tally"])
+            found["tally"] = UploadTally.from_dict(found["tally"])
             missing = {*self.begin, "run", "complete", "unsure", "done", "beyond"} - {*found}
             if missing:
                 raise ValueError(f"no {min(missing)!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"{self.path} does not say how far an upload is ({error}); name another file with "
+                f"{self.path} is not the state of an upload ({error}); name another file with "
                 "--state"
             ) from None
         return found
 
     def _go_on(self, found: dict[str, Any]) -> None:
-        """Take up what another run has left. Raises UsageError if it sent something else."""
+        """Continue another run. Raises UsageError if that sent something else."""
         for key in ("format", "fingerprint"):
             if found[key] != self.begin[key]:
                 raise UsageError(
-                    f"{self.path} is of another file, or of this one before it was changed; leave "
-                    "out --resume to send it anew"
+                    f"{self.path} belongs to another file, or to this one before it was changed; "
+                    "leave out --resume to start over"
                 )
         for key, option in _OPTIONS.items():
             if found[key] != self.begin[key]:
@@ -177,4 +177,4 @@ class State:
         self.run, self.unsure, self.complete = found["run"], found["unsure"], found["complete"]
         self._below, self._beyond = found["done"], set(found["beyond"])
         self._halved = {(number, name) for number, name in found.get("halved", [])}
-        self.settled = found["tally"]
+        self.tally = found["tally"]

@@ -1,1 +1,1 @@
-"""Over HTTP: what the service takes and tells, and the pages for people."""
+"""HTTP: the service's requests and answers, and the web pages."""

@@ -1,4 +1,4 @@
-"""What the service tells about itself."""
+"""What the service reports about itself."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 class About:
-    """Answers about a service: how it is, and how it is to be used."""
+    """Answers about a service: its state, and how to use it."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     async def status(self, call: Call) -> Response:
-        """What comes in, what is counted, and how the workers are."""
+        """What comes in, what is counted, and the state of the workers."""
         return Json(self._service.status().to_json())
 
     async def healthz(self, call: Call) -> Response:
-        """Whether it lives."""
+        """Whether the process is alive."""
         return Json({"status": "ok"})
 
     async def readyz(self, call: Call) -> Response:
-        """Whether articles that come now are counted soon: 200, or 503 with the reason."""
+        """Whether articles that arrive now are counted soon: 200, or 503 with the reason."""
         trouble = self._service.ready
         if not trouble:
             try:
@@ -40,7 +40,7 @@ class About:
         return Json({"status": trouble or "ready"}, 503 if trouble else 200)
 
     async def metrics(self, call: Call) -> Response:
-        """What Prometheus asks for."""
+        """The metrics, for Prometheus."""
         text = self._service.exposition()
         return Response(text, media_type="text/plain; version=0.0.4")
 

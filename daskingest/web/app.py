@@ -1,4 +1,4 @@
-"""The application: what is served under which path, to whom."""
+"""The application: what is served under which path, and to whom."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from daskingest.web.call import Call
 from daskingest.web.endpoint import PROGRAMS, Audience, Endpoint, Handler, Recorder
 from daskingest.web.pages import Pages
 from daskingest.web.problems import Problem
-from daskingest.web.read import Reading
+from daskingest.web.read import Queries
 from daskingest.web.static import static_file
 from daskingest.web.store_alone import StoreAlone
 from daskingest.web.submit import Submissions
@@ -33,7 +33,7 @@ _GET = ("GET", "HEAD")
 
 
 class _Anything(StringConvertor):
-    """A publication's name in a path: it may hold slashes, and even line breaks."""
+    """A publication's name in a path: it may contain slashes, and even line breaks."""
 
     regex = r"[\s\S]*"
 
@@ -42,17 +42,17 @@ register_url_convertor("anything", _Anything())
 
 
 def create_app(
-    settings: ServeSettings, source: AbstractAsyncContextManager[Service | StoreAlone]
+    settings: ServeSettings, backend: AbstractAsyncContextManager[Service | StoreAlone]
 ) -> Starlette:
-    """The application over a source, which it opens when it starts and closes when it ends.
+    """The application over a backend, which it opens when it starts and closes when it ends.
 
-    Over a service it has all routes. Over a store alone it has the pages and what they load; there
-    reading needs a key wherever there are keys, as if the settings were private.
+    Over a service it has all routes. Over a store alone it has the pages and what they load, and
+    reading needs a key if there are keys, as if the settings were private.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with source as opened:
+        async with backend as opened:
             if isinstance(opened, StoreAlone):
                 app.router.routes, otherwise = _alone(settings, opened)
             else:
@@ -67,14 +67,14 @@ def create_app(
 
 @dataclass(frozen=True, slots=True)
 class _Paths:
-    """Makes routes. Writers and readers are the keys for each; without one nobody needs any."""
+    """Makes routes. `writers` and `readers` are the keys for writing and reading; empty: no key."""
 
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     recorder: Recorder | None
 
     def submit(self, path: str, handler: Handler) -> Route:
-        """A path that takes articles."""
+        """A path that accepts articles."""
         endpoint = Endpoint(
             route=path,
             handler=handler,
@@ -92,7 +92,7 @@ class _Paths:
         audience: Audience = PROGRAMS,
         methods: tuple[str, ...] = _GET,
     ) -> Route:
-        """A path that tells what has been counted."""
+        """A path that shows what has been counted."""
         endpoint = Endpoint(
             route=path,
             handler=handler,
@@ -125,15 +125,15 @@ class _Paths:
 
 
 def _serving(settings: ServeSettings, service: Service) -> tuple[list[BaseRoute], Endpoint]:
-    """The routes over a service, and what is at none of them."""
+    """The routes over a service, and the endpoint for all other paths."""
     paths = _Paths(settings.keys, settings.keys if settings.private else (), service.metrics)
-    submissions, reading, about = Submissions(service), Reading(service), About(service)
+    submissions, queries, about = Submissions(service), Queries(service), About(service)
     routes = [
         paths.submit("/articles", submissions.post_articles),
         paths.submit("/post/enqueue", submissions.post_enqueue),
-        paths.read("/publications", reading.publications),
-        paths.read("/frequencies/{publication:anything}", reading.frequencies),
-        paths.read("/publications/{publication:anything}/entities", reading.entities),
+        paths.read("/publications", queries.publications),
+        paths.read("/frequencies/{publication:anything}", queries.frequencies),
+        paths.read("/publications/{publication:anything}/entities", queries.entities),
         paths.read("/status", about.status),
         paths.open("/healthz", about.healthz),
         paths.open("/readyz", about.readyz),
@@ -145,7 +145,7 @@ def _serving(settings: ServeSettings, service: Service) -> tuple[list[BaseRoute]
 
 
 def _alone(settings: ServeSettings, store: StoreAlone) -> tuple[list[BaseRoute], Endpoint]:
-    """The routes over a store alone, and what is at none of them."""
+    """The routes over a store alone, and the endpoint for all other paths."""
     paths = _Paths((), settings.keys, None)
     pages = Pages(store)
     return paths.pages(pages), paths.others(_no_page, pages.audience)

@@ -1,4 +1,4 @@
-"""The bodies of requests: their type, and their bytes, unpacked and within limits."""
+"""The bodies of requests: their media type, and their bytes, decompressed and within limits."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 LINES_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
-_PATIENCE = 30.0  # seconds that a body may take, and
-_SLOWEST = 1_000  # bytes of it that must come in each second beyond
-_UNPACKED = 1 << 18  # bytes that are unpacked at a time
+_PATIENCE = 30.0  # seconds that a body may take,
+_SLOWEST = 1_000  # and bytes that must arrive in each further second
+_UNPACKED = 1 << 18  # bytes that are decompressed at a time
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """The body's type: JSON_TYPE, or the first of LINES_TYPES for any of them.
+    """The body's media type: JSON_TYPE, or the first of LINES_TYPES for any of them.
 
-    Raises a Problem unless it is one of those that are taken, in UTF-8.
+    Raises a Problem for any other type, and unless the body is in UTF-8.
     """
     header = headers.get("content-type", "")
     if header == JSON_TYPE:
@@ -46,17 +46,17 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 
 class Body:
-    """A request's body, unpacked, as it comes in; `most` is its limit in bytes, unpacked.
+    """A request's body, decompressed, as it arrives; at most `limit` bytes, decompressed.
 
     Not an asynchronous generator: each of those is registered with the event loop, which takes
-    longer than reading a body does.
+    longer than reading a body.
     """
 
     def __init__(
         self,
         headers: Mapping[str, str],
         receive: Receive,
-        most: int,
+        limit: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         encoding = headers.get("content-encoding", "identity").strip().lower()
@@ -67,42 +67,42 @@ class Body:
                 "wrong encoding",
             )
         self._unpack = _Gunzip() if encoding != "identity" else None
-        if self._unpack is None and _stated_length(headers) > most:
-            raise _too_large(most)
+        if self._unpack is None and _stated_length(headers) > limit:
+            raise _too_large(limit)
         self._receive = receive
-        self._most = most
+        self._limit = limit
         self._clock = clock
         self._deadline = clock() + _PATIENCE
         self._total = 0
         self._more = True
         self.ended = False
-        """Whether all of it has been read."""
+        """Whether all of the body has been read."""
 
     async def read(self) -> bytes:
         """The next part; empty at the end.
 
-        Raises a Problem if the body is too large, broken, slow or cut off.
+        Raises a Problem if the body is too large, corrupt, too slow or cut off.
         """
         part = b""
         if self._unpack is not None and self._unpack.pending:
-            # Little data can hold very much: all of it at once would keep other requests waiting.
+            # A little data may expand to very much: all of it at once would block other requests.
             part = await asyncio.to_thread(self._unpack.more)
         while self._more and not part:
             received = await self._next()
             part = received if self._unpack is None else self._unpack(received)
         if not part and self._unpack is not None and not self._unpack.complete:
-            raise Problem(400, "the gzip data of the body is cut off", "not gzip")
+            raise Problem(400, "the body's gzip data is cut off", "not gzip")
         self._total += len(part)
-        if self._total > self._most:
-            raise _too_large(self._most)
+        if self._total > self._limit:
+            raise _too_large(self._limit)
         self.ended = not part
         return part
 
-    async def piece(self, least: int) -> bytes:
-        """The next parts together, of so many bytes at least; fewer only if it `ended`."""
+    async def piece(self, min_bytes: int) -> bytes:
+        """The next parts together, at least `min_bytes`; fewer only if the body has `ended`."""
         parts: list[bytes] = []
         size = 0
-        while size < least and (part := await self.read()):
+        while size < min_bytes and (part := await self.read()):
             parts.append(part)
             size += len(part)
         return b"".join(parts)
@@ -114,7 +114,7 @@ class Body:
         except TimeoutError:
             raise Problem(
                 408,
-                f"the body came too slowly: {self._total:,} bytes so far; send it faster, "
+                f"the body arrived too slowly: {self._total:,} bytes so far; send it faster, "
                 "or in parts",
                 "too slow",
             ) from None
@@ -133,16 +133,16 @@ def _stated_length(headers: Mapping[str, str]) -> int:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
 
-def _too_large(most: int) -> Problem:
+def _too_large(limit: int) -> Problem:
     return Problem(
         413,
-        f"expected a body of at most {most:,} bytes, unpacked, found more; send it in parts",
+        f"expected a body of at most {limit:,} bytes, uncompressed, found more; send it in parts",
         "body too large",
     )
 
 
 class _Gunzip:
-    """Unpacks gzip data, of one member or several, a bounded amount at a time."""
+    """Decompresses gzip data of one or more members, a bounded amount at a time."""
 
     def __init__(self) -> None:
         self._inflate: _Decompress | None = None
@@ -150,21 +150,21 @@ class _Gunzip:
 
     @property
     def complete(self) -> bool:
-        """Whether what was given so far is whole members."""
+        """Whether the data given so far consists of complete members."""
         return self._inflate is not None and self._inflate.eof
 
     @property
     def pending(self) -> bool:
-        """Whether the data given last holds more."""
+        """Whether the data given last has more output."""
         return bool(self._left)
 
     def __call__(self, data: bytes) -> bytes:
-        """The first of what is in the data. What was given before must have been unpacked."""
+        """The first output of the data. There must be no more output of the data given before."""
         self._left = data
         return self.more()
 
     def more(self) -> bytes:
-        """What else is in the data given last; empty: nothing."""
+        """More output of the data given last; empty: there is no more."""
         part = b""
         while self._left and not part:
             if self._inflate is None or self._inflate.eof:

@@ -14,11 +14,11 @@ from daskingest.web.body import Body
 from daskingest.web.problems import Problem
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
-_MOST_TEXT = 2_000  # characters
+_MAX_TEXT = 2_000  # characters
 
 
 class Call:
-    """A request. What it reads of it raises Problem where that is not as it must be."""
+    """A request. Its methods raise Problem if what they read is not valid."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -29,13 +29,13 @@ class Call:
 
     @property
     def method(self) -> str:
-        """As it was sent."""
+        """The HTTP method, as it was sent."""
         method: str = self.scope["method"]
         return method
 
     @property
     def path(self) -> str:
-        """Unquoted, without the query."""
+        """The path, unquoted, without the query."""
         path: str = self.scope["path"]
         return path
 
@@ -44,22 +44,22 @@ class Call:
         """The query's parameters."""
         return QueryParams(self.scope["query_string"])
 
-    def place(self, name: str) -> str:
-        """What stands in the path for a parameter of the route."""
+    def path_parameter(self, name: str) -> str:
+        """The value in the path of a parameter of the route."""
         value: str = self.scope["path_params"][name]
         return value
 
     @property
     def publication(self) -> str:
         """The key of the publication in the path."""
-        return publication_key(self.place("publication"))
+        return publication_key(self.path_parameter("publication"))
 
     def request_id(self) -> str:
-        """The one that was sent, or else a new one each time."""
+        """The request id that was sent, else a new one at each call."""
         sent = self.headers.get("x-request-id")
         if sent is not None and _REQUEST_ID.fullmatch(sent):
             return sent
-        return f"{random.getrandbits(64):016x}"  # tells requests apart, no more
+        return f"{random.getrandbits(64):016x}"  # only identifies the request
 
     def idempotency_key(self) -> str | None:
         """The key under which the request counts once, if it has one."""
@@ -73,35 +73,35 @@ class Call:
             )
         return key
 
-    def number(self, name: str, default: int, least: int, most: int) -> int:
-        """A whole number in the query, within these limits."""
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """An integer in the query, from `low` to `high`."""
         text = self.query.get(name)
         if text is None:
             return default
-        if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= most:
+        if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII) or not low <= int(text) <= high:
             raise Problem(
                 422,
-                f"expected {name} to be a whole number from {least} to {most}, found {text[:50]!r}",
+                f"expected {name} to be a whole number from {low} to {high}, found {text[:50]!r}",
                 "wrong parameter",
             )
         return int(text)
 
-    def text(self, name: str, most: int = _MOST_TEXT) -> str:
-        """A text in the query, cut to so many characters; empty if it isn't there."""
-        return _clean(self.query.get(name, ""), most)
+    def text(self, name: str, limit: int = _MAX_TEXT) -> str:
+        """A text in the query, cut to `limit` characters; empty if it is missing."""
+        return _clean(self.query.get(name, ""), limit)
 
     def texts(self, name: str) -> list[str]:
         """All texts of that name in the query."""
-        return [_clean(value, _MOST_TEXT) for value in self.query.getlist(name)]
+        return [_clean(value, _MAX_TEXT) for value in self.query.getlist(name)]
 
-    async def body(self, most: int) -> bytes:
-        """The body, unpacked, of at most so many bytes."""
-        body, parts = Body(self.headers, self.receive, most), bytearray()
+    async def body(self, limit: int) -> bytes:
+        """The body, decompressed, of at most `limit` bytes."""
+        body, parts = Body(self.headers, self.receive, limit), bytearray()
         while part := await body.read():
             parts += part
         return bytes(parts)
 
 
-def _clean(text: str, most: int) -> str:
-    """Cut, and without what no store takes: NUL characters and lone surrogates."""
-    return text.replace("\0", "")[:most].encode(errors="ignore").decode()
+def _clean(text: str, limit: int) -> str:
+    """The text, cut, and without what no store accepts: NUL characters and lone surrogates."""
+    return text.replace("\0", "")[:limit].encode(errors="ignore").decode()

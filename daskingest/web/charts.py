@@ -1,4 +1,4 @@
-"""Pictures of counts: Bokeh bars and word clouds."""
+"""Charts of counts: Bokeh bar charts and word clouds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLOUD_SIZE = (800, 320)
 
 
 def bokeh_js() -> Path:
-    """BokehJS, as the installed package has it."""
+    """The BokehJS file of the installed package."""
     spec = importlib.util.find_spec("bokeh")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "server" / "static" / "js" / "bokeh.min.js"
@@ -26,12 +26,12 @@ def bokeh_js() -> Path:
 
 @functools.cache
 def bokeh_version() -> str:
-    """The version of BokehJS, without importing Bokeh, which takes a while."""
+    """The version of BokehJS, without importing Bokeh, which is slow."""
     return importlib.metadata.version("bokeh")
 
 
 def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, object]:
-    """A chart of words and their counts, as JSON for BokehJS; `theme` is light or dark."""
+    """A bar chart of words and their counts, as JSON for BokehJS; `theme` is light or dark."""
     from bokeh.embed import json_item
     from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d
     from bokeh.plotting import figure
@@ -68,16 +68,16 @@ def bars(words: Sequence[tuple[str, int]], theme: str) -> dict[str, object]:
     return dict(json_item(plot))
 
 
-def _plain(word: str, most: int) -> str:
-    """Cut, and without what Bokeh takes for TeX, for which it would load more scripts."""
+def _plain(word: str, limit: int) -> str:
+    """The word, cut, and without what Bokeh would take for TeX and load more scripts for."""
     for opening in ("$$", "\\[", "\\("):
         word = word.replace(opening, opening[0] + " " + opening[1])
-    return short(word, most)
+    return short(word, limit)
 
 
 @functools.lru_cache(100)
 def cloud(words: tuple[tuple[str, int], ...]) -> bytes:
-    """A word cloud as PNG, on no ground; the same each time."""
+    """A word cloud as PNG, with a transparent background; the same each time."""
     import random
 
     from wordcloud import WordCloud

@@ -1,4 +1,4 @@
-"""Where a page of words ends, in a form that fits a URL."""
+"""Cursors: where a page of words ends, as text for a URL."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_COUNT = 10**15
 
 
 def to_cursor(count: int, word: str) -> str:
-    """For the page behind this word."""
+    """The cursor for the page after this word."""
     return base64.urlsafe_b64encode(json.dumps([count, word]).encode()).decode().rstrip("=")
 
 
 def from_cursor(cursor: str) -> tuple[int, str]:
-    """The count and the word. Raises Problem if it is no cursor."""
+    """The count and the word. Raises Problem if this is not a cursor."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         count, word = json.loads(base64.b64decode(padded, b"-_", validate=True))
@@ -28,7 +28,7 @@ def from_cursor(cursor: str) -> tuple[int, str]:
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise Problem(
             404,
-            f"expected after to be a `next` of an earlier page, found {cursor[:50]!r}",
+            f"expected after to be the `next` of an earlier page, found {cursor[:50]!r}",
             "cursor",
         ) from None
     return count, word

@@ -1,4 +1,4 @@
-"""What a page shows, as a file for other tools."""
+"""Downloads: what a page shows, as a file for other tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Cell = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of a cell for each name in the header."""
+    """Rows, with one cell for each name in the header."""
 
     header: tuple[str, ...]
     rows: list[tuple[Cell, ...]]
@@ -34,8 +34,8 @@ class Downloads:
         self._views = views
 
     async def file(self, call: Call) -> Response:
-        """All of what a page shows, as a file."""
-        view, kind = call.place("view"), call.place("kind")
+        """All that a page shows, as a file."""
+        view, kind = call.path_parameter("view"), call.path_parameter("kind")
         if view not in self._views or kind not in _TYPES:
             raise Problem(404, "there is no such download", "unknown")
         table = await self._views[view](call)
@@ -50,7 +50,7 @@ class Downloads:
 def table_file(kind: str, table: Table) -> bytes:
     """The table as a `csv` or `parquet` file.
 
-    In CSV, a text that a spreadsheet would run as a formula gets an apostrophe before it.
+    In CSV, text that a spreadsheet would run as a formula is preceded by an apostrophe.
     """
     if kind == "parquet":
         return _parquet(table)

@@ -1,4 +1,4 @@
-"""What stands between the server and a handler: keys, errors, request ids and metrics."""
+"""Endpoints: what is between the server and a handler: keys, errors, request ids, metrics."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 
 class Recorder(Protocol):
-    """Counts what was answered; `service.metrics.Metrics` is one."""
+    """Records answers; `service.metrics.Metrics` is one."""
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
 
     def rejected(self, reason: str, articles: int) -> None:
-        """Articles were not taken."""
+        """Articles were not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who reads what a route answers."""
+    """Who reads the answers of a route."""
 
     problem: Callable[[Problem], Response]
-    """What they are told of a problem."""
+    """The answer to a problem."""
     in_browsers: bool = False
-    """Answers carry the headers that say what a page may load and run."""
+    """Whether answers have the headers that restrict what a page may load and run."""
 
 
 PROGRAMS = Audience(Problem.response)
@@ -46,22 +46,22 @@ PROGRAMS = Audience(Problem.response)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A route's ASGI application: checks method and key, answers, and counts what was answered.
+    """A route's ASGI application: checks method and key, answers, and records the answer.
 
-    The one place where errors become answers. Starlette's own wrapping of handlers would cost as
-    much again as taking an article does.
+    The one place where errors become answers. Starlette's own wrapping of handlers would take as
+    long again as accepting an article does.
     """
 
     route: str
-    """Its name in the metrics."""
+    """The route's name in the metrics."""
     handler: Handler
     methods: tuple[str, ...] = ()
-    """Those that it answers; none: all."""
+    """The HTTP methods that it answers; empty: all."""
     keys: tuple[str, ...] = ()
-    """One of them is needed; none: no key is."""
+    """One of these keys is needed; empty: no key is."""
     audience: Audience = PROGRAMS
     submits: bool = False
-    """What is refused here is articles."""
+    """Whether requests submit articles, so that refused ones are recorded as rejected."""
     recorder: Recorder | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +82,7 @@ class Endpoint:
         response.raw_headers.append((b"x-request-id", request_id.encode()))
         await response(scope, receive, send)
         if self.recorder is not None:
-            # Anything can be sent as a method, and each would be one more series.
+            # Clients can send anything as a method, and each would be a new series.
             method = call.method if listed else "other"
             seconds = time.perf_counter() - started
             self.recorder.answered(self.route, method, response.status_code, seconds)
@@ -91,7 +91,7 @@ class Endpoint:
         problem = problem_of(error)
         if problem is None:
             log.exception("request failed", extra={"request": request_id, "path": call.path})
-            text = f"the service failed at this request; its log has it under {request_id}"
+            text = f"the service failed to answer this request; see its log for {request_id}"
             problem = Problem(500, text, "failed", articles=0)
         if self.submits and self.recorder is not None and problem.articles:
             self.recorder.rejected(problem.reason, problem.articles)

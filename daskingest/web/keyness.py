@@ -1,4 +1,4 @@
-"""Which words are typical of a publication, against others."""
+"""Keyness: which words are typical of a publication, compared with others."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_PRIOR = 500.0  # words that the prior weighs as much as: it keeps rare words from winning
+_PRIOR = 500.0  # weight of the prior, in words: keeps rare words from winning
 
 
 @dataclass(frozen=True, slots=True)
-class Typical:
-    """A word, how often it occurs here and in the others, and the z-score of the difference."""
+class TypicalWord:
+    """A word, how often it occurs here and elsewhere, and the z-score of the difference."""
 
     word: str
     count: int
@@ -19,15 +19,17 @@ class Typical:
     z: float
 
 
-def typical_words(counts: Mapping[str, Mapping[str, int]], most: int) -> dict[str, list[Typical]]:
-    """The words most typical of each publication, against the others given, by z-score descending.
+def typical_words(
+    counts: Mapping[str, Mapping[str, int]], limit: int
+) -> dict[str, list[TypicalWord]]:
+    """The words most typical of each publication, compared with the others, by z-score descending.
 
     `counts` has, by publication, the counts of the same words (0 may be left out). The score is
     the log-odds ratio with an informative Dirichlet prior, divided by its standard deviation
     (Monroe, Colaresi and Quinn, "Fightin' Words: Lexical Feature Selection and Evaluation for
     Identifying the Content of Political Conflict", Political Analysis 16(4), 2008, equations 16,
-    20 and 22); the prior is what all of them have together. Only words that are more frequent here
-    than elsewhere are given.
+    20 and 22); the prior is the counts of all publications together. Only words that are more
+    frequent here than elsewhere are returned, at most `limit`.
     """
     pooled: dict[str, int] = {}
     for words in counts.values():
@@ -43,18 +45,18 @@ def typical_words(counts: Mapping[str, Mapping[str, int]], most: int) -> dict[st
         variance = 1 / (here + prior) + 1 / (there + prior)
         return (math.log(odds_here) - math.log(odds_there)) / math.sqrt(variance)
 
-    found: dict[str, list[Typical]] = {}
+    found: dict[str, list[TypicalWord]] = {}
     for publication, words in counts.items():
         total = sum(words.values())
-        if len(pooled) < 2:  # one word is all there is: its odds are infinite
+        if len(pooled) < 2:  # with a single word, its odds are infinite
             found[publication] = []
             continue
         scored = [
-            Typical(word, count, pooled[word] - count, score(word, count, total))
+            TypicalWord(word, count, pooled[word] - count, score(word, count, total))
             for word, count in words.items()
             if count
         ]
         scored = [each for each in scored if each.z > 0]
         scored.sort(key=lambda each: (-each.z, each.word))
-        found[publication] = scored[:most]
+        found[publication] = scored[:limit]
     return found

@@ -1,4 +1,4 @@
-"""Who may ask what: the key that a request carries."""
+"""Authorization: the key that a request carries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from daskingest.web.problems import Problem
 
 
 def require_key(headers: Mapping[str, str], keys: Sequence[str]) -> None:
-    """Raise a Problem unless the headers carry one of the keys. Without keys everybody may ask.
+    """Raise a Problem unless the headers have one of the keys. Without keys everybody is allowed.
 
-    It comes as `Authorization: Bearer KEY`, as `access_token: KEY`, or as the password of HTTP
+    It is sent as `Authorization: Bearer KEY`, as `access_token: KEY`, or as the password of HTTP
     Basic. The comparison takes the same time whatever was sent.
     """
     if not keys:
@@ -26,7 +26,7 @@ def require_key(headers: Mapping[str, str], keys: Sequence[str]) -> None:
             401,
             f"expected a key, found {seen}: send it as `Authorization: Bearer KEY`",
             "no valid key",
-            # One challenge: browsers don't ask for a password when there are two in a header.
+            # Only one challenge: browsers don't ask for a password if the header has two.
             headers={"WWW-Authenticate": 'Basic realm="daskingest", charset="UTF-8"'},
         )
 

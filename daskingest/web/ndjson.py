@@ -1,4 +1,4 @@
-"""The articles of lines of JSON: each line is taken or rejected for itself."""
+"""The articles in NDJSON: each line is accepted or rejected by itself."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from daskingest.web.parsing import article_of, rejection_of, too_large, value_of
 _LISTED = 1_000  # rejected lines that an answer lists
 
 
-class Lines:
-    """Reads articles out of lines that are fed in pieces of any size, and keeps account of them.
+class NdjsonReader:
+    """Reads articles from lines that are fed in pieces of any size, and keeps count of them.
 
-    Holds at most one line, and no more of it than `most` bytes, the limit of an article, and a
-    piece. Not bound to a thread.
+    Memory: one piece, and one line up to `max_bytes` bytes, which is the limit for an article. Not
+    bound to a thread.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.accepted = 0
         self.rejected = 0
         self.reasons: Counter[str] = Counter()
-        """Rejected lines by their reasons."""
-        self._most = most
+        """Numbers of rejected lines by reason."""
+        self._max_bytes = max_bytes
         self._listed: list[dict[str, object]] = []
         self._digest = hashlib.sha256()
         self._number = 1  # of the next line
-        self._rest = b""  # of a line that may go on
-        self._skipping = False  # what follows of a line that was too long
+        self._rest = b""  # of a line that may continue
+        self._skipping = False  # the rest of a line that was too long
 
     @property
     def digest(self) -> str:
-        """What tells the bytes that were fed from others."""
+        """A digest of all bytes fed."""
         return self._digest.hexdigest()
 
     def feed(self, piece: bytes, last: bool) -> list[Article]:
-        """The articles of the lines that a piece completes; the last piece completes its own."""
+        """The articles in the lines that this piece completes; the last one ends its line too."""
         self._digest.update(piece)
         *whole, rest = (self._rest + piece).split(b"\n")
         if last:
@@ -46,14 +46,14 @@ class Lines:
         elif self._skipping:
             rest = b""
         articles = self._articles(whole)
-        if len(rest) > self._most:
-            self._reject(self._number, too_large(self._most))
+        if len(rest) > self._max_bytes:
+            self._reject(self._number, too_large(self._max_bytes))
             rest, self._skipping = b"", True
         self._rest = rest
         return articles
 
     def answer(self) -> dict[str, object]:
-        """What the client is told. Not all of very many rejected lines are listed."""
+        """The answer to the client. It lists at most 1,000 rejected lines."""
         return {"accepted": self.accepted, "rejected": self.rejected, "errors": self._listed}
 
     def _articles(self, lines: list[bytes]) -> list[Article]:
@@ -62,9 +62,9 @@ class Lines:
             if not line or line.isspace():
                 continue
             try:
-                if len(line) > self._most:
-                    raise too_large(self._most)
-                articles.append(article_of(value_of(line), self._most))
+                if len(line) > self._max_bytes:
+                    raise too_large(self._max_bytes)
+                articles.append(article_of(value_of(line), self._max_bytes))
             except Unusable as error:
                 self._reject(number, error)
         self._number += len(lines)

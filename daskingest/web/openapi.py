@@ -24,10 +24,10 @@ from daskingest.web.schema import (
 )
 
 WHITE_SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-"""What `str.isspace` tells; of `\\s`, each kind of regular expression has its own notion."""
+"""The characters of `str.isspace`; `\\s` differs between kinds of regular expressions."""
 
 _STORE_AWAY = {"503": problem_answer("The store can't be read now.")}
-_WRONG = {"422": problem_answer("A parameter is wrong.")}
+_WRONG = {"422": problem_answer("A parameter is invalid.")}
 _PUBLICATION = object_of(name=TEXT, count=COUNT)
 
 
@@ -71,9 +71,9 @@ def _post_articles(security: Schema) -> Schema:
     }
     return {
         "post": {
-            "summary": "Submit articles: one, an array, or one a line",
-            "description": "Answers when every accepted article is on disk. JSON is taken as a "
-            "whole or not at all; of lines, those that can't be taken are listed.",
+            "summary": "Submit articles: one, an array, or one per line",
+            "description": "Answers when every accepted article is on disk. JSON is accepted as a "
+            "whole or not at all; of NDJSON, the lines that can't be accepted are listed.",
             "parameters": [_idempotency_key()],
             "requestBody": request_body(content),
             "responses": _submitted("202"),
@@ -95,10 +95,10 @@ def _post_enqueue(security: Schema) -> Schema:
 
 
 def _frequencies(security: Schema) -> Schema:
-    # Without a count, from the first word on.
+    # Without a count, the page begins with the first word.
     count = {**TEXT, "pattern": f"^[0-9]{{0,{len(str(MAX_COUNT)) - 1}}}$"}
-    behind = {
-        "name": "behind",
+    last_seen = {
+        "name": "last_seen",
         "in": "query",
         "style": "form",
         "explode": True,
@@ -110,12 +110,12 @@ def _frequencies(security: Schema) -> Schema:
         },
     }
     return get_operation(
-        "Ten words, by count descending, then word, as older clients page",
+        "Ten words, by count descending, then word, for older clients",
         array_of(object_of(word=TEXT, count=COUNT)),
         _WRONG | _STORE_AWAY,
         security,
         path_parameter(),
-        behind,
+        last_seen,
     )
 
 
@@ -133,25 +133,29 @@ def _entities(security: Schema) -> Schema:
         _WRONG | _STORE_AWAY | unknown,
         security,
         path_parameter(),
-        query_parameter("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "Words."),
-        query_parameter("after", TEXT, "`next` of the page before."),
+        query_parameter(
+            "limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "Number of words."
+        ),
+        query_parameter("after", TEXT, "The `next` of the previous page."),
         query_parameter("label", TEXT, "Only entities of this type, such as ORG."),
     )
 
 
 def _about(security: Schema) -> Schema:
-    """The paths where the service tells about itself."""
+    """The paths where the service reports about itself."""
     state = object_of(status=TEXT)
-    not_ready = {"503": {"description": "They aren't.", "content": json_content(state)}}
+    not_ready = {
+        "503": {"description": "They aren't, for this reason.", "content": json_content(state)}
+    }
     metrics = {
         "description": "Prometheus' text format",
         "content": {"text/plain": {"schema": TEXT}},
     }
     return {
-        "/status": get_operation("How the service is", OBJECT, {}, security),
-        "/healthz": get_operation("Whether it lives", state, {}, {}),
+        "/status": get_operation("The state of the service", OBJECT, {}, security),
+        "/healthz": get_operation("Whether the process is alive", state, {}, {}),
         "/readyz": get_operation(
-            "Whether articles that come now are counted soon", state, not_ready, {}
+            "Whether articles that arrive now are counted soon", state, not_ready, {}
         ),
         "/metrics": {
             "get": {
@@ -216,14 +220,14 @@ def _submitted(status: str) -> Schema:
                 }
             },
         },
-        "400": problem_answer("The body is no JSON, or a header is wrong."),
+        "400": problem_answer("The body is not JSON, or a header is invalid."),
         "401": problem_answer("No key, or a wrong one."),
-        "408": problem_answer("The body came too slowly."),
-        "409": problem_answer("The Idempotency-Key came with another body before."),
+        "408": problem_answer("The body arrived too slowly."),
+        "409": problem_answer("The Idempotency-Key was used before with another body."),
         "413": problem_answer("The body, or an article in it, is too large."),
-        "415": problem_answer("The body is of another type, encoding or character set."),
+        "415": problem_answer("The body has an unsupported type, encoding or character set."),
         "422": problem_answer(
-            "Articles can't be taken; each is listed with its index and a reason."
+            "Articles can't be accepted; each is listed with its index and a reason."
         ),
         "503": full,
     }
@@ -233,6 +237,6 @@ def _idempotency_key() -> Schema:
     return {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "A request that is repeated with the same key counts once, for a day.",
+        "description": "Requests with the same key count once, within a day.",
         "schema": {**TEXT, "pattern": r"^[\x21-\x7e]{1,255}$"},
     }

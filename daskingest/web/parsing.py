@@ -1,4 +1,4 @@
-"""From a JSON text to an article, checked."""
+"""From a JSON text to a validated article."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daskingest.text import is_unicode
 MAX_ID = 200
 """Longest article id, in characters."""
 TOO_LARGE = "article too large"
-"""The reason that is given for an article above the limit."""
+"""The reason for rejecting an article above the limit."""
 
 _FIELDS = Columns("content", "publication")
 
@@ -35,13 +35,13 @@ def value_of(text: bytes) -> object:
     return value
 
 
-def article_of(value: object, most: int) -> Article:
-    """The article that a JSON value is, its content of at most so many bytes. Raises Unusable."""
+def article_of(value: object, max_bytes: int) -> Article:
+    """The article in a JSON value; its content has at most `max_bytes` bytes. Raises Unusable."""
     if not isinstance(value, dict):
         raise Unusable("not an object", f"found {kind_of(value)}")
     ident = value.get("id")
     if isinstance(ident, float) and ident.is_integer():
-        ident = int(ident)  # in JSON 5.0 is a whole number
+        ident = int(ident)  # JSON does not distinguish 5.0 from 5
         value = {**value, "id": ident}
     if isinstance(ident, bool) or not isinstance(ident, str | int | None):
         raise Unusable("id is not text", f"found {kind_of(ident)}")
@@ -59,24 +59,24 @@ def article_of(value: object, most: int) -> Article:
             raise Unusable(f"{name} holds a NUL character")
     if article.id and not is_unicode(article.id):
         raise Unusable("id is not valid Unicode", "a lone surrogate")
-    if _utf8_size(article.content) > most:
-        raise too_large(most)
+    if _utf8_size(article.content) > max_bytes:
+        raise too_large(max_bytes)
     return article
 
 
-def too_large(most: int) -> Unusable:
-    """What is wrong with an article of more than so many bytes."""
-    return Unusable(TOO_LARGE, f"more than {most:,} bytes")
+def too_large(max_bytes: int) -> Unusable:
+    """The error for an article of more than `max_bytes` bytes."""
+    return Unusable(TOO_LARGE, f"more than {max_bytes:,} bytes")
 
 
 def kind_of(value: object) -> str:
-    """What a JSON value is, in words."""
+    """The type of a JSON value, in words."""
     names = {dict: "an object", list: "an array", str: "text", bool: "true or false"}
     return "null" if value is None else names.get(type(value), "a number")
 
 
 def rejection_of(error: Unusable) -> dict[str, object]:
-    """What a client is told of something that is no article."""
+    """What a client is told about something that is not an article."""
     words = error.reason.split()
     fields = [name for name in ("content", "publication", "id") if name in words]
     return {"field": next(iter(fields), None), "reason": error.reason, "detail": error.detail}
@@ -94,4 +94,4 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise Unusable("not JSON", f"{name} is no JSON number")
+    raise Unusable("not JSON", f"{name} is not a JSON number")

@@ -1,4 +1,4 @@
-"""What a client is told when a request cannot be met."""
+"""What a client is told when a request cannot be fulfilled."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
-from daskingest.service.intake import Draining, KeyTaken, Refused
+from daskingest.service.intake import Draining, KeyConflict, Refused
 from daskingest.web.responses import Json
 
 RETRY_SECONDS = 5
-"""When to try again what failed because the store or the spool could not be used."""
+"""Seconds after which to try again what failed because of the store or the spool."""
 
 _DRAINING_RETRY_SECONDS = 10
 
 
 class Problem(Exception):
-    """A request cannot be met. `error` says what was expected, what was seen, and what to do."""
+    """A request cannot be fulfilled. `error` says what was expected, what was found, what to do."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Problem(Exception):
         self.reason = reason
         """A fixed phrase, for counting."""
         self.articles = articles
-        """How many articles a submission loses by it, as far as is known."""
+        """How many articles of a submission are refused by it, as far as is known."""
         self.body: dict[str, object] = {"error": error}
         if rejected is not None:
             self.body["rejected"] = rejected
@@ -46,13 +46,13 @@ class Problem(Exception):
 
 
 def unavailable(error: str, reason: str, retry_after: int, *, articles: int = 1) -> Problem:
-    """503, and when to try again, in seconds."""
+    """A 503 with `Retry-After`, in seconds."""
     headers = {"Retry-After": str(retry_after)}
     return Problem(503, error, reason, articles=articles, headers=headers)
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """What a client is told about an error; None if the error is one that nobody expected."""
+    """What a client is told about an error; None for an unexpected error."""
     match error:
         case Problem():
             return error
@@ -68,9 +68,9 @@ def problem_of(error: Exception) -> Problem | None:
 
 
 def _refusal(refused: Refused) -> Problem:
-    """What a client is told whose articles were not taken."""
+    """What a client is told whose articles were refused."""
     text, reason, articles = str(refused), refused.reason, refused.articles
-    if isinstance(refused, KeyTaken):
+    if isinstance(refused, KeyConflict):
         return Problem(409, text, reason, articles=articles)
     retry = _DRAINING_RETRY_SECONDS if isinstance(refused, Draining) else RETRY_SECONDS
     return unavailable(text, reason, retry, articles=articles)

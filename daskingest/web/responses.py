@@ -1,4 +1,4 @@
-"""Answers as more than one handler gives them."""
+"""Responses that several handlers use."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def json_bytes(value: object) -> bytes:
 
 
 def secured(response: Response, styles: str = "") -> Response:
-    """With headers that let nothing run or load but what is ours.
+    """Add headers that let a page load and run only our own files. Returns the response.
 
-    `styles` is one more source of styles for the Content-Security-Policy. Headers that the response
-    has already stay.
+    `styles` is another source of styles for the Content-Security-Policy. Headers that the response
+    already has are kept.
     """
     policy = (
         f"default-src 'none'; script-src 'self'; style-src 'self' {styles}; img-src 'self'; "

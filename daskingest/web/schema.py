@@ -1,4 +1,4 @@
-"""The pieces that the OpenAPI document is put together from."""
+"""The building blocks of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def get_operation(
 
 
 def unauthorized(security: Schema) -> Schema:
-    """The answer to a request without a key, where security asks for one."""
+    """The answer to a request without a key, if one is needed."""
     return {"401": problem_answer("No key, or a wrong one.")} if security else {}
 
 
@@ -40,7 +40,7 @@ def problem_answer(description: str) -> Schema:
 
 
 def json_content(schema: Schema) -> Schema:
-    """Content of that schema."""
+    """JSON content with this schema."""
     return {"application/json": {"schema": schema}}
 
 

@@ -1,4 +1,4 @@
-"""The files that pages need."""
+"""The static files of the pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILES = {each.name: each for each in (*_FOLDER.iterdir(), bokeh_js())}
 
 async def static_file(call: Call) -> Response:
     """One of the files."""
-    path = _FILES.get(call.place("name"))
+    path = _FILES.get(call.path_parameter("name"))
     if path is None:
         raise Problem(404, "there is no such file", "unknown")
     return secured(FileResponse(path, headers={"Cache-Control": "max-age=3600"}))

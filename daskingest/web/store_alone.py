@@ -1,4 +1,4 @@
-"""A store without a service: its counts are there already, or are made elsewhere."""
+"""A store without a service: its counts are complete, or written by another program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class StoreAlone:
-    """A `Source`. Open one with `open_store_alone`."""
+    """A `Backend`. Open one with `open_store_alone`."""
 
     def __init__(self, url: str, billed: bool, trials: Trials | None) -> None:
         self.billed = billed
@@ -23,11 +23,11 @@ class StoreAlone:
         self._readers = Readers(url)
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """See `Source.read`."""
-        return await self._readers.read(work)
+        """See `Backend.read`."""
+        return await self._read_pool.read(work)
 
     def status(self) -> None:
-        """See `Source.status`."""
+        """See `Backend.status`."""
 
     async def close(self) -> None:
         """End the threads, and the process that tries articles."""
@@ -46,6 +46,6 @@ async def open_store_alone(
     """
     source = StoreAlone(url, billed, Trials(model) if tries else None)
     try:
-        yield source
+        yield backend
     finally:
         await source.close()

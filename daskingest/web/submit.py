@@ -1,6 +1,6 @@
 """`POST /articles` and `POST /post/enqueue`: from a request to articles on disk.
 
-All that is asked of the service's intake is asked here.
+Only this module uses the service's intake.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import TYPE_CHECKING, TypeVar
 
 from starlette.responses import Response
 
-from daskingest.service.answers import Answer, Key
-from daskingest.service.intake import Part, Submission
+from daskingest.service.answers import Answer, IdempotencyKey
+from daskingest.service.intake import SizedArticles, Submission
 from daskingest.web.body import Body, media_type
 from daskingest.web.call import Call
 from daskingest.web.json_articles import articles_of_json
-from daskingest.web.ndjson import Lines
+from daskingest.web.ndjson import NdjsonReader
 from daskingest.web.problems import Problem, unavailable
 from daskingest.web.responses import JSON_TYPE, Json
 
 if TYPE_CHECKING:
     from daskingest.service.service import Service
 
-_HELD_BYTES = 256 << 20  # of JSON bodies that are being read, all together
-_ON_THE_LOOP = 1 << 16  # bytes of JSON that are parsed without another thread
-_PIECE = 1 << 18  # bytes of lines that are parsed together
+_HELD_BYTES = 256 << 20  # of all JSON bodies that are being read
+_ON_THE_LOOP = 1 << 16  # bytes of JSON that are parsed on the event loop
+_PIECE = 1 << 18  # bytes of NDJSON that are parsed together
 _BUSY_RETRY = 1  # seconds
 
 T = TypeVar("T")
 
 
 class Submissions:
-    """Takes articles for a service. What was answered with success is on disk."""
+    """Accepts articles for a service. Once a request has succeeded, its articles are on disk."""
 
     def __init__(self, service: Service) -> None:
         self._intake = service.intake
@@ -41,7 +41,7 @@ class Submissions:
         self._held = 0
 
     async def post_articles(self, call: Call) -> Response:
-        """One article, an array of them, or one a line."""
+        """One article, an array of them, or one per line."""
         async with self._intake.submission() as submission:
             kind = media_type(call.headers)
             key = call.idempotency_key()
@@ -49,7 +49,7 @@ class Submissions:
             return _answered(await take(call, submission, key), 202)
 
     async def post_enqueue(self, call: Call) -> Response:
-        """The older clients' call: one article."""
+        """The request of older clients: one article."""
         async with self._intake.submission() as submission:
             key = call.idempotency_key()
             if media_type(call.headers) != JSON_TYPE:
@@ -60,19 +60,19 @@ class Submissions:
         self, call: Call, submission: Submission, key: str | None, single: bool = False
     ) -> Answer:
         parts = await self._whole_body(call)
-        most = self._settings.max_article_bytes
+        max_bytes = self._settings.max_article_bytes
 
-        def parse() -> tuple[Part, Key | None]:
+        def parse() -> tuple[SizedArticles, IdempotencyKey | None]:
             body = b"".join(parts)
-            part = Part.of(articles_of_json(body, most, single))
-            return part, Key(key, hashlib.sha256(body).hexdigest()) if key else None
+            part = SizedArticles.of(articles_of_json(body, max_bytes, single))
+            return part, IdempotencyKey(key, hashlib.sha256(body).hexdigest()) if key else None
 
         part, its_key = await _off_the_loop(parse, sum(map(len, parts)))
         await submission.stage(part)
         return await submission.accept({"accepted": len(part.articles)}, its_key)
 
     async def _whole_body(self, call: Call) -> Sequence[bytes]:
-        """The body, held in memory. There is a limit to what all requests may hold."""
+        """The body, in memory. There is a limit on the bodies of all requests together."""
         parts: list[bytes] = []
         mine = 0
         try:
@@ -90,22 +90,22 @@ class Submissions:
         return parts
 
     async def _take_lines(self, call: Call, submission: Submission, key: str | None) -> Answer:
-        """An upload of lines: put on disk while it comes in, taken together at its end."""
-        lines = Lines(self._settings.max_article_bytes)
+        """Lines of JSON: put on disk as they arrive, and accepted together at the end."""
+        lines = NdjsonReader(self._settings.max_article_bytes)
         body = Body(call.headers, call.receive, self._settings.max_upload_bytes)
         while not body.ended:
             await submission.stage(await _parse_piece(body, lines))
-        its_key = Key(key, lines.digest) if key else None
+        its_key = IdempotencyKey(key, lines.digest) if key else None
         return await submission.accept(lines.answer(), its_key, lines.reasons)
 
 
-async def _parse_piece(body: Body, lines: Lines) -> Part:
+async def _parse_piece(body: Body, lines: NdjsonReader) -> SizedArticles:
     piece = await body.piece(_PIECE)
-    return await _off_the_loop(lambda: Part.of(lines.feed(piece, body.ended)), len(piece))
+    return await _off_the_loop(lambda: SizedArticles.of(lines.feed(piece, body.ended)), len(piece))
 
 
 async def _off_the_loop(work: Callable[[], T], size: int) -> T:
-    """Do work on so many bytes, on another thread where it would keep other requests waiting."""
+    """Do work on so many bytes, on another thread if it would block other requests."""
     return work() if size <= _ON_THE_LOOP else await asyncio.to_thread(work)
 
 

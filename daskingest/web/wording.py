@@ -1,4 +1,4 @@
-"""How numbers and words are written on pages."""
+"""How numbers and words are formatted on pages."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ _MEANINGS = {  # of OntoNotes' labels, which the default model uses
 
 
 def number(value: float) -> str:
-    """With commas; fractions only of small ones."""
+    """The number with thousands separators; decimals only for small numbers."""
     if isinstance(value, int) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:,.1f}" if abs(value) >= 1 or value == 0 else f"{value:,.2f}"
 
 
-def short(text: str, most: int = 80) -> str:
-    """The text on one line, cut to so many characters."""
-    text = " ".join(text[: 2 * most + 100].split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+def short(text: str, limit: int = 80) -> str:
+    """The text on one line, cut to `limit` characters."""
+    text = " ".join(text[: 2 * limit + 100].split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def kind(label: str) -> str:
-    """What a label is coloured as."""
+    """The kind of a label, which determines its colour."""
     return _KINDS.get(label, "other")
 
 
 def meaning(label: str) -> str:
-    """What a label stands for, if it is well known."""
+    """What a label means, if it is a known one."""
     return _MEANINGS.get(label, "")
 
 
 def query(**values: str | int | Sequence[str]) -> Markup:
-    """A URL's query, without what is empty; a list gives its name several times."""
+    """A URL's query, without empty values; a list repeats its name."""
     kept = {name: value for name, value in values.items() if value}
     return Markup.escape("?" + urlencode(kept, doseq=True)) if kept else Markup()

@@ -20,7 +20,8 @@ import numpy as np
 from spacy.language import Language
 
 from daskingest.models import find_model, load_model, load_pipeline
-from daskingest.recognizer.finder import Finder, Found
+from daskingest.recognizer.finder import Finder
+from daskingest.text import EntitySpan
 
 _TOGETHER = 64  # documents
 
@@ -64,12 +65,12 @@ def _texts(corpus: Path, longest: int) -> Iterator[str]:
                 yield row["article"][:longest]
 
 
-def _entities(nlp: Language, texts: Sequence[str]) -> list[list[Found]]:
+def _entities(nlp: Language, texts: Sequence[str]) -> list[list[EntitySpan]]:
     docs = nlp.pipe(texts)
     return [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in docs]
 
 
-def _difference(wanted: list[Found], *ways: list[Found]) -> str:
+def _difference(wanted: list[EntitySpan], *ways: list[EntitySpan]) -> str:
     return "; ".join(
         f"{name} lacks {sorted(set(wanted) - set(way))}, adds {sorted(set(way) - set(wanted))}"
         for name, way in zip(("extract", "component"), ways, strict=True)
@@ -77,7 +78,7 @@ def _difference(wanted: list[Found], *ways: list[Found]) -> str:
     )
 
 
-def _scores(text: str, wanted: list[Found], found: list[Found], fast: Finder) -> str:
+def _scores(text: str, wanted: list[EntitySpan], found: list[EntitySpan], fast: Finder) -> str:
     """The two best scores at the token where the first differing entity begins."""
     assert fast.recognizer is not None
     encoder, decoder = fast.recognizer.encoder, fast.recognizer.decoder

@@ -1,4 +1,4 @@
-"""The benchmark suite runs on what is at hand, and its JSON has what others read from it."""
+"""The benchmark suite runs on any machine, and its JSON has what other programs read."""
 
 from __future__ import annotations
 

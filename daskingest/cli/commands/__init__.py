@@ -1,1 +1,1 @@
-"""The commands, one a file. What they need is imported when they run: `--help` answers at once."""
+"""The commands, one per file. They import what they need when they run, so `--help` is quick."""

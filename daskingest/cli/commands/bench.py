@@ -21,18 +21,22 @@ def bench(
     corpus: Annotated[
         str | None,
         Option(
-            "A CSV of articles to measure with.",
-            shown="real articles if they are at hand, or the bundled sample again and again",
+            "A CSV file of articles to measure with.",
+            shown="real articles if there are some, else the bundled sample, repeated",
             is_path=True,
         ),
     ] = None,
     model: Model = None,
     workers: Workers = None,
-    quick: Annotated[bool, Option("Within five minutes.")] = False,
+    quick: Annotated[bool, Option("Take at most five minutes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how fast this machine extracts entities, against spaCy and bare matrix products."""
-    for library in ("OMP", "OPENBLAS", "MKL"):  # before numpy is imported: one thread, as a worker
+    """Measure how fast this machine extracts entities, compared with spaCy and matrix products."""
+    for library in (
+        "OMP",
+        "OPENBLAS",
+        "MKL",
+    ):  # before numpy is imported; one thread, as on a worker
         os.environ[f"{library}_NUM_THREADS"] = "1"
     from daskingest import bench as suite
 

@@ -1,4 +1,4 @@
-"""`doctor`: the findings, line by line."""
+"""`doctor`: the findings, one per line."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "re
 
 
 def doctor(settings: DoctorSettings, as_json: AsJson = False) -> ExitCode:
-    """Look at all that daskingest needs, and say what is wrong and what to do about it.
+    """Check everything that daskingest needs, and say what is wrong and what to do about it.
 
-    Give it the options that `run-csv` or `serve` are to have. It changes nothing.
+    Give it the options that you plan to give to `run-csv` or `serve`. It changes nothing.
 
-    Exit codes: 0 no problem, though perhaps warnings; 1 a problem.
+    Exit codes: 0 no problem, perhaps warnings; 1 a problem.
     """
     from daskingest.doctor.examination import examine
 
-    warnings.simplefilter("ignore")  # what libraries say about themselves
+    warnings.simplefilter("ignore")  # of libraries, about themselves
     found = examine(settings)
     verdicts = _print_json(found) if as_json else _print_lines(found)
     return ExitCode.FAILED if verdicts[Verdict.PROBLEM] else ExitCode.DONE
 
 
 def _print_lines(found: Iterable[Finding]) -> Counter[Verdict]:
-    """Each finding as soon as it is made, for some take seconds."""
+    """Print each finding as soon as it is made, as some take seconds."""
     console = Console()
     verdicts: Counter[Verdict] = Counter()
     for each in found:

@@ -1,4 +1,4 @@
-"""`download`: a bar on a terminal, a plain line every few seconds elsewhere."""
+"""`download`: a file of articles from the web."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def download(
         str, Option("The address of a zip with one CSV file in it, or of a CSV file.")
     ] = ALL_THE_NEWS,
     data_dir: DataDir = DATA_DIR,
-    keep_zip: Annotated[bool, Option("Don't remove the zip when unpacked.")] = False,
+    keep_zip: Annotated[bool, Option("Keep the zip after unpacking it.")] = False,
 ) -> ExitCode:
-    """Fetch the data set All-the-News 2.0, or another CSV file, ready for `run-csv`.
+    """Download the data set All-the-News 2.0, or another CSV file, ready for `run-csv`.
 
-    Can be interrupted at any time, even killed: the same command goes on where it was, as far as
-    the server allows. Whether there is room is checked first. What is there already is left alone.
+    You can interrupt or even kill it at any time: the same command resumes, if the server supports
+    that. It first checks that there is enough disk space. A file that is there already is kept.
 
-    The data set's page is https://components.one/datasets/all-the-news-2-news-articles-dataset/
+    The data set's page: https://components.one/datasets/all-the-news-2-news-articles-dataset/
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
@@ -38,7 +38,7 @@ def download(
         with Display(messages, enabled=True) as display:
             path, made = job.download(url, Path(data_dir), display, keep_zip)
     except KeyboardInterrupt:  # there is nothing to finish
-        messages.print("interrupted; the same command goes on where it was")
+        messages.print("interrupted; run the same command again to resume")
         return ExitCode.INTERRUPTED
     size = size_text(path.stat().st_size)
     state = f"{size} in {path}" if made else f"{path} is there already, {size}"

@@ -12,10 +12,10 @@ _LOG = LogSettings()
 
 
 def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
-    """Look at a store's counts in a browser: the pages of `serve`, without its intake.
+    """Show a store's counts in a browser: the pages of `serve`, without taking articles.
 
-    Also while `run-csv` counts into the store. If DASKINGEST_API_KEY is set, the browser asks for
-    a key: any user name, the key as password.
+    It works while `run-csv` counts into the store. If DASKINGEST_API_KEY is set, the browser asks
+    for a key: any user name, the key as password.
     """
     import uvicorn
 
@@ -31,12 +31,12 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
         billed = store.billed
     listener = listen(settings.host, settings.port, keys)
     if hasattr(os, "nice"):
-        os.nice(19)  # whoever counts into the store goes first
+        os.nice(19)  # a program that counts into the store goes first
     url, model = absolute_url(settings.store), find_model(settings.model)
     tries = lets_try(settings.trials, settings.host, bool(keys))
     app = create_app(ServeSettings(keys=keys), open_store_alone(url, model, billed, tries))
     address = f"http://{settings.host}:{listener.getsockname()[1]}"
-    print(f"{settings.store} is at {address}; Ctrl-C ends it", flush=True)
+    print(f"{settings.store} is at {address}; press Ctrl-C to stop", flush=True)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

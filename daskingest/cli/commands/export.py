@@ -12,7 +12,9 @@ from daskingest.settings import DEFAULT_STORE, Store
 
 
 def export(
-    out: Annotated[Path, typer.Argument(help="A file to write, ending in .csv or .parquet.")],
+    out: Annotated[
+        Path, typer.Argument(help="The file to write; its name ends in .csv or .parquet.")
+    ],
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write all counts to a file: publication, word, label, count."""

@@ -10,17 +10,19 @@ from daskingest.settings import DEFAULT_STORE, Option, Store
 
 def prune(
     store: Store = DEFAULT_STORE,
-    older_than: Annotated[float, Option("Hours that a run must have been done.", least=0.0)] = 24.0,
+    older_than: Annotated[
+        float, Option("Hours since a file was counted completely, at least.", min=0.0)
+    ] = 24.0,
 ) -> None:
-    """Shorten the ledger: forget the batches of files that were counted whole.
+    """Shorten the ledger: remove the batches of files that were counted completely.
 
-    The files stay known as counted, and so do batches with rejects. Run it when no `run-csv` of
-    such a file is going on elsewhere. A service shortens its part of the ledger by itself.
+    The files themselves, and batches with rejects, are still known to be counted. Make sure that
+    no `run-csv` of such a file is running elsewhere. A service shortens its own part of the ledger.
     """
     from daskingest.stores import open_store
     from daskingest.stores import prune as pruning
 
-    open_store(store).close()  # there must be one
+    open_store(store).close()  # it must exist
     with open_store(store, create=True) as opened:
         removed = pruning.prune(opened, older_than * 3600)
     entries = "entry" if removed == 1 else "entries"

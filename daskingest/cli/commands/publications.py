@@ -1,4 +1,4 @@
-"""`publications`: whose articles were counted."""
+"""`publications`: the publications whose articles were counted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daskingest.settings import DEFAULT_STORE, Store
 
 
 def publications(store: Store = DEFAULT_STORE, as_json: AsJson = False) -> None:
-    """List the publications and the number of their articles."""
+    """List the publications and their numbers of articles."""
     from daskingest.stores import open_store
 
     with open_store(store) as opened:

@@ -29,8 +29,8 @@ def run_csv(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="CSV files with a header line, local or wherever fsspec reaches (s3://...); "
-            "compressed ones (.gz, .bz2, .xz, .zst, .zip) are unpacked on the way.",
+            help="CSV files with a header line, local or anywhere that fsspec can read (s3://...); "
+            "compressed files (.gz, .bz2, .xz, .zst, .zip) are decompressed as they are read.",
         ),
     ],
     settings: Settings,
@@ -40,9 +40,9 @@ def run_csv(
 ) -> ExitCode:
     """Count the articles of CSV files into the store.
 
-    Can be interrupted at any time, even killed: the same command goes on where it was, also on
-    another machine or with other --workers, and counts every article once. A file that is done is
-    left alone. The first Ctrl-C finishes what is in flight, the second stops at once.
+    You can interrupt or even kill it at any time: the same command resumes, even on another machine
+    or with different --workers, and counts every article once. A file that has been counted is
+    skipped. The first Ctrl-C finishes what is in flight, the second stops at once.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejects and --strict, 130
     interrupted.
@@ -57,12 +57,15 @@ def _count(files: list[str], settings: Settings, log: LogSettings, progress: boo
 
     def aborting() -> None:
         display.close()
-        messages.print("stopped; what is in the store stays, run it again to go on")
+        messages.print(
+            "stopped; what is in the store stays there; run the same command again to resume"
+        )
 
     interrupts = Interrupts(
-        lambda: messages.print("finishing what is in flight; Ctrl-C again stops at once"), aborting
+        lambda: messages.print("finishing what is in flight; press Ctrl-C again to stop at once"),
+        aborting,
     )
-    # Who sends SIGTERM waits for the end, and an aborted run can be resumed.
+    # Whoever sends SIGTERM waits for the process to end, and an aborted run can be resumed.
     with signals(interrupts.request, interrupts.abort), display:
         from daskingest.pipeline.run import Run  # not before: numpy's threads would take Ctrl-C
 
@@ -77,14 +80,14 @@ def _count(files: list[str], settings: Settings, log: LogSettings, progress: boo
 
 
 def _report(summaries: list[Summary], settings: Settings, strict: bool) -> ExitCode:
-    """Print how it went; the exit code."""
+    """Print the summaries; returns the exit code."""
     from daskingest.pipeline.summary import Outcome
 
     results = Console()
     for each in summaries:
         print_lines(results, "\n".join(summary_lines(each, settings)))
     if any(each.outcome is Outcome.INTERRUPTED for each in summaries):
-        results.print("interrupted; run the same command again to go on")
+        results.print("interrupted; run the same command again to resume")
         return ExitCode.INTERRUPTED
     print_lines(results, "\n".join(_next_lines(settings)))
     if strict and any(each.tally.rejected for each in summaries):
@@ -103,18 +106,18 @@ def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
         yield f"            each is in {settings.rejects}"
     if fresh.articles and summary.seconds:
         part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
-        rate = fresh.words / summary.seconds
+        rate = fresh.text_words / summary.seconds
         yield f"  time      {time_text(summary.seconds)}{part}, {rate:,.0f} words/s"
     if fresh.articles and summary.billed:
         per_thousand = 1000 * summary.writes / fresh.articles
         yield (
             f"  store     {summary.commits:,} commits, {summary.writes:,} writes "
-            f"({per_thousand:,.0f} for 1,000 articles)"
+            f"({per_thousand:,.0f} per 1,000 articles)"
         )
 
 
 def _row_lines(summary: Summary, settings: Settings) -> Iterator[str]:
-    """What its rows are, if it has any or all were seen."""
+    """What its rows became, if any were counted or the file is done."""
     from daskingest.pipeline.summary import Outcome
 
     tally, outcome = summary.tally, summary.outcome
@@ -123,11 +126,11 @@ def _row_lines(summary: Summary, settings: Settings) -> Iterator[str]:
     sure = outcome is not Outcome.INTERRUPTED and summary.rows == tally.rows
     check = " (all rows accounted for)" if sure else ""
     if settings.limit is not None and tally.articles > settings.limit:
-        check = " (earlier runs had counted more than the limit)"
+        check = " (earlier runs counted more than the limit)"
     taken = f"{tally.articles:,} articles + {tally.rejected.total():,} rejects"
     dropped = f" ({tally.dropped:,} too long to count)" if tally.dropped else ""
     yield f"  rows      {tally.rows:,} = {taken}{check}"
-    yield f"  words     {tally.words:,}"
+    yield f"  words     {tally.text_words:,}"
     yield f"  entities  {tally.entities:,}{dropped}"
 
 

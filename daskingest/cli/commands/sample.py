@@ -16,23 +16,19 @@ from daskingest.text import size_text
 
 def sample(
     out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
-    articles: Annotated[int | None, Option("How many articles.", least=1)] = None,
-    size: Annotated[
-        int | None, Option("How many bytes, at the least.", name="--bytes", least=1)
-    ] = None,
-    seed: Annotated[int, Option("Another number makes other articles.")] = 0,
+    articles: Annotated[int | None, Option("Number of articles.", min=1)] = None,
+    size: Annotated[int | None, Option("Minimum size in bytes.", name="--bytes", min=1)] = None,
+    seed: Annotated[int, Option("A different seed gives different articles.")] = 0,
 ) -> None:
-    """Write made-up articles, to try things with: as many as you like.
+    """Write made-up articles to try things out with, as many as you like.
 
-    The columns are those of All-the-News 2.0. The texts are sentences of the bundled articles with
-    other entities in them, of realistic lengths (half have more than 400 words), and marked as made
-    up. The same seed gives the same articles.
+    The columns are those of All-the-News 2.0. The texts consist of sentences of the bundled
+    articles with other entities in them. They have realistic lengths (half have more than 400
+    words) and are marked as made up. The same seed gives the same articles.
     """
     if (articles is None) == (size is None):
         found = "neither" if articles is None else "both"
-        raise UsageError(
-            f"expected --articles or --bytes, which say how much to write: found {found}"
-        )
+        raise UsageError(f"expected --articles or --bytes, to say how much to write; found {found}")
     from daskingest.sample import write_sample
 
     console = Console(stderr=True)

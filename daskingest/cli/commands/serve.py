@@ -31,10 +31,10 @@ logger = logging.getLogger("daskingest.serve")
 def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
     """Take articles over HTTP and count them into the store.
 
-    What it acknowledges is on disk and is counted once, whatever is killed. Keys come from
-    DASKINGEST_API_KEY (several with commas between them), and are sent as `Authorization: Bearer
-    KEY`. The first Ctrl-C or SIGTERM refuses new articles and finishes the spool, the second one
-    stops at once. /openapi.json describes the requests.
+    What it acknowledges is on disk and is counted once, even if it is killed. Keys come from
+    DASKINGEST_API_KEY (several are separated by commas), and are sent as `Authorization: Bearer
+    KEY`. At the first Ctrl-C or SIGTERM it refuses new articles and finishes the spool; the second
+    stops it at once. /openapi.json describes the requests.
     """
     from daskingest.service.listening import keys_from, listen
 
@@ -48,7 +48,7 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
         from daskingest.web.app import create_app
 
         set_up(log)
-        for name in ("uvicorn", "uvicorn.error"):  # what matters of it, the service tells
+        for name in ("uvicorn", "uvicorn.error"):  # the service itself reports what matters
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
         async def go() -> None:
@@ -83,7 +83,7 @@ def _server_of(app: Starlette) -> uvicorn.Server:
 
 
 class _Serving:
-    """The service from its start to its end, which a signal or a failure brings."""
+    """The service from its start to its end, which a signal or a failure causes."""
 
     def __init__(self, interrupts: Interrupts) -> None:
         self.server: uvicorn.Server | None = None
@@ -93,7 +93,7 @@ class _Serving:
         self._draining: asyncio.Task[None] | None = None
 
     async def run(self, listener: socket.socket) -> None:
-        """Serve to the end. Raises what kept the service from starting, or from going on."""
+        """Serve to the end. Raises what kept the service from starting, or made it fail."""
         assert self.server is not None
         with contextlib.suppress(SystemExit):  # what uvicorn makes of a failed start
             await self.server.serve(sockets=[listener])
@@ -104,7 +104,7 @@ class _Serving:
 
     @contextlib.asynccontextmanager
     async def opened(self, settings: ServeSettings) -> AsyncIterator[Service]:
-        """The service, for the application. Whoever asked for its end before it was there, did."""
+        """The service, for the application. A stop requested during the start takes effect then."""
         from daskingest.service.service import open_service
 
         try:
@@ -117,7 +117,7 @@ class _Serving:
 
     def _started(self, service: Service) -> None:
         gc.collect()
-        gc.freeze()  # all that was imported need not be looked through again, for 100 ms each time
+        gc.freeze()  # collections need not scan what was imported: 100 ms each time
         self._service = service
         service.on_failure = self._exit
         host, port = service.settings.host, service.settings.port
@@ -130,7 +130,7 @@ class _Serving:
         self._draining = asyncio.ensure_future(self._drain(service))
 
     async def _drain(self, service: Service) -> None:
-        """See the spool through, then end."""
+        """Finish the spool, then stop."""
         logger.info("draining", extra={"articles": service.spool.articles})
         if await service.drain():
             logger.info("drained")

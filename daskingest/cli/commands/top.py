@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def top(
     publication: Annotated[str, typer.Argument(help="Its name; case and spacing don't matter.")],
-    number: Annotated[int, Option("How many words to show.", name="-n", least=1)] = 20,
+    number: Annotated[int, Option("Number of words to show.", name="-n", min=1)] = 20,
     label: Annotated[
         str | None, Option("Only entities of this type, such as ORG or PERSON.")
     ] = None,
@@ -36,7 +36,7 @@ def top(
     if as_json:
         print_json([{"word": w.word, "count": w.count, "labels": w.labels} for w in found])
     elif label and not found:
-        note(f"{harmless(publication)} has no entity with the label {label}")
+        note(f"{harmless(publication)} has no entities with the label {label}")
     else:
         Console().print(_table(found))
 

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 
 def upload(
-    file: Annotated[
-        str, typer.Argument(metavar="CSV", help="A CSV file, as `run-csv` takes them.")
-    ],
+    file: Annotated[str, typer.Argument(metavar="CSV", help="A CSV file, as for `run-csv`.")],
     settings: UploadSettings,
     strict: Strict = False,
     no_progress: NoProgress = False,
@@ -37,10 +35,10 @@ def upload(
 ) -> ExitCode:
     """Send the articles of a CSV file to a service.
 
-    What is refused for the time, or not answered, is sent again until the service has it, and
-    counts once. The first Ctrl-C waits for the answers that are under way, the second stops at
-    once; the same command with --resume goes on where it was, also after it was killed. Without
-    --resume all articles are sent, and count, anew.
+    What is temporarily refused or not answered is sent again until the service has it, and counts
+    once. The first Ctrl-C waits for outstanding answers, the second stops at once; the same command
+    with --resume continues, even after it was killed. Without --resume all articles are sent again,
+    and count again.
 
     Exit codes: 0 all sent, 1 failed, 2 wrong usage, 3 sent but with rejects and --strict, 130
     interrupted.
@@ -59,7 +57,7 @@ def upload(
     if ended.failure is not None:
         raise ended.failure
     if ended.report.outcome == "interrupted":
-        messages.print("interrupted; the same command with --resume goes on where it was")
+        messages.print("interrupted; run the same command with --resume to continue")
     return exit_code(ended.report, strict)
 
 
@@ -68,11 +66,11 @@ def _send(file: str, settings: UploadSettings, messages: Console, progress: bool
 
     def aborting() -> None:
         display.close()
-        messages.print("stopped; --resume goes on with what is left")
+        messages.print("stopped; --resume continues with what is left")
 
     interrupts = Interrupts(
         lambda: messages.print(
-            "waiting for the answers that are under way; Ctrl-C again stops at once"
+            "waiting for outstanding answers; press Ctrl-C again to stop at once"
         ),
         aborting,
     )
@@ -95,12 +93,12 @@ def _send(file: str, settings: UploadSettings, messages: Console, progress: bool
 
 
 def exit_code(report: UploadReport, strict: bool) -> ExitCode:
-    """What an upload that did not fail ends with."""
+    """The exit code of an upload that did not fail."""
     if report.outcome == "interrupted":
         return ExitCode.INTERRUPTED
-    if report.settled.missed:
+    if report.tally.missed:
         return ExitCode.FAILED
-    return ExitCode.REJECTS if strict and report.settled.rejected else ExitCode.DONE
+    return ExitCode.REJECTS if strict and report.tally.rejected else ExitCode.DONE
 
 
 def check(settings: UploadSettings) -> None:
@@ -108,21 +106,21 @@ def check(settings: UploadSettings) -> None:
     if settings.open_loop and settings.rate is None:
         raise UsageError("expected a --rate with --open-loop: how many articles a second to send")
     if settings.open_loop and settings.resume:
-        raise UsageError("--open-loop measures, and sends nothing again: leave out --resume")
+        raise UsageError("--open-loop only measures and sends nothing again; leave out --resume")
     if settings.legacy and settings.articles_per_request > 1:
-        raise UsageError(f"--legacy sends one article at a time: found --batch {settings.batch}")
+        raise UsageError(f"--legacy sends one article at a time; found --batch {settings.batch}")
 
 
 def warnings(settings: UploadSettings) -> list[str]:
-    """What may be read or changed on the way to the service."""
+    """What others may read or change on its way to the service."""
     found = []
     if settings.insecure:
         found.append(
-            "with --insecure any certificate is taken: whoever is on the way can read and change "
-            "what is sent, the key too"
+            "with --insecure any certificate is accepted: others on the network can read and "
+            "change what is sent, including the key"
         )
     if settings.key and _is_open(settings.url):
-        found.append("the key and the articles go over the network as they are: use https")
+        found.append("the key and the articles are sent unencrypted; use https")
     return found
 
 
@@ -144,19 +142,19 @@ def _is_open(url: str) -> bool:
 
 def report_lines(report: UploadReport, settings: UploadSettings) -> Iterator[str]:
     """What became of an upload."""
-    settled, measured = report.settled, report.measured
+    tally, measured = report.tally, report.measured
     yield f"{report.file}: {report.outcome}"
-    of_rows = settled.rows - settled.articles
-    yield f"  rows      {settled.rows:,} = {settled.articles:,} articles + {of_rows:,} rejects"
-    accepted = f"  accepted  {settled.accepted:,} articles"
+    of_rows = tally.rows - tally.articles
+    yield f"  rows      {tally.rows:,} = {tally.articles:,} articles + {of_rows:,} rejects"
+    accepted = f"  accepted  {tally.accepted:,} articles"
     if measured.replayed:
-        accepted += f"; {measured.replayed:,} requests had been taken already, and count once"
+        accepted += f"; {measured.replayed:,} requests had been accepted before, and count once"
     yield accepted
-    if settled.missed:
-        yield f"  missed    {settled.missed:,} articles, and not sent again"
-    for reason, count in settled.rejected.most_common():
+    if tally.missed:
+        yield f"  missed    {tally.missed:,} articles, not sent again"
+    for reason, count in tally.rejected.most_common():
         yield f"  rejected  {count:,} {reason}"
-    if settled.rejected:
+    if tally.rejected:
         yield f"            each is in {settings.rejects}"
     yield from _request_lines(report.measured)
 

@@ -1,14 +1,15 @@
-"""The pages for people: what is coming in, and who writes about whom.
+"""The web pages: what is coming in, and who writes about whom.
 
-They are made from a `Source`, and are the same over the service and over a store alone. Whatever
-comes from articles is escaped by the templates, and the Content-Security-Policy lets no script run
-but ours.
+They are rendered from a `Backend`, and are the same over a service and over a store alone. The
+templates escape whatever comes from articles, and the Content-Security-Policy allows only our own
+scripts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from daskingest.web.backend import Backend
 from daskingest.web.downloads import Downloads
 from daskingest.web.endpoint import Audience, Handler
 from daskingest.web.pages.comparison import Comparison
@@ -18,15 +19,14 @@ from daskingest.web.pages.reader import Reader
 from daskingest.web.pages.renderer import Renderer
 from daskingest.web.pages.trial import Trial
 from daskingest.web.pages.word import WordPage
-from daskingest.web.source import Source
 
 
 class Pages:
-    """The pages over a source."""
+    """The pages over a backend."""
 
-    def __init__(self, source: Source) -> None:
-        reader, renderer = Reader(source), Renderer(source)
-        overview = Overview(source, reader, renderer)
+    def __init__(self, backend: Backend) -> None:
+        reader, renderer = Reader(backend), Renderer(backend)
+        overview = Overview(backend, reader, renderer)
         publication = PublicationPage(reader, renderer)
         comparison = Comparison(reader, renderer)
         word = WordPage(reader, renderer)
@@ -39,7 +39,7 @@ class Pages:
             }
         )
         self.audience = Audience(renderer.problem, in_browsers=True)
-        """Who reads them: problems are pages too."""
+        """For people: problems are pages too."""
         self.shown: Mapping[str, Handler] = {
             "/": overview.page,
             "/live": overview.live,
@@ -50,6 +50,6 @@ class Pages:
             "/word": word.page,
             "/download/{view}.{kind}": downloads.file,
         }
-        """Handlers by path; for GET."""
-        self.asked: Mapping[str, Handler] = {"/try": Trial(source, renderer).page}
-        """Handlers by path; for GET and for POST with a form."""
+        """Handlers by path, for GET."""
+        self.asked: Mapping[str, Handler] = {"/try": Trial(backend, renderer).page}
+        """Handlers by path, for GET and for POST with a form."""

@@ -11,7 +11,7 @@ from daskingest.stores import Publication, Store, Word
 from daskingest.web import wording
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
-from daskingest.web.keyness import Typical, typical_words
+from daskingest.web.keyness import TypicalWord, typical_words
 from daskingest.web.pages.overview import LISTED
 from daskingest.web.pages.reader import SAMPLED, Reader
 from daskingest.web.pages.renderer import Renderer
@@ -20,11 +20,11 @@ from daskingest.web.problems import Problem
 _COMPARED = 6
 _TYPICAL = 25
 
-Columns = list[tuple[Publication, list[Typical]]]
+Columns = list[tuple[Publication, list[TypicalWord]]]
 
 
 class Comparison:
-    """Two publications or more, side by side."""
+    """Two or more publications side by side."""
 
     def __init__(self, reader: Reader, renderer: Renderer) -> None:
         self._reader, self._renderer = reader, renderer

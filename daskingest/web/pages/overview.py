@@ -6,11 +6,11 @@ from starlette.responses import Response
 
 from daskingest.articles import publication_key
 from daskingest.stores import Publication
+from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.pages.reader import Reader
 from daskingest.web.pages.renderer import Renderer
-from daskingest.web.source import Source
 
 LISTED = 200
 """Publications that a page lists."""
@@ -19,15 +19,15 @@ LISTED = 200
 class Overview:
     """The first page."""
 
-    def __init__(self, source: Source, reader: Reader, renderer: Renderer) -> None:
-        self._source, self._reader, self._renderer = source, reader, renderer
+    def __init__(self, backend: Backend, reader: Reader, renderer: Renderer) -> None:
+        self._backend, self._reader, self._renderer = backend, reader, renderer
 
     async def page(self, call: Call) -> Response:
-        """All of it."""
+        """The whole page."""
         return await self._shown("overview.html", call)
 
     async def live(self, call: Call) -> Response:
-        """The part of it that changes, for the page's script."""
+        """The part of the page that changes, for its script."""
         return await self._shown("live.html", call)
 
     async def table(self, call: Call) -> Table:
@@ -39,7 +39,7 @@ class Overview:
         publications = await self._chosen(call)
         return self._renderer.page(
             template,
-            status=self._source.status(),
+            status=self._backend.status(),
             publications=publications[:LISTED],
             found=len(publications),
             articles=sum(each.count for each in publications),

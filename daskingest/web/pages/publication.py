@@ -23,12 +23,12 @@ from daskingest.web.responses import JSON_TYPE, json_bytes, secured
 
 _PAGE = 50  # words
 _BARS, _CLOUD = 25, 60  # words
-_BLOCK = 10_000  # words that are read at once where all are wanted
-_MOST_LABEL = 100  # characters
+_BLOCK = 10_000  # words that are read at a time if all are wanted
+_MAX_LABEL = 100  # characters
 
 
-class _Wanted(NamedTuple):
-    """What of a publication's words is wanted: those with a text in them, or those of a label."""
+class _PageRequest(NamedTuple):
+    """Which of a publication's words are asked for: those that contain a text, or have a label."""
 
     key: str
     text: str
@@ -36,18 +36,18 @@ class _Wanted(NamedTuple):
 
 
 class PublicationPage:
-    """The page of one publication, and the pictures in it."""
+    """The page of one publication, and its charts."""
 
     def __init__(self, reader: Reader, renderer: Renderer) -> None:
         self._reader, self._renderer = reader, renderer
-        # One of each at a time: they take a core for a while.
+        # One chart and one cloud at a time: each takes a core for a while.
         self._drawing_chart, self._drawing_cloud = asyncio.Lock(), asyncio.Lock()
 
     async def page(self, call: Call) -> Response:
-        """A page of its words: those found by a text, or those behind a cursor."""
+        """A page of its words: those that contain a text, or those after a cursor."""
         publication = await self._reader.named(call.text("name"))
-        wanted = _wanted(publication, call)
-        words, following = await self._words(wanted, call.text("after"))
+        request = _request_of(publication, call)
+        words, following = await self._words(request, call.text("after"))
         first = call.text("first", 9) if call.text("after") else ""
         nonce = secrets.token_urlsafe(16)
         page = self._renderer.page(
@@ -55,20 +55,20 @@ class PublicationPage:
             nonce=nonce,
             publication=publication,
             words=words,
-            label=wanted.label or "",
-            q=wanted.text,
+            label=request.label or "",
+            q=request.text,
             prefix=self._reader.billed,
-            most=SAMPLED,
+            limit=SAMPLED,
             page=_PAGE,
             first=int(first) if first.isdecimal() else 0,
             following=following,
             bokeh=charts.bokeh_version(),
-            **_shares(await self._reader.most_frequent(publication), wanted.label),
+            **_shares(await self._reader.most_frequent(publication), request.label),
         )
-        return secured(page, f"'nonce-{nonce}'")  # for the style sheets that BokehJS makes
+        return secured(page, f"'nonce-{nonce}'")  # for the style sheets that BokehJS creates
 
     async def chart(self, call: Call) -> Response:
-        """Its most frequent words as bars, for BokehJS."""
+        """Its most frequent words as a bar chart, for BokehJS."""
         words = await self._most_frequent(call)
         theme = "dark" if call.text("theme") == "dark" else "light"
         async with self._drawing_chart:
@@ -76,7 +76,7 @@ class PublicationPage:
         return Response(chart, media_type=JSON_TYPE)
 
     async def cloud(self, call: Call) -> Response:
-        """Its most frequent words as a picture."""
+        """Its most frequent words as a word cloud."""
         words = await self._most_frequent(call)
         if not words:
             raise UsageError("there are no words to show")
@@ -85,21 +85,21 @@ class PublicationPage:
         return Response(picture, media_type="image/png")
 
     async def table(self, call: Call) -> Table:
-        """All of its words that the page would show, one after the other."""
+        """All the words that the page would show, page by page."""
         publication = await self._reader.named(call.text("name"))
-        wanted = _wanted(publication, call)
+        request = _request_of(publication, call)
         rows = await self._reader.read(
             lambda store: [
                 (publication.name, each.word, label, count)
-                for each in _all_words(store, wanted)
+                for each in _all_words(store, request)
                 for label, count in sorted(each.labels.items())
             ]
         )
         return Table(("publication", "word", "label", "count"), [*rows])
 
-    async def _words(self, wanted: _Wanted, cursor: str) -> tuple[list[Word], str]:
-        """A page of words, and the cursor of the next; empty: there is none."""
-        key, text, label = wanted
+    async def _words(self, request: _PageRequest, cursor: str) -> tuple[list[Word], str]:
+        """A page of words, and the cursor for the next one; empty: there is none."""
+        key, text, label = request
         if text:
             found = await self._reader.read(lambda store: store.search(key, text, SAMPLED, label))
             return found, ""
@@ -112,28 +112,28 @@ class PublicationPage:
 
     async def _most_frequent(self, call: Call) -> list[tuple[str, int]]:
         publication = await self._reader.named(call.text("name"))
-        label = call.text("label", _MOST_LABEL)
+        label = call.text("label", _MAX_LABEL)
         words = await self._reader.most_frequent(publication, label)
         return [(each.word, each.count) for each in words]
 
 
-def _wanted(publication: Publication, call: Call) -> _Wanted:
-    label = call.text("label", _MOST_LABEL)
-    return _Wanted(publication.key, word_of(call.text("q", MAX_WORD)), label or None)
+def _request_of(publication: Publication, call: Call) -> _PageRequest:
+    label = call.text("label", _MAX_LABEL)
+    return _PageRequest(publication.key, word_of(call.text("q", MAX_WORD)), label or None)
 
 
-def _all_words(store: Store, wanted: _Wanted) -> Iterator[Word]:
-    if wanted.text:
-        yield from store.search(wanted.key, wanted.text, SAMPLED, wanted.label)
+def _all_words(store: Store, request: _PageRequest) -> Iterator[Word]:
+    if request.text:
+        yield from store.search(request.key, request.text, SAMPLED, request.label)
         return
     after = None
-    while page := store.words(wanted.key, _BLOCK, after, wanted.label):
+    while page := store.words(request.key, _BLOCK, after, request.label):
         yield from page
         after = page[-1].count, page[-1].word
 
 
 def _shares(words: list[Word], label: str | None) -> dict[str, object]:
-    """What the page says of the labels of the most frequent words; `label` is listed anyway."""
+    """The labels of the most frequent words and their shares; `label` is always listed."""
     labels: Counter[str] = Counter()
     for each in words:
         labels.update(each.labels)

@@ -1,4 +1,4 @@
-"""What pages ask of the store; of the same questions again, only the first for a while."""
+"""What pages read from the store, cached for a short while."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 from daskingest.errors import UsageError
 from daskingest.stores import Publication, Store, Word
 from daskingest.stores.reading import find_publication
-from daskingest.web.source import Source
+from daskingest.web.backend import Backend
 
 SAMPLED = 1_000
-"""Most frequent words that shares and comparisons look at."""
+"""Number of most frequent words that shares and comparisons are based on."""
 
 _CACHED = 50  # lists of words, of up to half a MB each
 _FRESH_SECONDS = 5.0  # how old a list of publications or of words may be
@@ -23,56 +23,56 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
-    """Values by key, remembered for some seconds; of very many, the newest `most`."""
+class TtlCache(Generic[K, V]):
+    """Values by key, kept for some seconds; at most `size` of them, the newest."""
 
     def __init__(
-        self, seconds: float, most: int, clock: Callable[[], float] = time.monotonic
+        self, seconds: float, size: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._seconds, self._most, self._clock = seconds, most, clock
+        self._seconds, self._size, self._clock = seconds, size, clock
         self._kept: dict[K, tuple[float, V]] = {}
 
     async def get(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
-        """The value that is remembered, or else made now."""
+        """The cached value, else one that is made now."""
         now = self._clock()
         if (kept := self._kept.get(key)) is not None and now - kept[0] < self._seconds:
             return kept[1]
         value = await make()
         self._kept.pop(key, None)
         self._kept[key] = now, value
-        while len(self._kept) > self._most:
+        while len(self._kept) > self._size:
             del self._kept[next(iter(self._kept))]
         return value
 
 
 class Reader:
-    """Reads a source's store for pages. Everything raises StoreError."""
+    """Reads a backend's store for pages. All methods raise StoreError."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.billed = source.billed
-        fresh = _FRESH_BILLED_SECONDS if source.billed else _FRESH_SECONDS
-        self._publications: Recent[None, list[Publication]] = Recent(fresh, 1)
-        self._words: Recent[tuple[str, str], list[Word]] = Recent(fresh, _CACHED)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.billed = backend.billed
+        fresh = _FRESH_BILLED_SECONDS if backend.billed else _FRESH_SECONDS
+        self._publications: TtlCache[None, list[Publication]] = TtlCache(fresh, 1)
+        self._words: TtlCache[tuple[str, str], list[Word]] = TtlCache(fresh, _CACHED)
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """Ask the store, on a thread that reads."""
-        return await self._source.read(work)
+        """What `work` returns, called with the store on a reading thread."""
+        return await self._backend.read(work)
 
     async def publications(self) -> list[Publication]:
-        """All of them, by count descending; as they are now, unless reading is billed."""
+        """All publications, by count descending; up to date, unless reading is billed."""
         if self.billed:
             return await self._publications.get(None, self._all_publications)
         return await self._all_publications()
 
     async def named(self, name: str) -> Publication:
-        """The publication of that name. Raises UsageError, with names like it, if there is none."""
+        """The publication of this name. Raises UsageError, with similar names, if there is none."""
         if not name.strip():
             raise UsageError("no publication was named")
         return await self.read(lambda store: find_publication(store, name))
 
     async def most_frequent(self, publication: Publication, label: str = "") -> list[Word]:
-        """Its first SAMPLED words, of all labels or of one, by count descending."""
+        """Its SAMPLED most frequent words, under all labels or one, by count descending."""
         key = publication.key
         return await self._words.get(
             (key, label),

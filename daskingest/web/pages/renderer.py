@@ -1,4 +1,4 @@
-"""From templates to answers."""
+"""Renders templates as responses."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
 from daskingest.web import wording
+from daskingest.web.backend import Backend
 from daskingest.web.problems import Problem
-from daskingest.web.source import Source
 
 _TITLES = {
     401: "A key is needed",
     404: "Not found",
     405: "Not possible here",
-    500: "Something failed",
-    503: "Not now",
+    500: "Something went wrong",
+    503: "Not available now",
 }
 
 
 class Renderer:
-    """Renders the templates. Whatever it is given is escaped."""
+    """Renders the templates. All values are escaped."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._templates = Environment(
             loader=PackageLoader("daskingest.web"),
             autoescape=True,
@@ -42,9 +42,9 @@ class Renderer:
         return self._render(template, 200, dashboard=source.dashboard, tries=tries, **values)
 
     def problem(self, problem: Problem) -> Response:
-        """A page that says what is wrong, and nothing else: whoever sees it may have no key."""
+        """A page that says what is wrong, and nothing else: the reader may have no key."""
         error = str(problem)
-        title = _TITLES.get(problem.status, "That can't be shown")
+        title = _TITLES.get(problem.status, "This can't be shown")
         response = self._render(
             "problem.html",
             problem.status,

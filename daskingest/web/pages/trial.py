@@ -1,4 +1,4 @@
-"""An article to try: the entities in a text that is neither counted nor kept."""
+"""An article to try: shows the entities in a text, which is neither counted nor kept."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Found = tuple[int, int, str]
 class Trial:
     """A form for a text, and the text with its entities marked."""
 
-    def __init__(self, source: Source, renderer: Renderer) -> None:
-        self._source, self._renderer = source, renderer
+    def __init__(self, backend: Backend, renderer: Renderer) -> None:
+        self._backend, self._renderer = backend, renderer
 
     async def page(self, call: Call) -> Response:
         """The form, and what was found in the text that was sent with it."""
@@ -41,17 +41,19 @@ class Trial:
         return self._shown(sent, pieces_of(sent, found), len(found))
 
     def _shown(self, text: str, pieces: list[tuple[str, str]] | None, count: int) -> Response:
-        return self._renderer.page("try.html", text=text, most=MAX_TEXT, pieces=pieces, count=count)
+        return self._renderer.page(
+            "try.html", text=text, limit=MAX_TEXT, pieces=pieces, count=count
+        )
 
 
 def text_in(form: bytes) -> str:
-    """The field `text` of a form, as browsers send it; empty if it isn't there."""
+    """The field `text` of a form as browsers send it; empty if it is missing."""
     sent = parse_qs(form.decode("latin-1"), errors="replace").get("text", [""])[0]
     return sent.replace("\r\n", "\n").replace("\0", "")
 
 
-def pieces_of(text: str, found: Sequence[Found]) -> list[tuple[str, str]]:
-    """The text cut at its entities, in order; each piece with its label, which is empty between."""
+def pieces_of(text: str, found: Sequence[EntitySpan]) -> list[tuple[str, str]]:
+    """The text cut at its entities: pieces with their label, which is empty between entities."""
     pieces, at = [], 0
     for start, end, label in found:
         pieces += [(text[at:start], ""), (text[start:end], label)]

@@ -1,4 +1,4 @@
-"""A word's page: who writes about it."""
+"""A word's page: which publications mention it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WordPage:
         return self._renderer.page("word.html", word=word, rows=await self._rows(word))
 
     async def table(self, call: Call) -> Table:
-        """The same."""
+        """The same, as a table."""
         return Table(
             ("publication", "word", "count", "per_1000_articles"),
             [

@@ -1,8 +1,8 @@
-// Draws the page's chart, in the colours that the reader prefers.
+// Draws the page's chart, in the reader's preferred colour scheme.
 const place = document.getElementById("chart");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-// BokehJS makes style elements; the page's policy takes those that carry its nonce.
+// BokehJS creates style elements; the page's policy accepts those with its nonce.
 const { nonce } = document.currentScript;
 const create = document.createElement.bind(document);
 document.createElement = (name, options) => {

@@ -1,5 +1,5 @@
-// Keeps the overview current: every two seconds, but not while it is hidden, paused, or a reader's
-// focus or choice is inside of what would be replaced.
+// Refreshes the overview every two seconds, except while it is hidden or paused, or while the
+// reader's focus or a selection is inside the part that would be replaced.
 const live = document.getElementById("live");
 const pause = document.getElementById("pause");
 const stale = document.getElementById("stale");

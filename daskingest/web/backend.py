@@ -1,4 +1,4 @@
-"""What the pages and the reading requests are answered from."""
+"""The backend that pages and reading requests are answered from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from daskingest.service.trials import Trials
 from daskingest.stores import Store
+from daskingest.text import EntitySpan
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Source(Protocol):
         """Tries articles; None where people may not."""
 
     async def read(self, work: Callable[[Store], T]) -> T:
-        """Ask the store, on a thread that reads. Raises StoreError."""
+        """What `work` returns, called with the store on a reading thread. Raises StoreError."""
 
     def status(self) -> object:
-        """What `/status` says, for a template; None where there is no service."""
+        """What `/status` says, for a template; None if there is no service."""

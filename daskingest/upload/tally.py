@@ -8,11 +8,11 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class Settled:
-    """Rows that are done with, by what became of them, in this run or one that it goes on with.
+class UploadTally:
+    """Rows that are done, by outcome, in this run and in those that it continues.
 
-    Rows are articles or rejects; of the articles, the service has accepted all but those that it
-    rejected, and, in an open loop, those that were `missed`: refused for the time, or not answered.
+    Rows are articles or rejects. The service has accepted all articles except those that it
+    rejected and, in an open loop, those that were `missed`: temporarily refused, or not answered.
     """
 
     rows: int = 0
@@ -32,6 +32,6 @@ class Settled:
         }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> Settled:
-        """From what `as_dict` gave."""
+    def from_dict(cls, value: dict[str, Any]) -> UploadTally:
+        """The inverse of `as_dict`."""
         return cls(**{**value, "rejected": Counter(value["rejected"])})
