@@ -117,7 +117,7 @@ BatchTimeout = Annotated[
         "Seconds that a task may take for each MiB of its batch; one of less than a tenth of a MiB "
         "has a tenth of them. Then its worker is replaced, and the article that takes so long is "
         "looked for and rejected.",
-        least=0.1,
+        min=0.1,
     ),
 ]
 ContentColumn = Annotated[
@@ -218,7 +218,7 @@ class ServeSettings:
         Option(
             "Bytes that may wait to be counted, with the idempotency keys of a day; beyond, "
             "submissions are refused with 503.",
-            least=1,
+            min=1,
         ),
     ] = MAX_SPOOL_BYTES
     max_body_bytes: Annotated[int, Option("Largest JSON body in bytes, uncompressed.", min=1)] = (

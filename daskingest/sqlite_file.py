@@ -42,7 +42,7 @@ class OtherVersion(SchemaError):
 
 
 class SqliteFile:
-    """A file with this layout, open until `close`; made if there is none, unless `read_only`, and
+    """A file with this schema, open until `close`; made if there is none, unless `read_only`, and
     brought to this version from those that have an upgrade.
 
     Readers and one writer do not block each other; a second writer waits up to `busy_seconds`. What
@@ -61,9 +61,9 @@ class SqliteFile:
         try:
             if not read_only:
                 if self._is_empty():
-                    self._lay_out(layout)
-                self._upgrade(layout)
-            self._check(layout)
+                    self._create_tables(schema)
+                self._upgrade(schema)
+            self._check(schema)
             if not read_only:
                 self.connection.execute("PRAGMA journal_mode = WAL")
                 self.connection.execute("PRAGMA synchronous = FULL")
@@ -103,31 +103,31 @@ class SqliteFile:
         with self.transaction() as db:
             if not self._is_empty():
                 return  # another process was quicker
-            _run(db, layout.script)
-            db.execute(f"PRAGMA application_id = {layout.application_id}")
-            db.execute(f"PRAGMA user_version = {layout.version}")
+            _run(db, schema.script)
+            db.execute(f"PRAGMA application_id = {schema.application_id}")
+            db.execute(f"PRAGMA user_version = {schema.version}")
 
-    def _upgrade(self, layout: Layout) -> None:
-        if not self._has_upgrade(layout):
+    def _upgrade(self, schema: SqliteSchema) -> None:
+        if not self._has_upgrade(schema):
             return
         with self.transaction() as db:
-            while self._has_upgrade(layout):  # another process may have been quicker
+            while self._has_upgrade(schema):  # another process may have been quicker
                 _, version = self._identity()
-                _run(db, layout.upgrades[version])
+                _run(db, schema.upgrades[version])
                 db.execute(f"PRAGMA user_version = {version + 1}")
 
-    def _has_upgrade(self, layout: Layout) -> bool:
+    def _has_upgrade(self, schema: SqliteSchema) -> bool:
         application, version = self._identity()
-        return application == layout.application_id and version in layout.upgrades
+        return application == schema.application_id and version in schema.upgrades
 
     def _identity(self) -> tuple[int, int]:
         [(application,)] = self.connection.execute("PRAGMA application_id").fetchall()
         [(version,)] = self.connection.execute("PRAGMA user_version").fetchall()
         return application, version
 
-    def _check(self, layout: Layout) -> None:
+    def _check(self, schema: SqliteSchema) -> None:
         application, version = self._identity()
-        if application != layout.application_id:
+        if application != schema.application_id:
             raise OtherApplication
         if version != schema.version:
             raise OtherVersion(version)

@@ -183,7 +183,7 @@ def test_a_key_counts_once_also_after_a_restart(tmp_path: Path) -> None:
 def test_keys_expire_by_the_time_in_use_and_not_by_the_clock_on_the_wall(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, hour = Key("k", "digest"), 3600.0
+    key, hour = IdempotencyKey("k", "digest"), 3600.0
     used = 5.0
 
     def with_clock(work: Callable[[Spool], Awaitable[T]]) -> T:
@@ -228,17 +228,17 @@ def test_keys_take_room_in_the_spool_until_they_are_forgotten(tmp_path: Path) ->
     async def work(spool: Spool) -> int:
         nonlocal used
         for i in range(50):
-            await spool.add([], Key(f"key {i}", "digest"))
+            await spool.add([], IdempotencyKey(f"key {i}", "digest"))
         kept = spool.bytes
         assert (spool.articles, spool.key_bytes) == (0, kept)
         assert kept > 50 * len("key 0" + "digest")
         with pytest.raises(KeyReused):
-            await spool.add([], Key("key 1", "another"))
+            await spool.add([], IdempotencyKey("key 1", "another"))
         assert spool.bytes == kept
         used += 100_000
         await spool.tidy()  # nothing was counted, and no request came
         assert spool.bytes == 0
-        await spool.add([], Key("key", "digest"))
+        await spool.add([], IdempotencyKey("key", "digest"))
         return spool.bytes
 
     async def go() -> None:

@@ -159,10 +159,10 @@ def test_a_copy_in_another_journal_mode_is_taken(tmp_path: Path) -> None:
 
 def test_a_version_before_is_upgraded_where_there_is_a_way(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
-    with SqliteFile(path, LAYOUT) as file:
+    with SqliteFile(path, SCHEMA) as file:
         file.connection.execute("INSERT INTO t VALUES (1)")
     steps = {3: "CREATE TABLE v (z)", 4: "UPDATE t SET x = x + 1;\nINSERT INTO t VALUES (9)"}
-    later = replace(LAYOUT, version=5, upgrades=steps)
+    later = replace(SCHEMA, version=5, upgrades=steps)
     with pytest.raises(OtherVersion):
         SqliteFile(path, later, read_only=True)
     broken = {3: "CREATE TABLE v (z)", 4: "UPDATE nothing SET x = 1"}
@@ -174,4 +174,4 @@ def test_a_version_before_is_upgraded_where_there_is_a_way(tmp_path: Path) -> No
             assert numbers(file) == [2, 9]
     assert pragma(path, "user_version") == 5
     with pytest.raises(OtherVersion):
-        SqliteFile(path, LAYOUT)
+        SqliteFile(path, SCHEMA)

@@ -11,7 +11,7 @@ from daskingest.errors import UsageError
 from daskingest.settings import UploadSettings
 from daskingest.sources.csvfile import open_csv
 from daskingest.upload import state_path
-from daskingest.upload.state import State
+from daskingest.upload.state import UploadState
 
 WriteCsv = Callable[..., str]
 RESUME = UploadSettings(resume=True)
@@ -28,15 +28,15 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     return first, second
 
 
-def begun(path: str, **options: str) -> State:
-    state = State.open(open_csv(path), path, UploadSettings(**options))  # type: ignore[arg-type]
+def begun(path: str, **options: str) -> UploadState:
+    state = UploadState.open(open_csv(path), path, UploadSettings(**options))  # type: ignore[arg-type]
     state.save(state.text(1.0))
     state.note()
     return state
 
 
-def resumed(path: str, settings: UploadSettings = RESUME) -> State:
-    return State.open(open_csv(path), path, settings)
+def resumed(path: str, settings: UploadSettings = RESUME) -> UploadState:
+    return UploadState.open(open_csv(path), path, settings)
 
 
 def test_without_a_state_resume_refuses_and_says_where_it_looked(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daskingest.service.spool_file import LAYOUT
+from daskingest.service.spool_file import SCHEMA
 from daskingest.service.time_in_use import TimeInUse
 from daskingest.sqlite_file import SqliteFile
 
 
 def test_it_adds_up_over_runs(tmp_path: Path) -> None:
-    with SqliteFile(tmp_path / "spool.db", LAYOUT) as file:
+    with SqliteFile(tmp_path / "spool.db", SCHEMA) as file:
         clock = 100.0
         first = TimeInUse(file.connection, lambda: clock)
         assert first.now == 0.0

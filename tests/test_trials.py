@@ -110,7 +110,7 @@ def test_what_is_too_much() -> None:
             asked = [asyncio.create_task(told(trials, TEXT)) for _ in range(9)]
             errors = await asyncio.gather(*asked)
             assert errors[-1].startswith("several texts are being tried")
-            assert all("no_model is no spaCy model" in each for each in errors[:-1])
+            assert all("no_model is not a spaCy model" in each for each in errors[:-1])
             with pytest.raises(UsageError):
                 await trials.entities(TEXT)
 

@@ -152,7 +152,7 @@ class Forgetter(Observer):
             self._metrics.rejected(reason, 1)
         if unreadable := tally.rejected[UNREADABLE]:
             self._metrics.rejected(UNREADABLE, unreadable)
-        self._metrics.saved(tally.articles, tally.words, tally.entities)
+        self._metrics.saved(tally.articles, tally.text_words, tally.entities)
         if batch.last:
             self._whole.put_nowait(whole)
 

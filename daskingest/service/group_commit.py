@@ -115,7 +115,7 @@ class GroupCommit:
 
     def _reload(self) -> None:
         with self._file.transaction():
-            self._kept.reload()
+            self._in_memory.reload()
         self._stale = False
 
 

@@ -90,7 +90,7 @@ class Intake:
         if self._spool.bytes + size >= self._max_bytes:
             keys = self._spool.key_bytes
             kept = f", {keys:,} of them as idempotency keys" if keys else ""
-            asked = f", and these are {size:,} more" if size else ""
+            asked = f", and this request has {size:,} more" if size else ""
             raise SpoolFull(
                 f"the spool is full: {self._spool.bytes:,} of {self._max_bytes:,} bytes wait to be "
                 f"counted{kept}{asked}; try again later",

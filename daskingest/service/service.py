@@ -27,7 +27,7 @@ from daskingest.service.feed import Feed, Forgetter, InFlight
 from daskingest.service.group_commit import SpoolError
 from daskingest.service.intake import Intake
 from daskingest.service.listening import lets_try
-from daskingest.service.metrics import Levels, Metrics
+from daskingest.service.metrics import GaugeValues, Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
 from daskingest.service.restored import check_spool
@@ -38,7 +38,6 @@ from daskingest.service.workers import WorkerMonitor
 from daskingest.settings import ServeSettings
 from daskingest.stores import Store, absolute_url, open_store
 from daskingest.stores.reading import ReadPool
-from daskingest.text import EntitySpan
 
 _TIDY_SECONDS = 61.0
 _NICENESS = 15  # of the workers: requests are answered first
@@ -59,10 +58,10 @@ class Service:
     metrics: Metrics
     counting: Counting
     intake: Intake
-    watch: Watch
+    monitor: WorkerMonitor
     trials: Trials | None
     """None where people may not try articles."""
-    readers: Readers
+    read_pool: ReadPool
     background: Background = field(default_factory=Background)
 
     @property
@@ -128,7 +127,7 @@ class Service:
     async def start(self) -> None:
         """Start counting: first what is in the spool already, then what arrives."""
         await self.counting.start(self.background)
-        self.background.start(self.watch.run())
+        self.background.start(self.monitor.run())
         self.background.start(self._tidy())
 
     async def drain(self) -> bool:
@@ -188,9 +187,9 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             metrics=metrics,
             counting=Counting(spool, driver, work.owner, feed, forgetter),
             intake=Intake(spool, metrics, settings.max_spool_bytes, driver.wake),
-            watch=Watch(client, metrics),
+            monitor=WorkerMonitor(client, metrics),
             trials=await stack.enter_async_context(_trials(settings, model)),
-            readers=stack.enter_context(closing(Readers(store_url))),
+            read_pool=stack.enter_context(closing(ReadPool(store_url))),
         )
         stack.push_async_callback(service.background.close)
         await service.start()

@@ -14,13 +14,13 @@ from typing import IO, Any
 from daskingest.articles import Article, Reject
 from daskingest.errors import UsageError
 from daskingest.files import lock_file
-from daskingest.service.answers import Answer, Key, KeyReused
+from daskingest.service.answers import Answer, IdempotencyKey, KeyReused
 from daskingest.service.group_commit import GroupCommit
 from daskingest.service.micro_batches import Demand, Limits, Reason, due, fill
 from daskingest.service.packing import Unreadable
-from daskingest.service.spool_file import LAYOUT, SpoolFile
+from daskingest.service.spool_file import SCHEMA, SpoolFile
 from daskingest.service.time_in_use import TimeInUse
-from daskingest.sqlite_file import LayoutError, SqliteFile
+from daskingest.sqlite_file import SchemaError, SqliteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Spool:
                     self._tables.drop_all_staged()
                     self._tables.reload()
                 self._used = TimeInUse(file.connection, clock)
-            except (sqlite3.Error, LayoutError) as error:
-                other = isinstance(error, LayoutError)
+            except (sqlite3.Error, SchemaError) as error:
+                other = isinstance(error, SchemaError)
                 why = "it is not a spool of this version of daskingest" if other else error
                 raise UsageError(f"cannot use the spool {path}: {why}") from None
             self.owners = self._tables.owners()
@@ -154,7 +154,7 @@ class Spool:
         answer_body = {"accepted": len(articles)} if body is None else body
 
         def work() -> Answer:
-            answer = self._tables.answers.give(told, key, self._used.now)
+            answer = self._tables.answers.give(answer_body, key, self._used.now)
             if not answer.repeated:
                 self._tables.add(articles)
             return answer

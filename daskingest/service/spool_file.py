@@ -19,15 +19,15 @@ from daskingest.service.answers import Answers
 from daskingest.service.damage import Damage
 from daskingest.service.micro_batches import MicroBatch, size_of
 from daskingest.service.packing import Unreadable, pack, unpack
-from daskingest.service.spool_state import Chunk, State, StoredBatch
-from daskingest.sqlite_file import Layout
+from daskingest.service.spool_state import BatchRecord, Chunk, SpoolState
+from daskingest.sqlite_file import SqliteSchema
 
 _NEW_IN_2 = f"""
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (given);
 {damage.SCRIPT}"""
 
-LAYOUT = Layout(
+SCHEMA = SqliteSchema(
     application_id=0x64695350,  # "diSP"
     version=2,
     script=f"""
@@ -80,7 +80,7 @@ class SpoolFile:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._coming: list[Article] = []
-        self.state = State()
+        self.state = SpoolState()
         self.answers = Answers(db)
         self.damage = Damage(db)
         self.id = self._read_id()
@@ -100,7 +100,7 @@ class SpoolFile:
 
     def refresh(self) -> None:
         """Take the state from the file. What of it cannot be read is set aside."""
-        db, state = self._db, State()
+        db, state = self._db, SpoolState()
         [(last,)] = db.execute("SELECT max(last) FROM chunks").fetchall()
         state.next = (last or 0) + 1
         for chunk, upload in self._chunks(f"{_CHUNKS} ORDER BY received, first"):

@@ -103,7 +103,7 @@ class FirestoreStore:
     ) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
         with self._encoding():
-            large = commit_bytes(counts, entries) > _MOST_BYTES
+            large = commit_bytes(counts, entries) > _MAX_BYTES
         if large:
             raise self._too_large(entries)
         if self._builder.whole_maps and self.ledger_entries(list(entries)):

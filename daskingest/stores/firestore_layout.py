@@ -28,7 +28,7 @@ class Changed(Exception):
 
 
 PUBLICATIONS, WORDS, LEDGER, RUNS = "publications", "ent", "ledger", "runs"
-_MOST_ID = 1_500  # bytes of a document's id
+_MAX_ID = 1_500  # bytes of a document's id
 
 
 def document_id(key: str) -> str:

@@ -21,7 +21,7 @@ from daskingest.ledger import (
     entry_to_json,
     read_ledger,
 )
-from daskingest.sqlite_file import Layout, OtherApplication, OtherVersion, SqliteFile
+from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile, SqliteSchema
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Publication, Replaced, Word
 
 _SCRIPT = """
@@ -51,7 +51,7 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 """
 
-_LAYOUT = Layout(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
+_SCHEMA = SqliteSchema(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
 _LATER = (
     "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)",
     "CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, epoch INTEGER NOT NULL, "

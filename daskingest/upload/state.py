@@ -52,7 +52,7 @@ class UploadState:
         self._halved: set[tuple[int, str]] = set()  # parcels and parts of parcels that are not done
 
     @classmethod
-    def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> State:
+    def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> UploadState:
         """A new one, or with `resume` the one that is there. Raises UsageError, also if none is.
 
         The state of an unfinished upload is not overwritten, but moved aside.

@@ -7,12 +7,11 @@ from typing import Protocol, TypeVar
 
 from daskingest.service.trials import Trials
 from daskingest.stores import Store
-from daskingest.text import EntitySpan
 
 T = TypeVar("T")
 
 
-class Source(Protocol):
+class Backend(Protocol):
     """A store to read, and what knows about it. The service is one, and a store alone."""
 
     @property

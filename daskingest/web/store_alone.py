@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from daskingest.service.trials import Trials
 from daskingest.stores import Store
-from daskingest.stores.reading import Readers
+from daskingest.stores.reading import ReadPool
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class StoreAlone:
         self.billed = billed
         self.dashboard = ""
         self.trials = trials
-        self._readers = Readers(url)
+        self._read_pool = ReadPool(url)
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """See `Backend.read`."""
@@ -31,7 +31,7 @@ class StoreAlone:
 
     async def close(self) -> None:
         """End the threads, and the process that tries articles."""
-        self._readers.close()
+        self._read_pool.close()
         if self.trials is not None:
             await self.trials.close()
 
@@ -44,8 +44,8 @@ async def open_store_alone(
 
     `billed` says whether reading the store is, `tries` whether people may try texts.
     """
-    source = StoreAlone(url, billed, Trials(model) if tries else None)
+    backend = StoreAlone(url, billed, Trials(model) if tries else None)
     try:
         yield backend
     finally:
-        await source.close()
+        await backend.close()

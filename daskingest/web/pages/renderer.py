@@ -37,7 +37,7 @@ class Renderer:
 
     def page(self, template: str, /, **values: object) -> Response:
         """A page, with a link to the Dask dashboard if there is one."""
-        source = self._source
+        source = self._backend
         tries = source.trials is not None
         return self._render(template, 200, dashboard=source.dashboard, tries=tries, **values)
 

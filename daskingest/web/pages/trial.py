@@ -9,13 +9,11 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from daskingest.service.trials import MAX_TEXT
+from daskingest.text import EntitySpan
+from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.pages.renderer import Renderer
 from daskingest.web.problems import Problem
-from daskingest.web.source import Source
-
-Found = tuple[int, int, str]
-"""An entity in a text: start and end in characters, and label."""
 
 
 class Trial:
@@ -26,7 +24,7 @@ class Trial:
 
     async def page(self, call: Call) -> Response:
         """The form, and what was found in the text that was sent with it."""
-        trials = self._source.trials
+        trials = self._backend.trials
         if trials is None:
             raise Problem(404, "trying articles is turned off here, see --trials", "unknown")
         body = await call.body(12 * MAX_TEXT)  # a character takes up to 12 bytes, as %XX
