@@ -223,7 +223,7 @@ def test_a_ledger_entry_that_was_changed_is_named(firestore_url: str) -> None:
 def test_what_is_too_large_for_one_commit_is_halved(
     firestore_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_BYTES", 8_000)
+    monkeypatch.setattr(module, "_MAX_BYTES", 8_000)
     batches = [random_counts(random.Random(i), articles=1) for i in range(20)]
     large = Counts()
     large.add_article("Large", [(f"word {i}", "ORG") for i in range(500)])
