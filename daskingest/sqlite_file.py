@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class SqliteFile:
                 self._upgrade(schema)
             self._check(schema)
             if not read_only:
-                self.connection.execute("PRAGMA journal_mode = WAL")
+                self._use_wal(busy_seconds)
                 self.connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
             self.connection.close()
@@ -98,6 +99,18 @@ class SqliteFile:
     def _is_empty(self) -> bool:
         [(tables,)] = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         return not tables
+
+    def _use_wal(self, busy_seconds: float) -> None:
+        """Change the journal's mode, which does not wait for others as other statements do."""
+        deadline = time.monotonic() + busy_seconds
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
 
     def _create_tables(self, schema: SqliteSchema) -> None:
         with self.transaction() as db:

@@ -38,7 +38,7 @@ def test_a_worker_knows_what_is_wrong_with_it() -> None:
     other = LoadModel(model, RecognizerKind.FAST, replace(here, model="en_x-1.0 0"))
     assert "its model is" in other._wrong(extracts=True)
     assert other._wrong(extracts=False) == ""
-    assert "xx_none is no spaCy model" in LoadModel("xx_none", RecognizerKind.FAST, here)._wrong(
+    assert "xx_none is not a spaCy model" in LoadModel("xx_none", RecognizerKind.FAST, here)._wrong(
         extracts=True
     )
     assert LoadModel(model, RecognizerKind.FAST, here).name != other.name

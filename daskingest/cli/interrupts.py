@@ -56,11 +56,11 @@ class Interrupts:
             self.abort()
             return
         self.asked = True
+        with contextlib.suppress(Exception, SystemExit):  # what Rich makes of a closed pipe
+            self._stopping()
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is left to stop
                 self._loop.call_soon_threadsafe(self._stop_once)
-        with contextlib.suppress(Exception, SystemExit):  # what Rich makes of a closed pipe
-            self._stopping()
 
     def abort(self) -> None:
         """End at once. Child processes notice that this process is gone, and end too."""
