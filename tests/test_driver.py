@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 from models import make_deadly_model, python_path
 from program import Program, content, kill, ledger, run, until
 
@@ -20,6 +21,7 @@ from daskingest.pipeline.cluster import survey
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 
 
+@pytest.mark.slow
 def test_a_poison_article_is_rejected_and_its_neighbours_are_counted(
     write_csv: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -52,6 +54,7 @@ def test_a_poison_article_is_rejected_and_its_neighbours_are_counted(
     assert sorted((tmp_path / "rejects.jsonl").read_text().splitlines()) == sorted(lines)
 
 
+@pytest.mark.slow
 def test_an_endless_article_is_rejected_while_the_other_worker_goes_on(
     write_csv: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -77,6 +80,7 @@ def test_an_endless_article_is_rejected_while_the_other_worker_goes_on(
     assert max(stored) < rejected
 
 
+@pytest.mark.slow
 def test_workers_that_are_told_to_go_reject_nothing(
     write_csv: Callable[..., str], tmp_path: Path
 ) -> None:

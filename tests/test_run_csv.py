@@ -59,6 +59,7 @@ def test_counts_are_those_of_spacy(sample: Path, tmp_path: Path, expected: Store
     assert content(tmp_path / "daskingest.db") == expected
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_with_the_other_recognizer(
     sample: Path, tmp_path: Path, expected: StoreContent
 ) -> None:
@@ -205,6 +206,7 @@ def test_rejects_are_written_once_whatever_happens(
     assert sorted(rejects.read_text().splitlines()) == sorted(lines)
 
 
+@pytest.mark.slow
 def test_an_edited_file_is_refused_and_a_grown_one_goes_on(
     sample: Path, tmp_path: Path, expected: StoreContent
 ) -> None:
@@ -232,6 +234,7 @@ def test_an_edited_file_is_refused_and_a_grown_one_goes_on(
     assert "was counted already" in run(tmp_path, "run-csv", str(path))[1]
 
 
+@pytest.mark.slow
 def test_what_is_appended_while_a_file_is_read_counts_next_time(
     long_file: Path, tmp_path: Path, long_expected: StoreContent
 ) -> None:
@@ -250,6 +253,7 @@ def test_what_is_appended_while_a_file_is_read_counts_next_time(
     assert "641 = " in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_rejects_that_cannot_be_written_are_waited_for(
     write_csv: Callable[..., str], tmp_path: Path, interrupted: bool

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from program import Program, content, ledger, until
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 
 
+@pytest.mark.slow
 def test_the_later_one_goes_on_and_the_earlier_one_ends(
     write_csv: Callable[..., str], tmp_path: Path
 ) -> None:

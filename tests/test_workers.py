@@ -94,6 +94,7 @@ def test_a_cluster_that_exists(sample: Path, tmp_path: Path) -> None:
     assert content(tmp_path / "daskingest.db") == expected
 
 
+@pytest.mark.slow
 def test_workers_that_would_count_otherwise_are_refused_by_name(
     sample: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_workers_that_would_count_otherwise_are_refused_by_name(
     assert content(tmp_path / "daskingest.db") == reference(sample)
 
 
+@pytest.mark.slow
 def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path) -> None:
     """One in a container of its own: another folder lies where the store's is."""
     place = tmp_path / "store"
@@ -152,6 +154,7 @@ def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path
     assert {each.name for each in place.iterdir()} == {"counts.db"}
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there(sample: Path, tmp_path: Path) -> None:
     code, output = run(tmp_path, "run-csv", str(sample), "--scheduler", "tcp://127.0.0.1:1")
     assert code == 2
