@@ -34,7 +34,12 @@ class BatchId:
     parts: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return ".".join((f"{self.run}:{self.entry}", *map(str, self.parts)))
+        return f"{self.run}:{self.within_run}"
+
+    @property
+    def within_run(self) -> str:
+        """Its text without the run."""
+        return ".".join((self.entry, *map(str, self.parts)))
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -1,7 +1,8 @@
-"""The settings: the type, default, bounds and help of each option, defined here and nowhere else.
+"""The settings: the type, default, bounds and help of each option, defined once.
 
 The command line makes its options from the fields that have an `Option`, `cluster/CONFIGURATION.md`
-lists them, and `daskingest.run_csv` takes those of `Settings` as arguments.
+lists them, and `daskingest.run_csv` takes those of `Settings` as arguments. Options of the log are
+in `logs`, those of one command alone in its file.
 """
 
 from __future__ import annotations

@@ -115,8 +115,12 @@ def word_of(fields: Mapping[str, Any]) -> Word:
 
 def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
     """The fields of a ledger entry's document."""
-    run, _, rest = str(batch_id).partition(":")
-    return {"run": run, "entry": rest, "whole": str(batch_id.whole), "note": entry_to_json(entry)}
+    return {
+        "run": batch_id.run,
+        "entry": batch_id.within_run,
+        "whole": str(batch_id.whole),
+        "note": entry_to_json(entry),
+    }
 
 
 def ledger_of(fields: Mapping[str, Any]) -> Ledger:
