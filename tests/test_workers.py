@@ -13,7 +13,7 @@ import dask
 import psutil
 import pytest
 import yaml
-from program import Program, StoreContent, content, reference, run, until
+from program import Program, Server, StoreContent, content, reference, run, until
 
 import daskingest
 from daskingest.pipeline.cluster import DASK_CONFIG
@@ -111,18 +111,25 @@ def test_workers_that_would_count_otherwise_are_refused_by_name(
         address = str(yaml.safe_load(file.read_text())["address"])
         options = ["run-csv", str(sample), "--scheduler", address, "--batch-bytes", "8000"]
         saving = ("worker", *local, *one, "--resources", "saver=1")
+        with dask_process(*saving), dask_process(*extracting):
+            until(lambda: run(tmp_path, *options)[0] == 0)
+            serving = Server(tmp_path, "--scheduler", address)
+            serving.wait_until_ready()
+            with dask_process(*extracting, code=other) as late:
+                until(lambda: late.poll() is not None, 40)
+            until(lambda: "is refused: its daskingest is" in serving.output)
+            serving.kill()  # so that it can't tidy up
+        # What is there now is none of the earlier drivers' business, but the next one's.
         with dask_process(*saving), dask_process(*extracting, code=other):
             until(lambda: "no worker with" not in run(tmp_path, *options)[1])
-            code, output = run(tmp_path, *options)
+            _, found = run(tmp_path, "doctor", "--scheduler", address)
+            code, output = run(tmp_path, *options, "--store", f"sqlite:///{tmp_path / 'b.db'}")
+        assert "workers that would be refused: tcp://127.0.0.1:" in found
         assert code == 2
-        assert "these workers would count otherwise than here:" in output
+        assert "these workers would not count as this machine does:" in output
         [line] = [each for each in output.splitlines() if "its daskingest is" in each]
         assert line.strip().startswith("tcp://127.0.0.1:")
         assert "install the same daskingest there" in line
-        with dask_process(*saving), dask_process(*extracting):
-            until(lambda: run(tmp_path, *options)[0] == 0)
-            with dask_process(*extracting, code=other) as late:
-                until(lambda: late.poll() is not None, 40)
     assert content(tmp_path / "daskingest.db") == reference(sample)
 
 
