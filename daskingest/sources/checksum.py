@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 _DIGITS = 32
+_ID_DIGITS = 16
 
 
 def checksum(data: bytes | bytearray | memoryview) -> str:
     """32 hexadecimal digits of SHA-256, which no two pieces of text have in common by chance."""
     return hashlib.sha256(data).hexdigest()[:_DIGITS]
+
+
+def run_id(head: str, others: Iterable[str] = ()) -> str:
+    """The id of the run of a file, from the checksum of what it begins with.
+
+    `others`: the checksums of the ranges where it first differs from files that begin alike.
+    """
+    return checksum("\n".join([head, *sorted(others)]).encode())[:_ID_DIGITS]
 
 
 class Whole:
