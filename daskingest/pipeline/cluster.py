@@ -288,7 +288,7 @@ async def _differing(client: Client, model: str, expected: Versions) -> list[str
                 lines += [f"{address}: {each}" for each in differences(theirs, expected)]
             else:
                 reason = f"{type(theirs).__name__}: {theirs}"
-                lines.append(f"{address}: cannot count: {reason}; see what is installed there")
+                lines.append(f"{address}: cannot count: {reason}; check what is installed there")
     return lines
 
 

@@ -104,7 +104,7 @@ class Driver:
             return f"no worker with the resource {EXTRACT!r}; waiting for one"
         if self.late:
             batch_id, seconds = next(iter(self.late.items()))
-            return f"batch {batch_id} is late: {seconds:.0f} s so far; its time limit ends it"
+            return f"batch {batch_id} has taken {seconds:.0f} s so far; it is ended at its limit"
         return self._trouble
 
     @property

@@ -108,6 +108,6 @@ class SaverClient:
 def scheduler_lost() -> DaskingestError:
     """The error for a lost connection to the scheduler."""
     return DaskingestError(
-        "the connection to the Dask scheduler was lost; what was committed is kept: "
-        "run the same command again to go on"
+        "the connection to the Dask scheduler was lost; what was counted is kept; "
+        "run the same command again to resume"
     )

@@ -23,8 +23,8 @@ class TakenOver(DaskingestError):
 
     def __init__(self) -> None:
         super().__init__(
-            "another daskingest, started later, counts the same into this store: it goes on, and "
-            "this one ends; what this one had committed is kept, and nothing is counted twice"
+            "another daskingest, started later, is counting the same articles into this store: it "
+            "continues and this one ends; what this one counted is kept, and nothing counts twice"
         )
 
 

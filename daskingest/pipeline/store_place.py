@@ -35,13 +35,15 @@ async def require_one_store(client: Client, url: str) -> None:
         place.write_text(mark)
         answers = await client.run(_read, str(place), workers=savers, on_error="return")
     except OSError as error:
-        raise StoreError(f"cannot write beside the store {store}: {error.strerror}") from None
+        raise StoreError(
+            f"cannot write to the folder of the store {store}: {error.strerror}"
+        ) from None
     finally:
         place.unlink(missing_ok=True)
     if elsewhere := blind(answers, mark):
         raise UsageError(
             f"{url} is a file on this machine, and the saver's worker at {', '.join(elsewhere)} "
-            f"does not see it: start the one with the resource {SAVER!r} on this machine or give "
+            f"does not see it: start the worker with the resource {SAVER!r} on this machine, give "
             "it this folder under the same path, or use a firestore:// store"
         )
 
