@@ -16,6 +16,7 @@ LAYERS = (
     ("recognizer",),
     ("models",),
     ("extraction", "sources", "stores"),
+    ("publishing",),
     ("pipeline", "sample"),
     ("service",),
     ("web", "upload", "download", "doctor"),
