@@ -20,7 +20,7 @@ LAYERS = (
     ("pipeline", "sample"),
     ("service",),
     ("web", "upload", "download", "doctor"),
-    ("notebook", "bench"),
+    ("notebook", "bench", "benchmarks"),
     ("cli",),
     ("__init__", "__main__"),
 )
