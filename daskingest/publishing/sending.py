@@ -21,9 +21,10 @@ from daskingest.publishing.changes import ARTICLES, as_counts
 from daskingest.publishing.published import Parcel, PublishedFile
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Replaced, Store, TooLarge
 
-MOST = 5_000
-"""Documents in a commit. Each commit costs three writes more, for the ledger; at Firestore's pace
-it takes ten seconds at first, which is how long somebody waits who stops it."""
+MOST = 10_000
+"""Documents in a commit. Firestore may at last be written that many in a second, and one commit is
+made a second. Each costs three writes more, for the ledger. At first one takes twenty seconds,
+which is how long somebody waits who stops it."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _LOOK = 0.5, 30.0, 0.1  # seconds
 
