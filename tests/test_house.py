@@ -16,10 +16,11 @@ LAYERS = (
     ("recognizer",),
     ("models",),
     ("extraction", "sources", "stores"),
+    ("publishing",),
     ("pipeline", "sample"),
     ("service",),
     ("web", "upload", "download", "doctor"),
-    ("notebook", "bench"),
+    ("notebook", "bench", "benchmarks"),
     ("cli",),
     ("__init__", "__main__"),
 )
