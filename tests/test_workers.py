@@ -133,14 +133,19 @@ def test_workers_that_would_count_otherwise_are_refused_by_name(
     assert content(tmp_path / "daskingest.db") == reference(sample)
 
 
-@pytest.mark.slow
-def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path) -> None:
-    """One in a container of its own: another folder lies where the store's is."""
-    place = tmp_path / "store"
-    place.mkdir()
+def in_a_container(place: Path) -> tuple[str, ...]:
+    """What to begin a command with, for which another folder lies at this place."""
     apart = ("unshare", "-rm", "sh", "-c", f'mount -t tmpfs none {place} && exec "$@"', "sh")
     if shutil.which("unshare") is None or subprocess.call([*apart, "true"]):
         pytest.skip("this machine makes no namespaces")
+    return apart
+
+
+@pytest.mark.slow
+def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    place.mkdir()
+    apart = in_a_container(place)
     file, store = tmp_path / "scheduler.json", place / "counts.db"
     local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
     one = ("--nworkers", "1", "--nthreads", "1")
@@ -156,9 +161,36 @@ def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path
         for command in (["run-csv", str(sample)], ["serve", "--port", "0"]):
             code, output = run(tmp_path, *command, *options)
             assert code == 2, output
-            assert "does not see it: start the one with the resource 'saver' on this" in output
+            assert "does not see it: start the worker with the resource 'saver' on this" in output
     assert content(store) == ({}, {})
     assert {each.name for each in place.iterdir()} == {"counts.db"}
+
+
+@pytest.mark.slow
+def test_a_later_saver_that_does_not_see_the_store_s_file(tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    place.mkdir()
+    file = tmp_path / "scheduler.json"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    one = ("--nworkers", "1", "--nthreads", "1")
+    saving = ("worker", *local, *one, "--resources", "saver=1")
+    with (
+        dask_process("scheduler", *local, "--port", "0"),
+        dask_process("worker", *local, *one, "--resources", "extract=1"),
+    ):
+        until(file.exists)
+        address = str(yaml.safe_load(file.read_text())["address"])
+        with dask_process(*saving):
+            until(
+                lambda: (
+                    "with the resource" not in run(tmp_path, "doctor", "--scheduler", address)[1]
+                )
+            )
+            server = Server(place, "--scheduler", address)
+            server.wait_until_ready()
+        with dask_process(*saving, before=in_a_container(place)):
+            assert server.wait() == 2
+    assert "does not see it: start the worker with the resource 'saver' on this" in server.output
 
 
 @pytest.mark.slow

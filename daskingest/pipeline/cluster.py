@@ -281,7 +281,7 @@ async def _differing(client: Client, model: str, expected: Versions) -> list[str
     """A line for each worker that would count with something else."""
     lines = []
     for kind, wanted in ((EXTRACT, model), (SAVER, "")):
-        workers = await _addresses(client, kind)
+        workers = await addresses(client, kind)
         found = await client.run(versions_here, wanted, workers=workers, on_error="return")
         for address, theirs in sorted(found.items()):
             if isinstance(theirs, Versions):
@@ -347,9 +347,10 @@ async def workers_of(client: Client) -> dict[str, WorkerSeen]:
 
 async def count_workers(client: Client, resource: str) -> int:
     """How many workers with the resource the cluster has now."""
-    return len(await _addresses(client, resource))
+    return len(await addresses(client, resource))
 
 
-async def _addresses(client: Client, resource: str) -> list[str]:
+async def addresses(client: Client, resource: str) -> list[str]:
+    """The workers with the resource that the cluster has now. Raises OSError."""
     workers = await workers_of(client)
     return [address for address, each in workers.items() if resource in each.resources]

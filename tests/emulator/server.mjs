@@ -42,6 +42,12 @@ FirestoreStateCollection.prototype.getDocument = function (name) {
 const ownTransform = FirestoreStateDocument.prototype.v1Transform;
 FirestoreStateDocument.prototype.v1Transform = function (date, transforms) {
   const nested = transforms.filter((each) => segments(each.field_path).length > 1);
+  // What is no number is replaced by the increment.
+  for (const { field_path, has_increment } of transforms) {
+    if (has_increment && typeof this.fields[field_path]?.value !== "number") {
+      delete this.fields[field_path];
+    }
+  }
   ownTransform.call(this, date, transforms.filter((each) => !nested.includes(each)));
   const increments = new Map();
   for (const each of nested) {
