@@ -14,10 +14,10 @@ from emulated import COMMIT
 from google.cloud.firestore_v1.types import CommitRequest, CommitResponse
 from program import free_port
 
-from daskingest.counts import Counts
 from daskingest.extraction import extract
 from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model, load_model
+from daskingest.packed import merged
 from daskingest.pipeline.saver import Saver
 from daskingest.settings import BATCH_BYTES
 from daskingest.sources.boundaries import ranges
@@ -65,16 +65,14 @@ def test_writes_against_distinct_words(many_real_articles: Path, sink: Sink) -> 
     async def go() -> None:
         saver = Saver("firestore://sink", 60.0, "me")
         for i, batch in enumerate(batches):
-            await saver.add(BatchId("r", str(i)), batch.counts, Counted(batch.tally))
+            await saver.add(BatchId("r", str(i)), batch.counts.packed(), Counted(batch.tally))
         await saver.drain()
 
     asyncio.run(go())
-    every = Counts()
-    for batch in batches:
-        every.merge(batch.counts)
-    articles = sum(each.articles for each in every.publications.values())
-    mentions = sum(each.words.total() for each in every.publications.values())
-    floor = sum(len({word for word, _ in each.words}) for each in every.publications.values())
+    every = list(merged([batch.counts.packed() for batch in batches]).by_publication())
+    articles = sum(each.articles for each, _, _ in every)
+    mentions = sum(sum(words.counts) for _, words, _ in every)
+    floor = sum(len(set(words.words)) for _, words, _ in every)
     print(
         f"{articles:,} articles, {len(batches)} batches: {sink.writes:,} writes, {sink.commits} "
         f"commits of up to {sink.largest / 1e6:.1f} MB, {1000 * sink.writes / articles:,.0f} "
