@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from daskingest.benchmarks.counters import ARTICLES, LABELS, Stream, batches, counts_of, word_texts
+from daskingest.benchmarks.counters import ARTICLES, LABELS, Stream, batches, counts_of
 from daskingest.benchmarks.growth import commit_growth, flushes, measure
 from daskingest.counts import Counts
+from daskingest.sample.names import names
 from daskingest.stores import open_store
 
 
@@ -50,8 +51,8 @@ def test_names_tell_words_from_each_other() -> None:
     words = np.unique(
         np.random.default_rng(0).integers(0, 1 << 46, 50_000) >> np.arange(50_000) % 46
     )
-    assert len(set(word_texts(words))) == len(words)
-    assert word_texts(words[:10]) == word_texts(words)[:10]
+    assert len(set(names(words))) == len(words)
+    assert names(words[:10]) == names(words)[:10]
 
 
 def test_the_same_each_time() -> None:

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from daskingest.benchmarks.counters import Drawn, Stream, Whole, counts_of
+from daskingest.benchmarks.counters import Drawn, Stream, counts_of
 from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
+from daskingest.sample.names import Whole
 from daskingest.stores import Store, open_store
 
 ROWS, FLUSH = 8_000_000, 80
