@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
-from emulated import Proxy, Refused, content, grpc
+from emulated import Proxy, Refused, content
 from program import Program, run, until
 
 from daskingest.counts import Counts
