@@ -18,7 +18,7 @@ import psutil
 import pytest
 from emulated import Proxy, RandomFaults, Refused, content, emulator
 from google.cloud import firestore
-from program import Program, Server, kill, run, until
+from program import Directly, Program, Server, kill, run, until
 
 from daskingest import packed
 from daskingest.counts import Counts, Tally
@@ -254,8 +254,8 @@ def test_an_article_too_large_for_a_commit_is_rejected_alone(
     small = ("P", "Angela Merkel met Barack Obama in Berlin.")
     file = write_csv([small, small, ("P", large), small])
     options = ["run-csv", file, "--store", firestore_url, "--workers", "1"]
-    code, output = run(tmp_path, *options, "--batch-bytes", "4000000")
-    assert code == 0, output
+    program = Directly(tmp_path, *options, "--batch-bytes", "4000000")
+    assert program.wait() == 0, program.output
     assert TOO_MANY_WORDS in (tmp_path / "rejects.jsonl").read_text()
     assert content(firestore_url)[0] == {"p": 3}
 
@@ -377,21 +377,21 @@ def test_savers_killed_while_they_commit(
             return commit() if killed % 3 == 0 else b""
 
     proxy.fault = fault
-    program = Program(tmp_path, *options, "--store", firestore_url, "--flush-interval", "0")
+    program = Directly(tmp_path, *options, "--store", firestore_url, "--flush-interval", "0")
     until(lambda: program.process.poll() is not None, patience=30 * (times + 4))
     assert program.wait() == 0, program.output
     assert killed == times
     assert content(firestore_url) == content(sqlite)
 
 
-def test_a_program_killed_and_started_again(
+def test_what_an_earlier_version_began_goes_on_directly(
     firestore_url: str, tmp_path: Path, real_articles: Path
 ) -> None:
     options = ["run-csv", str(real_articles), "--workers", "2", "--batch-bytes", "100000"]
     code, output = run(tmp_path, *options, "--store", f"sqlite:///{tmp_path}/s.db")
     assert code == 0, output
     options += ["--store", firestore_url, "--flush-interval", "0.2"]
-    program = Program(tmp_path, *options)
+    program = Directly(tmp_path, *options)
 
     def begun() -> bool:
         with open_store(firestore_url) as store:
@@ -459,7 +459,7 @@ def test_pruning_keeps_files_counted(
     good, bad = ("P", "Angela Merkel met Barack Obama in Berlin."), ("P", "")
     file = write_csv([good] * 40 + [bad] * 4)
     options = ["run-csv", file, "--store", firestore_url, "--workers", "1", "--batch-bytes", "500"]
-    assert run(tmp_path, *options)[0] == 0
+    assert Directly(tmp_path, *options).wait() == 0
     before = content(firestore_url)
     prune = ["prune", "--store", firestore_url]
     assert "0 entries removed" in run(tmp_path, *prune)[1]  # done only now

@@ -22,7 +22,7 @@ _AT_ONCE = 100  # runs in one commit
 
 def place_text(staged: Staged) -> str:
     """Where a run is counted, for people."""
-    return f"on {staged.host} in {staged.path}"
+    return f"by way of {staged.path} on {staged.host}"
 
 
 def staged_here(by: str, path: Path) -> Staged:
@@ -82,10 +82,10 @@ def _is_void(target: Store, there: Entry | None, staged: Staged) -> bool:
 def _require_ours(begun: Begun, there: Entry | None, staged: Staged) -> None:
     if isinstance(there, Staged) and there.by == staged.by:
         return
-    how = place_text(there) if isinstance(there, Staged) else "directly into it"
+    how = place_text(there) if isinstance(there, Staged) else "directly"
     raise UsageError(
-        f"the target has {begun.file} from elsewhere: it is counted {how}, and here in "
-        f"{staged.path}; published from here too, it would count twice. Count it into another store"
+        f"{begun.file} is counted into this store {how}, and from {staged.path} it would count a "
+        "second time: go on with it there, or count it into another store"
     )
 
 
