@@ -20,9 +20,11 @@ from emulated import Proxy, RandomFaults, Refused, content, emulator
 from google.cloud import firestore
 from program import Directly, Program, Server, kill, run, until
 
+from daskingest import packed
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.verdicts import TOO_MANY_WORDS
 from daskingest.stores import AlreadyCommitted, open_store
@@ -34,25 +36,26 @@ SYLLABLES = ["ba", "del", "for", "gun", "hol", "kri", "lin", "mar", "nor", "pet"
 ALPHABET = ["a", "b", "u.s.", "`", "\\", "[x]", "*", "é", "\N{GRINNING FACE}", "אב"]
 
 
-def random_counts(source: random.Random, articles: int = 5) -> Counts:
+def random_counts(source: random.Random, articles: int = 5) -> PackedCounts:
     counts = Counts()
     for _ in range(articles):
         words = [("".join(source.choices(ALPHABET, k=2)), "ORG") for _ in range(10)]
         words += [(source.choice(ALPHABET), source.choice(["GPE", "A.B`c\\d"]))]
         counts.add_article(source.choice(["One", "Two/2", ".."]), words)
-    return counts
+    return counts.packed()
 
 
-def merged(batches: list[Counts]) -> tuple[dict[str, int], dict[tuple[str, str, str], int]]:
-    every = Counts()
-    for each in batches:
-        every.merge(each)
-    found = every.publications.items()
-    words = {(key, *pair): n for key, each in found for pair, n in each.words.items()}
-    return {key: each.articles for key, each in found}, words
+def merged(batches: list[PackedCounts]) -> tuple[dict[str, int], dict[tuple[str, str, str], int]]:
+    found = list(packed.merged(batches).by_publication())
+    words = {
+        (its.key, word, label): n
+        for its, words, _ in found
+        for word, label, n in zip(*words, strict=True)
+    }
+    return {its.key: its.articles for its, _, _ in found}, words
 
 
-async def save_all(url: str, batches: list[Counts], at_once: int = 4) -> None:
+async def save_all(url: str, batches: list[PackedCounts], at_once: int = 4) -> None:
     """Add batches to a saver, a few at a time so that there are many commits, and drain it."""
     saver = Saver(url, 0, "me")
     for first in range(0, len(batches), at_once):
@@ -70,7 +73,7 @@ def test_the_layout_is_what_older_readers_expect(firestore_url: str) -> None:
         for i in range(3):
             counts = Counts()
             counts.add_article("The A/B" if i == 0 else "THE A/B", words)
-            store.commit(counts, {BatchId("r", str(i)): Counted()})
+            store.commit(counts.packed(), {BatchId("r", str(i)): Counted()})
     client = firestore.Client(project=firestore_url.removeprefix("firestore://"))
     [publication] = client.collection("publications").stream()
     assert publication.id == "the a%2Fb"
@@ -122,14 +125,14 @@ def documents(url: str) -> firestore.Client:
     return firestore.Client(project=url.removeprefix("firestore://"))
 
 
-def three(word: str = "a") -> Counts:
+def three(word: str = "a") -> PackedCounts:
     counts = Counts()
     for _ in range(3):
         counts.add_article("The Post", [(word, "ORG")])
-    return counts
+    return counts.packed()
 
 
-def save(url: str, number: int, counts: Counts) -> None:
+def save(url: str, number: int, counts: PackedCounts) -> None:
     """Commit a batch, by a process that has seen nothing of the store."""
     with open_store(url, create=True) as store:
         store.commit(counts, {BatchId("r", str(number)): Counted()})
@@ -230,7 +233,7 @@ def test_what_is_too_large_for_one_commit_is_halved(
 
     async def go() -> None:
         saver = Saver(firestore_url, 3600, "me")
-        for i, counts in enumerate([*batches, large]):
+        for i, counts in enumerate([*batches, large.packed()]):
             await saver.add(BatchId("r", str(i)), counts, Counted())
         await saver.drain()
         report = await saver.report(0)
@@ -260,8 +263,9 @@ def test_an_article_too_large_for_a_commit_is_rejected_alone(
 def test_requests_are_not_larger_than_they_are_taken_for(firestore_url: str) -> None:
     source = random.Random(3)
     for articles in (1, 20, 200):
-        counts = random_counts(source, articles)
-        counts.add_article("é" * 2_000, [("\N{GRINNING FACE}" * 256, "A.B`c\\d")])
+        long = Counts()
+        long.add_article("é" * 2_000, [("\N{GRINNING FACE}" * 256, "A.B`c\\d")])
+        counts = packed.merged([random_counts(source, articles), long.packed()])
         failed = Counted(Tally(failed={1: "x" * 1000}))
         entries: Ledger = {BatchId("r", "1", (0,) * 60): failed, BatchId("r", "2"): Counted()}
         client = firestore.Client(project=firestore_url.removeprefix("firestore://"))

@@ -20,6 +20,7 @@ from program import until
 from daskingest.counts import Counts, Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Staged
+from daskingest.packed import PackedCounts
 from daskingest.progress import Progress
 from daskingest.publishing import sending
 from daskingest.publishing.changes import Fewer, as_counts, changed, difference
@@ -88,7 +89,7 @@ def count(url: str, number: int, articles: int = 20) -> None:
         found += [(random_source.choice(ALPHABET), random_source.choice(["GPE", "A.B`c\\d"]))]
         counts.add_article(random_source.choice(["One", "Two/2", ".."]), found)
     with open_store(url, create=True) as store:
-        store.commit(counts, {BatchId(f"r{number}", "1"): Counted()})
+        store.commit(counts.packed(), {BatchId(f"r{number}", "1"): Counted()})
 
 
 def published(source: str, target: str) -> PublishReport:
@@ -332,7 +333,7 @@ def enter_file(url: str, run: str, done: bool) -> None:
     if done:
         entries |= {BatchId.done(run): Done(Tally(articles=1), "f.csv", 1.0)}  # type: ignore[dict-item]
     with open_store(url, create=True) as store:
-        store.commit(Counts(), entries)
+        store.commit(PackedCounts(), entries)
 
 
 def test_the_target_knows_the_files(source: str, target: str, tmp_path: Path) -> None:
@@ -418,7 +419,7 @@ def test_what_the_target_never_takes_is_named(
     counts = Counts()
     counts.add_article("One", [("forbidden", "ORG"), ("berlin", "GPE")])
     with open_store(source, create=True) as store:
-        store.commit(counts, {BatchId("r2", "1"): Counted()})
+        store.commit(counts.packed(), {BatchId("r2", "1"): Counted()})
     enter_file(source, "one", done=True)
     proxy.invalid = b"forbidden"
     for _ in range(2):

@@ -11,10 +11,10 @@ import socket
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from daskingest.counts import Counts
 from daskingest.errors import UsageError
 from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger, Staged
+from daskingest.packed import PackedCounts
 from daskingest.stores import AlreadyCommitted, Hold, Store
 
 _AT_ONCE = 100  # runs in one commit
@@ -62,7 +62,7 @@ def enter_begun(
         for run in some:
             entries |= {BatchId.begin(run): new[run], BatchId.staged(run): staged}
         try:
-            writes += target.commit(Counts(), entries, holds)
+            writes += target.commit(PackedCounts(), entries, holds)
         except AlreadyCommitted:  # another program was quicker, or an answer was lost
             left = new_runs(target, {run: new[run] for run in some}, staged)
             writes += enter_begun(target, left, staged, holds)
@@ -96,7 +96,7 @@ def enter_done(target: Store, done: Mapping[str, Done], hold: Hold) -> int:
     for some in grouped(new, lambda each: 1, _AT_ONCE):
         try:
             entries: dict[BatchId, Entry] = {BatchId.done(run): done[run] for run in some}
-            writes += target.commit(Counts(), entries, [hold])
+            writes += target.commit(PackedCounts(), entries, [hold])
         except AlreadyCommitted:  # its answer was lost
             writes += enter_done(target, {run: done[run] for run in some}, hold)
     return writes
