@@ -19,7 +19,8 @@ LAYERS = (
     ("pipeline", "sample"),
     ("service",),
     ("web", "upload", "download", "doctor"),
-    ("notebook", "bench"),
+    ("notebook", "benchmarks"),
+    ("bench",),
     ("cli",),
     ("__init__", "__main__"),
 )

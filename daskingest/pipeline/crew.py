@@ -180,6 +180,7 @@ class Crew:
         watched = self._watched.get((told.batch_id, told.task))
         if watched is not None:
             watched.begun = True
+            log.debug("batch %s: begun by %s", told.batch_id, watched.worker)
             self._hooks.tell(told)
 
     def _worker_told(self, worker: str, event: tuple[float, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks: what this machine does, as ratios that other programs read. Nothing imports them."""
