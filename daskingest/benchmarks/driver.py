@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvloop
+
 from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
@@ -51,7 +53,8 @@ def _batches(number: int) -> Iterator[Batch]:
 
 def driver_tasks_per_second(workers: int | None = None, tasks: int = 2_000) -> float:
     """Empty batches a second, from the driver through a local cluster's workers into a store."""
-    return asyncio.run(_drive(workers, tasks))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_drive(workers, tasks))
 
 
 async def _drive(workers: int | None, tasks: int) -> float:

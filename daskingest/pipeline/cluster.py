@@ -197,6 +197,15 @@ def _forking(forks: bool) -> Iterator[None]:
         yield
 
 
+class _LocalCluster(SpecCluster):
+    """One whose scheduler is in this process, and is talked to without a socket from here."""
+
+    @property
+    def scheduler_address(self) -> str:
+        """Where clients in this process find the scheduler."""
+        return str(self.scheduler.listeners[-1].contact_address)
+
+
 def _local_cluster(workers: int) -> SpecCluster:
     shared = {
         "host": _HOST,
@@ -209,8 +218,13 @@ def _local_cluster(workers: int) -> SpecCluster:
         f"{EXTRACT}-{i}": {"cls": Nanny, "options": extract} for i in range(workers)
     }
     specs[SAVER] = {"cls": Nanny, "options": saver}
-    options = {"host": _HOST, "port": 0, "dashboard_address": f"{_HOST}:{_dashboard_port()}"}
-    return SpecCluster(
+    options = {
+        "host": [_HOST, ""],
+        "protocol": ["tcp", "inproc"],
+        "port": 0,
+        "dashboard_address": f"{_HOST}:{_dashboard_port()}",
+    }
+    return _LocalCluster(
         workers=specs,
         scheduler={"cls": Scheduler, "options": {**options, "dashboard": True}},
         asynchronous=True,

@@ -67,6 +67,8 @@ def _count(files: list[str], settings: Settings, log: LogSettings, progress: boo
     )
     # Whoever sends SIGTERM waits for the process to end, and an aborted run can be resumed.
     with signals(interrupts.request, interrupts.abort), display:
+        import uvloop
+
         from daskingest.pipeline.run import Run  # not before: numpy's threads would take Ctrl-C
 
         set_up(log, display.say)
@@ -76,7 +78,8 @@ def _count(files: list[str], settings: Settings, log: LogSettings, progress: boo
             interrupts.attach(run.stop)
             return await run()
 
-        return asyncio.run(go())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(go())
 
 
 def _report(summaries: list[Summary], settings: Settings, strict: bool) -> ExitCode:
