@@ -14,7 +14,7 @@ from typing import Any, Self
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
 
-_BEGIN, _DONE = "begin", "done"
+_BEGIN, _STAGED, _DONE = "begin", "staged", "done"
 
 
 class LedgerError(DaskingestError):
@@ -54,6 +54,11 @@ class BatchId:
         return cls(run, _BEGIN)
 
     @classmethod
+    def staged(cls, run: str) -> Self:
+        """The id of the entry that says that a run is counted elsewhere first."""
+        return cls(run, _STAGED)
+
+    @classmethod
     def done(cls, run: str) -> Self:
         """The id of the entry that says that a run is done."""
         return cls(run, _DONE)
@@ -66,7 +71,7 @@ class BatchId:
     @property
     def is_batch(self) -> bool:
         """Whether it identifies a batch or a part; otherwise it is one of the run's own entries."""
-        return self.entry not in (_BEGIN, _DONE)
+        return self.entry not in (_BEGIN, _STAGED, _DONE)
 
     def part(self, place: int) -> Self:
         """The id of its first (0) or second (1) part."""
@@ -115,6 +120,18 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """The run is counted into another store first, the file `path` on `host`, and published.
+
+    `by` is the run of which that store's publishing is.
+    """
+
+    by: str
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """All of a run's rows are in the store or the rejects. `at` is in seconds since 1970.
 
@@ -128,7 +145,7 @@ class Done:
     end: int = 0
 
 
-Entry = Begun | Counted | Split | Done
+Entry = Begun | Staged | Counted | Split | Done
 
 Ledger = dict[BatchId, Entry]
 
@@ -146,6 +163,8 @@ def entry_to_json(entry: Entry) -> str:
         case Begun():
             value = {each.name: getattr(entry, each.name) for each in fields(Begun)}
             value = {name: each for name, each in value.items() if each or name in _ALWAYS}
+        case Staged(by, host, path):
+            value = {"by": by, "host": host, "path": path}
     return json.dumps(value)
 
 
@@ -164,6 +183,8 @@ def entry_from_json(batch_id: BatchId, text: str) -> Entry:
         return Begun(
             **{each.name: value[each.name] for each in fields(Begun) if each.name in value}
         )
+    if batch_id.entry == _STAGED:
+        return Staged(value["by"], value["host"], value["path"])
     if batch_id.entry == _DONE:
         found = {name: value[name] for name in ("file", "at", "checksum", "end") if name in value}
         return Done(Tally.from_json(value), **found)

@@ -23,7 +23,7 @@ from daskingest.stores import open_store
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
     *("run-csv", "serve", "upload", "explore", "publications", "top"),
-    *("export", "sample", "download", "prune", "bench", "doctor"),
+    *("export", "publish", "sample", "download", "prune", "bench", "doctor"),
 ]
 HEAVY = {
     *("dask", "distributed", "spacy", "thinc", "pandas", "numpy", "numba", "pyarrow"),
@@ -120,6 +120,10 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["top", "The Post", "-n", "0"], 2, "Invalid value for '-n'"),
     (["export", "out.xlsx"], 2, ".csv or .parquet"),
     (["export", "no/folder/out.csv"], 2, "cannot write no/folder/out.csv"),
+    (["publish"], 2, "Missing option '--to'"),
+    (["publish", "--to", "nope://x"], 2, "expected sqlite:///PATH"),
+    (["publish", "--to", "sqlite:///daskingest.db"], 2, "cannot be published to itself"),
+    (["publish", "--from", "sqlite:///none.db", "--to", "sqlite:///b.db"], 1, "nothing has been"),
     (["prune", "--store", "sqlite:///none.db"], 1, "nothing has been counted there yet"),
     (["prune", "--older-than", "-1"], 2, "Invalid value for '--older-than'"),
     (["sample", "out.csv"], 2, "found neither"),
@@ -175,3 +179,5 @@ def test_what_was_done_is_said(folder: Path) -> None:
     assert run("export", "out.csv") == (0, "2 rows in out.csv\n")
     assert (folder / "out.csv").exists()
     assert run("prune") == (0, "0 entries removed\n")
+    code, output = run("publish", "--to", "sqlite:///other.db", "--no-progress")
+    assert (code, output.splitlines()[1]) == (0, "  counts    2 words and 1 publication")

@@ -16,11 +16,11 @@ LAYERS = (
     ("recognizer",),
     ("models",),
     ("extraction", "sources", "stores"),
+    ("publishing",),
     ("pipeline", "sample"),
     ("service",),
     ("web", "upload", "download", "doctor"),
-    ("notebook", "benchmarks"),
-    ("bench",),
+    ("notebook", "bench", "benchmarks"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -18,6 +18,7 @@ from daskingest.ledger import (
     Entry,
     LedgerError,
     Split,
+    Staged,
     entry_from_json,
     entry_to_json,
     read_ledger,
@@ -77,6 +78,7 @@ def test_a_part_knows_its_batch() -> None:
     assert part.is_batch
     assert batch.is_batch
     assert not BatchId.begin(RUN).is_batch
+    assert not BatchId.staged(RUN).is_batch
     assert not BatchId.done(RUN).is_batch
 
 
@@ -85,8 +87,9 @@ def test_a_batch_s_entry_comes_back(entry: Entry) -> None:
     assert entry_from_json(BatchId(RUN, "1"), entry_to_json(entry)) == entry
 
 
-@given(begun, done)
-def test_a_run_s_entries_come_back(begin: Begun, end: Done) -> None:
+@given(begun, st.builds(Staged, texts, texts, texts), done)
+def test_a_run_s_entries_come_back(begin: Begun, staged: Staged, end: Done) -> None:
+    assert entry_from_json(BatchId.staged(RUN), entry_to_json(staged)) == staged
     assert entry_from_json(BatchId.begin(RUN), entry_to_json(begin)) == begin
     assert entry_from_json(BatchId.done(RUN), entry_to_json(end)) == end
 

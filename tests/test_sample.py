@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
+import math
+import re
 import statistics
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pytest
 from program import run
 
+from daskingest.counts import word_of
 from daskingest.notebook import read_csv
+from daskingest.sample.learned import Learned, learn
+from daskingest.sample.maker import MARK_END, Maker
+from daskingest.sample.write import blocks
 
 
 def test_articles(tmp_path: Path, sample: Path) -> None:
@@ -37,6 +48,47 @@ def test_articles(tmp_path: Path, sample: Path) -> None:
     assert 500_000 <= len(again) < 700_000
     assert run(tmp_path, "sample", "c.csv", "--articles", "300", "--seed", "1")[0] == 0
     assert not first.startswith((tmp_path / "c.csv").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def learned() -> Learned:
+    return learn()
+
+
+def test_names_keep_coming(learned: Learned) -> None:
+    """As in real news: four times the text has some three times the different names."""
+    maker = Maker(learned, 1)
+    keys = [maker.block(i).keys for i in range(16)]
+    several, many = (len(np.unique(np.concatenate(keys[:number]))) for number in (4, 16))
+    assert 0.7 < math.log(many / several) / math.log(4) < 0.9
+
+
+def test_it_is_known_what_counts(learned: Learned) -> None:
+    """What stands between marks, publication by publication, is what a block says."""
+    maker = Maker(learned, 2, publications=27, marked=True)
+    block, marks = maker.block(5), maker.marks()
+    rows = list(csv.reader(io.StringIO(block.text.decode(), newline="")))
+    found = Counter(
+        (row[11], word_of(text), marks[mark])
+        for row in rows
+        for mark, text in re.findall(f"([{''.join(marks)}])([^{MARK_END}]*){MARK_END}", row[8])
+    )
+    assert found == dict(zip(maker.planted(block.keys), block.counts.tolist(), strict=True))
+    names = [maker.publications[each] for each in block.publications.tolist()]
+    assert [row[11] for row in rows] == names
+    assert len(set(names)) == 27
+    often = Counter(names)
+    assert often[maker.publications[0]] > 3 * often[maker.publications[4]]
+    plain = Maker(learned, 2, publications=27).block(5).text.decode()
+    for mark in (*marks, MARK_END):
+        assert mark not in plain
+    assert plain == block.text.decode().translate(dict.fromkeys(map(ord, (*marks, MARK_END))))
+
+
+def test_processes_make_the_same(learned: Learned) -> None:
+    maker = Maker(learned, 3)
+    here, there = (list(itertools.islice(blocks(maker, number), 3)) for number in (0, 1))
+    assert [each.text for each in here] == [each.text for each in there]
 
 
 def test_what_can_t_be_written(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daskingest.stores.write_rate import FIRST_RATE, WriteRate
+from daskingest.stores.write_rate import FIRST_RATE, MAX_RATE, WriteRate, seconds_for
 
 
 def test_the_rate_follows_firestore_s_rule() -> None:
@@ -38,3 +38,22 @@ def test_an_emulator_is_written_to_as_fast_as_it_goes() -> None:
     rate = WriteRate(enabled=False, clock=lambda: 0.0, sleep=sleep)
     for _ in range(3):
         rate.wait(1_000_000)
+
+
+def test_how_long_it_takes_is_what_the_rate_makes_it_take() -> None:
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    rate = WriteRate(clock=lambda: now, sleep=sleep)
+    writes = 0
+    for goal in (100_000, 1_000_000, 8_000_000):
+        while writes < goal:
+            rate.wait(10_000)
+            writes += 10_000
+        rate.wait(1)  # waits for the last ones
+        assert seconds_for(writes) == pytest.approx(now, rel=0.02)
+    assert seconds_for(500) == 1.0
+    assert seconds_for(10**9) - seconds_for(10**9 - 10**6) == pytest.approx(10**6 / MAX_RATE)

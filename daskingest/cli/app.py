@@ -14,6 +14,7 @@ from daskingest.cli.commands.explore import explore
 from daskingest.cli.commands.export import export
 from daskingest.cli.commands.prune import prune
 from daskingest.cli.commands.publications import publications
+from daskingest.cli.commands.publish import publish
 from daskingest.cli.commands.run_csv import run_csv
 from daskingest.cli.commands.sample import sample
 from daskingest.cli.commands.serve import serve
@@ -49,6 +50,6 @@ def _root(
 
 for _work in (
     *(run_csv, serve, upload, explore, publications, top),
-    *(export, sample, download, prune, bench, doctor),
+    *(export, publish, sample, download, prune, bench, doctor),
 ):
     app.command()(with_options(_work))

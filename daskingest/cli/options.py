@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import keyword
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
@@ -114,6 +115,7 @@ def _option_parameter(option: Option, field: str, hint: Any, default: Any) -> in
         case_sensitive=False,
     )
     parameter = variable.removeprefix("DASKINGEST_").lower()
+    parameter += "_" * keyword.iskeyword(parameter)
     return _parameter(parameter, Annotated[kind, info], default)
 
 

@@ -96,6 +96,8 @@ def _plain(text: str) -> str:
 def _default(parameter: Any) -> str:
     if isinstance(parameter.show_default, str):
         return parameter.show_default
+    if parameter.required:
+        return "required"
     if parameter.is_flag:
         return "off"
     value = parameter.default

@@ -173,8 +173,8 @@ class Segment:
     @property
     def _kind(self) -> Kind:
         """That of the checksums which the ledger has already."""
-        entries = (each for each in self._ledger.values() if not isinstance(each, Begun))
-        known = next((each.checksum for each in entries if each.checksum), None)
+        kept = (each for each in self._ledger.values() if isinstance(each, Counted | Split | Done))
+        known = next((each.checksum for each in kept if each.checksum), None)
         return FASTEST if known is None else Kind.of(known)
 
     def _seen(self, parts: Iterator[CsvRange]) -> Iterator[CsvRange]:

@@ -71,7 +71,8 @@ class CommitBuilder:
                 fields["count"] = each.articles
             if document.id in nameless:
                 fields |= {"name": each.name, **key_fields(key)}
-            batch.set(document, fields, merge=True)
+            if each.articles or document.id in nameless | miscounted:
+                batch.set(document, fields, merge=True)
             self._add_words(db, batch, document.collection(WORDS), each)
         return batch
 

@@ -42,3 +42,13 @@ class WriteRate:
             self._began = now
         rate = FIRST_RATE * _STEP ** ((now - self._began) // _STEP_SECONDS)
         self._free = now + max(_PAUSE_SECONDS, writes / min(rate, MAX_RATE))
+
+
+def seconds_for(writes: int) -> float:
+    """How long so many writes take at the allowed rate, from the first on."""
+    seconds, rate, left = 0.0, FIRST_RATE, float(writes)
+    while rate < MAX_RATE and left > rate * _STEP_SECONDS:
+        left -= rate * _STEP_SECONDS
+        seconds += _STEP_SECONDS
+        rate = min(rate * _STEP, MAX_RATE)
+    return seconds + left / rate

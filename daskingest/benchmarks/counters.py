@@ -1,0 +1,113 @@
+"""A stream of counters with the tail of real news: what a store gets, without a text or a model.
+
+Its figures are those of 20,087 real articles, counted: a batch of 1 MiB has some 370 articles and
+5,600 counters, 80 merged have 230,000, and 8,000 have 8 million different words of publications.
+Distinct words grow with the 0.75th to 0.8th power of the mentions (Heaps' law) however many there
+are. Words are as long as real ones, and labels as frequent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from daskingest.counts import Counts, PublicationCounts
+from daskingest.sample.names import FREQUENT_RANK, Whole, names, ranks, shares
+
+ARTICLES = 372
+"""Articles in a batch of 1 MiB, on average."""
+
+PUBLICATIONS = 27
+
+_APPEARANCES = 6_400  # of a word in an article, in a batch
+_OWN = 3  # every third rank is another word in each publication
+_OTHER_LABEL = 0.05  # of the appearances have not the label that the word has usually
+
+_TIMES = np.array([1, 2, 3, 4, 5, 6, 7, 12], np.int32)
+_TIMES_SHARES = np.cumsum([0.784, 0.115, 0.043, 0.022, 0.013, 0.007, 0.005])
+"""How often a word occurs in an article that it occurs in."""
+
+LABELS = (
+    *("ORG", "PERSON", "GPE", "NORP", "LOC", "PERCENT", "WORK_OF_ART"),
+    *("QUANTITY", "FAC", "LAW", "EVENT", "PRODUCT", "LANGUAGE"),
+)
+_FREQUENT = np.array([2, 0, 2, 1, 3, 2, 0, 1, 3, 2, 0, 4, 2, 1, 5, 0], np.int64)
+_RARE = np.array([0, 1, 0, 1, 0, 2, 0, 1, 7, 0, 6, 0, 1, 8, 0, 1], np.int64)
+"""Labels of frequent and of rare words, each for a sixteenth of them."""
+
+_LABEL_BITS, _WORD_BITS = 4, 46
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Counters as arrays, sorted. A key is a publication's number, a word and a label."""
+
+    articles: Whole
+    """By publication."""
+    keys: Whole
+    counts: Whole
+
+    @property
+    def words(self) -> Whole:
+        """The (publication, word) pairs, ascending, each once; a key without its label."""
+        return np.unique(self.keys >> _LABEL_BITS)
+
+
+class Stream:
+    """Draws batches, the same for the same seed."""
+
+    def __init__(self, seed: int = 1, publications: int = PUBLICATIONS) -> None:
+        self._random = np.random.default_rng(seed)
+        self.shares = shares(publications)
+
+    def draw(self, batches: int = 1) -> Drawn:
+        """So many batches, merged."""
+        articles = self._random.multinomial(ARTICLES * batches, self.shares)
+        numbers = self._random.multinomial(_APPEARANCES * batches, self.shares)
+        publications = np.repeat(np.arange(len(numbers)), numbers)
+        words, labels = self._words(publications)
+        times = _TIMES[np.searchsorted(_TIMES_SHARES, self._random.random(len(words)))]
+        keys, places = np.unique(
+            (publications << _WORD_BITS | words) << _LABEL_BITS | labels, return_inverse=True
+        )
+        counts = np.bincount(places, times, len(keys)).astype(np.int64)
+        return Drawn(articles, keys, counts)
+
+    def _words(self, publications: Whole) -> tuple[Whole, Whole]:
+        """A word and a label for each appearance."""
+        rank = ranks(self._random, len(publications))
+        own = np.where(rank % _OWN == 0, publications + 1, 0)
+        words = rank * 64 + own  # 64: more than there are publications
+        kind = (words * 0x9E3779B1 >> 20) & 15
+        labels = np.where(rank < FREQUENT_RANK, _FREQUENT[kind], _RARE[kind])
+        other = self._random.random(len(rank)) < _OTHER_LABEL
+        return words, np.where(other, (labels + 1) % len(LABELS), labels)
+
+
+def counts_of(drawn: Drawn) -> Counts:
+    """As the saver and the stores take them. All that depends on how Counts keeps them is here."""
+    found = Counts()
+    publications = drawn.keys >> (_WORD_BITS + _LABEL_BITS)
+    bounds = np.searchsorted(publications, np.arange(len(drawn.articles) + 1)).tolist()
+    texts = names(drawn.keys >> _LABEL_BITS & ((1 << _WORD_BITS) - 1))
+    labels = [LABELS[each] for each in (drawn.keys & ((1 << _LABEL_BITS) - 1)).tolist()]
+    counts = drawn.counts.tolist()
+    for number, articles in enumerate(drawn.articles.tolist()):
+        if articles:
+            mine = slice(bounds[number], bounds[number + 1])
+            words = dict(
+                zip(zip(texts[mine], labels[mine], strict=True), counts[mine], strict=True)
+            )
+            name = f"Publication {number + 1}"
+            found.publications[name.lower()] = PublicationCounts(name, articles, Counter(words))
+    return found
+
+
+def batches(seed: int = 1, publications: int = PUBLICATIONS) -> Iterator[Counts]:
+    """Endless batches."""
+    stream = Stream(seed, publications)
+    while True:
+        yield counts_of(stream.draw())

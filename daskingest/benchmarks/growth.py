@@ -1,0 +1,142 @@
+"""What a counter costs a store as it grows: commits as a saver makes them, of a growing vocabulary.
+
+    python -m daskingest.benchmarks.growth --rows 8000000 --memory 4
+
+Prints a line for each commit. Rows are different (publication, word) pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from daskingest.benchmarks.counters import Drawn, Stream, counts_of
+from daskingest.benchmarks.memory import limited_memory
+from daskingest.counts import Tally
+from daskingest.ledger import BatchId, Counted
+from daskingest.sample.names import Whole
+from daskingest.stores import Store, open_store
+
+ROWS, FLUSH = 8_000_000, 80
+"""How far the store grows, and how many batches are merged for a commit."""
+
+_FIRST = 30  # batches in the first commit: some 100,000 rows
+_TOGETHER = 3  # commits that are compared: the median of so many
+_RUN = "benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """What is committed together. `rows` is what the store has then."""
+
+    batches: int
+    drawn: Drawn
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit. `cpu` and `wall` are microseconds for each counter, `rows` the store's after it,
+    and `size` its bytes."""
+
+    rows: int
+    counters: int
+    cpu: float
+    wall: float
+    size: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows:11,} rows  {self.counters:9,} counters  {self.cpu:6.2f} µs CPU  "
+            f"{self.wall:6.2f} µs  {self.size / 2**20:7,.0f} MiB"
+        )
+
+
+def flushes(rows: int = ROWS, flush: int = FLUSH, seed: int = 1) -> Iterator[Flush]:
+    """What makes a store grow to so many rows; the first one is small."""
+    stream, known = Stream(seed), np.empty(0, np.int64)
+    while len(known) < rows:
+        batches = flush if len(known) else min(_FIRST, flush)
+        drawn = stream.draw(batches)
+        known = _united(known, drawn.words)
+        yield Flush(batches, drawn, len(known))
+
+
+def _united(known: Whole, words: Whole) -> Whole:
+    """Both, sorted as they are."""
+    places = np.searchsorted(known, words)
+    inside = places < len(known)
+    inside[inside] = known[places[inside]] == words[inside]
+    return np.insert(known, places[~inside], words[~inside])
+
+
+def measure(
+    path: Path, several: Iterable[Flush], seen: Callable[[Commit], object] = lambda commit: None
+) -> list[Commit]:
+    """Commit them to a new store in a file; `seen` is called with each commit."""
+    commits = []
+    with open_store(f"sqlite:///{path.absolute()}", create=True) as store:
+        for number, each in enumerate(several):
+            commits.append(_commit(store, number, each, path))
+            seen(commits[-1])
+    return commits
+
+
+def _commit(store: Store, number: int, flush: Flush, path: Path) -> Commit:
+    counts = counts_of(flush.drawn)
+    articles = int(flush.drawn.articles.sum()) // flush.batches
+    tally = Tally(rows=articles, articles=articles)
+    ids = [BatchId(_RUN, f"{number}-{i}") for i in range(flush.batches)]
+    holds = [store.take_over(_RUN, "benchmark")]
+    wall, cpu = time.perf_counter(), time.process_time()
+    store.commit(counts, {each: Counted(tally) for each in ids}, holds)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    for_each = 1e6 / counts.size
+    return Commit(flush.rows, counts.size, cpu * for_each, wall * for_each, path.stat().st_size)
+
+
+def commit_growth(folder: Path, commits: Sequence[Commit], flush: int = FLUSH) -> float:
+    """What a counter's CPU time is in the last of these commits, divided by what it is in the one
+    that finds 100,000 rows, of which there are several here, into new stores in a folder."""
+    first = [
+        measure(folder / f"small-{seed}.db", islice(flushes(flush=flush, seed=seed), 2))[1]
+        for seed in range(_TOGETHER)
+    ]
+    return _cost(commits[-_TOGETHER:]) / _cost(first)
+
+
+def _cost(commits: Sequence[Commit]) -> float:
+    return statistics.median(each.cpu for each in commits)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=ROWS, help="grow to so many")
+    parser.add_argument("--flush", type=int, default=FLUSH, help="batches in a commit")
+    parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
+    parser.add_argument("--store", type=Path, help="a file to keep; otherwise a temporary one")
+    options = parser.parse_args()
+    limit = int(options.memory * 2**30) if options.memory else None
+    with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
+        print(said)
+        path = options.store or Path(folder) / "growth.db"
+        several = flushes(options.rows, options.flush)
+        commits = measure(path, several, lambda each: print(each, flush=True))
+        ratio = commit_growth(Path(folder), commits, options.flush)
+    whole = sum(each.counters for each in commits)
+    cpu = sum(each.cpu * each.counters for each in commits) / whole
+    wall = sum(each.wall * each.counters for each in commits) / whole
+    print(f"{whole:,} counters: {cpu:.2f} µs CPU, {wall:.2f} µs each")
+    print(f"commit_growth {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()

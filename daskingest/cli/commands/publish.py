@@ -1,0 +1,73 @@
+"""`publish`: a local store's counts into another store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from rich.console import Console
+
+from daskingest.cli.exit_codes import ExitCode
+from daskingest.cli.interrupts import Interrupts, signals
+from daskingest.cli.options import NoProgress
+from daskingest.cli.output import print_lines
+from daskingest.progress import Display
+from daskingest.settings import DEFAULT_STORE, Option
+
+if TYPE_CHECKING:
+    from daskingest.publishing.report import PublishReport
+    from daskingest.publishing.route import Route
+
+
+def publish(
+    target: Annotated[
+        str,
+        Option(
+            "The store to write to: firestore://PROJECT[/DATABASE] or sqlite:///PATH.", name="--to"
+        ),
+    ],
+    source: Annotated[
+        str, Option("The store to publish, a file of this machine: sqlite:///PATH.", name="--from")
+    ] = DEFAULT_STORE,
+    dry_run: Annotated[bool, Option("Only say what would be written.")] = False,
+    no_progress: NoProgress = False,
+) -> ExitCode:
+    """Write a local store's counts to another store, each word once.
+
+    Repeat it whenever there are new counts: it writes only what changed. You can interrupt or even
+    kill it at any time: the same command goes on, and nothing counts twice. Several stores can be
+    published to one. A file beside the store says what is published already: keep the two together.
+
+    Exit codes: 0 done, 1 failed, or the other store refused some of it, 2 wrong usage, 130
+    interrupted.
+    """
+    from daskingest.publishing.publish import forecast
+    from daskingest.publishing.report import report_lines
+    from daskingest.publishing.route import Route
+
+    route, results = Route.between(source, target), Console()
+    if dry_run:
+        print_lines(results, forecast(route))
+        return ExitCode.DONE
+    report = _publish(route, progress=not no_progress)
+    print_lines(results, "\n".join(report_lines(report)))
+    if report.stopped:
+        results.print("interrupted; run the same command again to go on")
+        return ExitCode.INTERRUPTED
+    return ExitCode.FAILED if report.refused else ExitCode.DONE
+
+
+def _publish(route: Route, progress: bool) -> PublishReport:
+    from daskingest.publishing.publish import publish
+
+    messages = Console(stderr=True)
+    display = Display(messages, progress)
+
+    def aborting() -> None:
+        display.close()
+        messages.print("stopped; run the same command again to go on")
+
+    interrupts = Interrupts(
+        lambda: messages.print("finishing a commit; press Ctrl-C again to stop at once"), aborting
+    )
+    with signals(interrupts.request, interrupts.abort), display:
+        return publish(route, display, lambda: interrupts.asked)

@@ -1,0 +1,100 @@
+"""What of a store's counts has changed since they were published.
+
+A document is what a target keeps of one word of one publication: its counts by label. A
+publication's number of articles is a document too, under the word "", which no entity has, and the
+label "". Both sides come in the order of their words, so that neither needs to fit into memory.
+(Counters by month, when stores have them, are more labels of a document.)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+
+from daskingest.counts import Counts, PublicationCounts
+from daskingest.stores import Store
+
+ARTICLES = ""
+"""The word, and the label, that a publication's articles are counted under."""
+
+Labels = dict[str, int]
+Document = tuple[str, Labels]
+"""A word and its counts by label."""
+
+
+class Fewer(Exception):
+    """A count is lower than the one that was published. Says of which word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A publication of the store, with its documents in the order of their words."""
+
+    key: str
+    name: str
+    documents: Iterator[Document]
+
+
+def contents(store: Store, check: Callable[[], None]) -> Iterator[Content]:
+    """All publications of a store. Each is to be read to its end before the next.
+
+    `check` is called before each document, and may raise, to give it up.
+    """
+    for each in store.publications():
+        articles: Document = (ARTICLES, {ARTICLES: each.count})
+        documents = _documents(store.all_words(each.key), check)
+        yield Content(each.key, each.name, itertools.chain([articles], documents))
+
+
+def _documents(
+    rows: Iterable[tuple[str, str, str, int]], check: Callable[[], None]
+) -> Iterator[Document]:
+    for word, some in itertools.groupby(rows, key=itemgetter(1)):
+        check()
+        yield word, {label: count for _, _, label, count in some}
+
+
+def changed(now: Iterable[Document], before: Iterable[Document]) -> Iterator[Document]:
+    """The documents that are not what they were, as they are now.
+
+    Both are in the order of their words. Raises Fewer where a count has fallen.
+    """
+    published, last = iter(before), ""
+    word, labels = next(published, (None, {}))
+    for mine, counts in now:
+        if mine < last:
+            raise ValueError(f"the store gives {mine!r} after {last!r}, which is not in order")
+        last = mine
+        then: Labels = {}
+        if word == mine:
+            then = labels
+            word, labels = next(published, (None, {}))
+        elif word is not None and word < mine:
+            raise Fewer(word)
+        if counts != then:
+            if any(counts.get(label, 0) < count for label, count in then.items()):
+                raise Fewer(mine)
+            yield mine, counts
+    if word is not None:
+        raise Fewer(word)
+
+
+def difference(now: Labels, before: Labels) -> Labels:
+    """By how much each count has grown, where it has."""
+    grown = {label: count - before.get(label, 0) for label, count in now.items()}
+    return {label: count for label, count in grown.items() if count}
+
+
+def as_counts(rows: Iterable[tuple[str, str, str, Labels]]) -> Counts:
+    """Counts to commit, from (publication key, name, word, counts by label)."""
+    counts = Counts()
+    for key, name, word, labels in rows:
+        mine = counts.publications.setdefault(key, PublicationCounts(name))
+        if word == ARTICLES:
+            mine.articles += labels[ARTICLES]
+        else:
+            mine.words += Counter({(word, label): count for label, count in labels.items()})
+    return counts

@@ -1,0 +1,33 @@
+"""What writes to Cloud Firestore cost, and how long they take."""
+
+from __future__ import annotations
+
+import os
+
+from daskingest.stores.write_rate import seconds_for
+from daskingest.text import time_text
+
+DOLLARS_FOR_A_WRITE = 0.18 / 100_000
+"""Of a multi-region, in US dollars: Google's list price, cloud.google.com/firestore/pricing."""
+
+AS_OF = "2025"
+"""When the price was that. A single region may cost half."""
+
+FREE_WRITES_A_DAY = 20_000
+"""Of one database of each project."""
+
+
+def writes_text(writes: int) -> str:
+    """What so many writes cost and how long they take, for people."""
+    if "FIRESTORE_EMULATOR_HOST" in os.environ:
+        return f"{writes:,} writes to an emulator, which cost nothing"
+    return (
+        f"{writes:,} writes: {dollars_text(writes)} at most (list price of {AS_OF} for a "
+        f"multi-region, $0.18 per 100,000; {FREE_WRITES_A_DAY:,} a day may be free), and "
+        f"{time_text(seconds_for(writes))} at the pace that Firestore asks for"
+    )
+
+
+def dollars_text(writes: int) -> str:
+    """Their price."""
+    return f"${writes * DOLLARS_FOR_A_WRITE:,.2f}"

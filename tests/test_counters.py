@@ -1,0 +1,72 @@
+"""The stream of counters: like real news in what matters to a store, and the same each time."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from daskingest.benchmarks.counters import ARTICLES, LABELS, Stream, batches, counts_of
+from daskingest.benchmarks.growth import commit_growth, flushes, measure
+from daskingest.counts import Counts
+from daskingest.sample.names import names
+from daskingest.stores import open_store
+
+
+def test_batches_are_like_those_of_real_news() -> None:
+    several = list(itertools.islice(batches(seed=3), 20))
+    sizes = [each.size for each in several]
+    mentions = [sum(its.words.total() for its in each.publications.values()) for each in several]
+    assert 5_200 < statistics.mean(sizes) < 5_900
+    assert 9_000 < statistics.mean(mentions) < 10_500
+    assert all(
+        sum(its.articles for its in each.publications.values()) == ARTICLES for each in several
+    )
+    merged = Counts()
+    for each in several:
+        merged.merge(each)
+    labels: Counter[str] = Counter()
+    for its in merged.publications.values():
+        for (_, label), count in its.words.items():
+            labels[label] += count
+    assert [label for label, _ in labels.most_common(3)] == ["ORG", "PERSON", "GPE"]
+    assert set(labels) <= set(LABELS)
+    lengths = [len(word) for its in merged.publications.values() for word, _ in its.words]
+    assert 12 < statistics.mean(lengths) < 20
+
+
+def test_words_grow_without_an_end() -> None:
+    """Heaps' law: with a power of what is mentioned that does not fall much."""
+    stream = Stream(5)
+    sizes = [len(stream.draw(number).words) for number in (20, 80, 320)]
+    for one, other in itertools.pairwise(sizes):
+        assert 0.7 < math.log(other / one) / math.log(4) < 0.85
+
+
+def test_names_tell_words_from_each_other() -> None:
+    words = np.unique(
+        np.random.default_rng(0).integers(0, 1 << 46, 50_000) >> np.arange(50_000) % 46
+    )
+    assert len(set(names(words))) == len(words)
+    assert names(words[:10]) == names(words)[:10]
+
+
+def test_the_same_each_time() -> None:
+    one, other, another = (counts_of(Stream(seed).draw()) for seed in (1, 1, 2))
+    assert one == other != another
+
+
+def test_a_store_grows_to_so_many_rows(tmp_path: Path) -> None:
+    """The rows are said to be what the store has."""
+    commits = measure(tmp_path / "store.db", flushes(20_000, 2))
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        words = {(name, word) for name, word, _, _ in store.all_words()}
+        articles = sum(each.count for each in store.publications())
+    assert len(words) == commits[-1].rows >= 20_000
+    assert articles == 2 * ARTICLES * len(commits)
+    assert [each.rows for each in commits] == [each.rows for each in flushes(20_000, 2)]
+    assert commit_growth(tmp_path, commits, 2) > 0
