@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ def main() -> None:
     except DaskingestError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    finally:
+        gc.freeze()  # else all that was imported is looked through for garbage, at the very end
 
 
 def _begin_loading(arguments: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -83,7 +83,7 @@ def steps_of_each(workers: int, batches: int) -> dict[str, int]:
         TaskBegun(*first),
         Extracted(*first, []),
         Woken(),
-        Reported({traced.handed: Counted(Tally(rows=0))}, [], []),
+        Reported({traced.handed: Counted(Tally(rows=0))}, (), ()),
         WorkerDied(*second),
         WorkerDied(*third, explained=True),
     ]

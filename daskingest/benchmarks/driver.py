@@ -101,7 +101,7 @@ def dispatcher_tasks_per_second(workers: int = 1_000, tasks: int = 20_000) -> fl
             handed[task.batch.id] = done
             events += [TaskBegun(task.batch.id, task.task), Extracted(task.batch.id, task.task, [])]
         if len(handed) >= _REPORTED or not running:
-            events.append(Reported(dict(handed), [], []))
+            events.append(Reported(dict(handed), (), ()))
             handed.clear()
         for each in events:
             ended = ended or take(dispatcher.handle(each))

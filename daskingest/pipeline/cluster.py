@@ -203,7 +203,8 @@ class _LocalCluster(SpecCluster):
     @property
     def scheduler_address(self) -> str:
         """Where clients in this process find the scheduler."""
-        return str(self.scheduler.listeners[-1].contact_address)
+        scheduler: Any = self.scheduler
+        return str(scheduler.listeners[-1].contact_address)
 
 
 def _local_cluster(workers: int) -> SpecCluster:
@@ -224,7 +225,7 @@ def _local_cluster(workers: int) -> SpecCluster:
         "port": 0,
         "dashboard_address": f"{_HOST}:{_dashboard_port()}",
     }
-    return _LocalCluster(
+    return _LocalCluster(  # type: ignore[no-untyped-call]
         workers=specs,
         scheduler={"cls": Scheduler, "options": {**options, "dashboard": True}},
         asynchronous=True,
