@@ -18,6 +18,7 @@ import distributed.utils
 from dask.system import CPU_COUNT
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.utils import format_dashboard_link
 
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
@@ -205,6 +206,11 @@ class _LocalCluster(SpecCluster):
         """Where clients in this process find the scheduler."""
         scheduler: Any = self.scheduler
         return str(scheduler.listeners[-1].contact_address)
+
+    @property
+    def dashboard_link(self) -> str:
+        """Where browsers find the dashboard."""
+        return str(format_dashboard_link(_HOST, self.scheduler_info["services"]["dashboard"]))
 
 
 def _local_cluster(workers: int) -> SpecCluster:
