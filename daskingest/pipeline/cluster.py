@@ -210,7 +210,8 @@ class _LocalCluster(SpecCluster):
     @property
     def dashboard_link(self) -> str:
         """Where browsers find the dashboard."""
-        return str(format_dashboard_link(_HOST, self.scheduler_info["services"]["dashboard"]))
+        port = self.scheduler_info["services"].get("dashboard")
+        return str(format_dashboard_link(_HOST, port)) if port else ""
 
 
 def _local_cluster(workers: int) -> SpecCluster:
