@@ -20,7 +20,7 @@ LAYERS = (
     ("pipeline", "sample"),
     ("service",),
     ("web", "upload", "download", "doctor"),
-    ("notebook", "bench", "benchmarks"),
+    ("notebook", "benchmarks"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -18,7 +18,7 @@ from program import run
 from daskingest.counts import word_of
 from daskingest.notebook import read_csv
 from daskingest.sample.learned import Learned, learn
-from daskingest.sample.maker import MARK_END, Maker
+from daskingest.sample.maker import MARK_END, MARKS, Maker
 from daskingest.sample.write import blocks
 
 
@@ -66,12 +66,12 @@ def test_names_keep_coming(learned: Learned) -> None:
 def test_it_is_known_what_counts(learned: Learned) -> None:
     """What stands between marks, publication by publication, is what a block says."""
     maker = Maker(learned, 2, publications=27, marked=True)
-    block, marks = maker.block(5), maker.marks()
+    block, labels = maker.block(5), {mark: label for label, mark in MARKS.items()}
     rows = list(csv.reader(io.StringIO(block.text.decode(), newline="")))
     found = Counter(
-        (row[11], word_of(text), marks[mark])
+        (row[11], word_of(text), labels[mark])
         for row in rows
-        for mark, text in re.findall(f"([{''.join(marks)}])([^{MARK_END}]*){MARK_END}", row[8])
+        for mark, text in re.findall(f"([{''.join(labels)}])([^{MARK_END}]*){MARK_END}", row[8])
     )
     assert found == dict(zip(maker.planted(block.keys), block.counts.tolist(), strict=True))
     names = [maker.publications[each] for each in block.publications.tolist()]
@@ -80,9 +80,8 @@ def test_it_is_known_what_counts(learned: Learned) -> None:
     often = Counter(names)
     assert often[maker.publications[0]] > 3 * often[maker.publications[4]]
     plain = Maker(learned, 2, publications=27).block(5).text.decode()
-    for mark in (*marks, MARK_END):
-        assert mark not in plain
-    assert plain == block.text.decode().translate(dict.fromkeys(map(ord, (*marks, MARK_END))))
+    marks = dict.fromkeys(map(ord, (*MARKS.values(), MARK_END)))
+    assert plain == plain.translate(marks) == block.text.decode().translate(marks)
 
 
 def test_processes_make_the_same(learned: Learned) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -38,7 +38,8 @@ def limited_memory(limit: int | None) -> Iterator[str]:
         yield f"memory limited to {limit / 2**30:.1f} GiB, page cache included"
     finally:
         (here / "cgroup.procs").write_text(str(os.getpid()))
-        inside.rmdir()
+        with suppress(OSError):  # a process is still ending
+            inside.rmdir()
 
 
 def _group() -> Path:

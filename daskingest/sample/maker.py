@@ -43,8 +43,13 @@ _AGAIN = 0.34  # of the names are the same as the last one of their label in the
 _OWN = 3  # every third name that is made up is another one in each publication
 _FIRST_DAY, _DAYS = datetime.date(2016, 1, 1), 1552
 
+_MARKED = (
+    *("EVENT", "FAC", "GPE", "LANGUAGE", "LAW", "LOC", "NORP"),
+    *("ORG", "PERCENT", "PERSON", "PRODUCT", "QUANTITY", "WORK_OF_ART"),
+)
+MARKS = {label: chr(0x0E + i) for i, label in enumerate(_MARKED)}
 MARK_END = "\x02"
-_FIRST_MARK = 0x0E  # and twelve more that are no white space
+"""What stands before and after a name in marked articles, by its label; no white space."""
 
 _LABEL_BITS, _OWN_BITS, _NAME_BITS = 5, 7, 52
 MOST_PUBLICATIONS = (1 << _OWN_BITS) - 1
@@ -161,11 +166,11 @@ class Maker:
         plain = self._plain(drawn)
         if not self._marked:
             return plain
-        labels = drawn & ((1 << _LABEL_BITS) - 1)
-        marks = np.array(self._marks(), object)[labels].tolist()
+        marks = [MARKS.get(label, "") for label in self._learned.labels]
+        labels = (drawn & ((1 << _LABEL_BITS) - 1)).tolist()
         return [
-            f"{mark}{text}{MARK_END}" if mark else text
-            for mark, text in zip(marks, plain, strict=True)
+            f"{mark}{text}{MARK_END}" if (mark := marks[label]) else text
+            for label, text in zip(labels, plain, strict=True)
         ]
 
     def _plain(self, drawn: Whole) -> list[str]:
@@ -179,19 +184,6 @@ class Maker:
         texts[known] = [self._learned.known[label][i] for label, i in pairs]
         found: list[str] = texts.tolist()
         return found
-
-    def _marks(self) -> list[str]:
-        """By label; empty for one that is not counted."""
-        marks = iter(range(_FIRST_MARK, 0x1B))
-        return [chr(next(marks)) if each else "" for each in self._counted.tolist()]
-
-    def marks(self) -> dict[str, str]:
-        """The label that a mark before a name stands for."""
-        return {
-            mark: label
-            for mark, label in zip(self._marks(), self._learned.labels, strict=True)
-            if mark
-        }
 
     def _lines(
         self,

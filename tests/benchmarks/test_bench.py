@@ -15,6 +15,8 @@ KEYS = {
     "recognizer_words_per_second",
     "run_csv_efficiency",
     "run_csv_vs_nlp_pipe",
+    "commit_growth",
+    "saver_batches_per_second",
 }
 
 

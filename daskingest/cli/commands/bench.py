@@ -14,7 +14,7 @@ from daskingest.cli.output import print_json
 from daskingest.settings import Model, Option, Workers
 
 if TYPE_CHECKING:
-    from daskingest.bench import Benchmark
+    from daskingest.benchmarks.suite import Benchmark
 
 
 def bench(
@@ -31,14 +31,15 @@ def bench(
     quick: Annotated[bool, Option("Take at most five minutes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how fast this machine extracts entities, compared with spaCy and matrix products."""
+    """Measure how fast this machine extracts entities, compared with spaCy and matrix products, and
+    what the saver and a growing store take."""
     for library in (
         "OMP",
         "OPENBLAS",
         "MKL",
     ):  # before numpy is imported; one thread, as on a worker
         os.environ[f"{library}_NUM_THREADS"] = "1"
-    from daskingest import bench as suite
+    from daskingest.benchmarks import suite
 
     file = Path(corpus) if corpus else None
     benchmark = suite.bench(file, model, workers, quick, Console(stderr=True).print)
@@ -66,4 +67,8 @@ def _show(benchmark: Benchmark, console: Console) -> None:
         ratios.add_row(name, f"{ratio:.2f}")
     for stage, share in benchmark.stages.items():
         ratios.add_row(f"share of the recognizer's time: {stage}", f"{share:.0%}")
-    console.print(rates, ratios)
+    figures = Table("what else", box=None)
+    figures.add_column("", justify="right")
+    for name, figure in benchmark.figures.items():
+        figures.add_row(name, f"{figure:,.2f}")
+    console.print(rates, ratios, figures)

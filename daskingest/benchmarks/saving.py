@@ -1,0 +1,174 @@
+"""What one saver takes: batches with the counters of real news, from workers of a real cluster.
+
+    python -m daskingest.benchmarks.saving --rate 80 --seconds 600
+
+Tasks draw batches (see `counters`) and hand them over as those of run-csv do. With a rate they keep
+to a schedule, and what matters is whether they can: how far behind it they get, and how long the
+saver lets them wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask
+import psutil
+from distributed import Client
+
+from daskingest.benchmarks.counters import ARTICLES, Stream, counts_of
+from daskingest.benchmarks.memory import limited_memory
+from daskingest.counts import Tally
+from daskingest.ledger import BatchId, Counted
+from daskingest.models import find_model
+from daskingest.pipeline.cluster import EXTRACT, SAVER, cluster, workers_of
+from daskingest.pipeline.saver_client import SaverClient, SaverRef
+from daskingest.settings import Settings
+
+_RUN = "benchmark"
+_PRELOAD = {"distributed.worker.preload": ["daskingest.benchmarks.recorded"]}
+_FEEDERS = 2  # workers that hand over
+_EVERY = 10.0  # seconds between two lines
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """How a feeder fared: the most seconds that it was behind its schedule, and that a batch took
+    to be handed over."""
+
+    behind: float
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How a saver fared, in seconds: all of them, and those of CPU time that its process took."""
+
+    batches: int
+    seconds: float
+    cpu: float
+    fed: Fed
+    size: int
+    """Of the store, in bytes."""
+
+    @property
+    def rate(self) -> float:
+        """Batches a second, until the last one was in the store."""
+        return self.batches / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The task of a feeder: every `of`-th batch from `first` on, below `until`, `rate` of all of
+    them a second; 0: as fast as they are taken."""
+
+    saver: SaverRef
+    first: int
+    of: int
+    until: int
+    rate: float
+
+    def __call__(self) -> Fed:
+        """Hand them over, one after the other."""
+        stream, behind, waited = Stream(self.first + 1), 0.0, 0.0
+        entry = Counted(Tally(rows=ARTICLES, articles=ARTICLES))
+        started = time.monotonic()
+        for number in range(self.first, self.until, self.of):
+            counts = counts_of(stream.draw())
+            if self.rate:
+                early = number / self.rate - (time.monotonic() - started)
+                time.sleep(max(early, 0))
+                behind = max(behind, -early)
+            begun = time.monotonic()
+            self.saver.add(BatchId(_RUN, str(number)), counts, entry)
+            waited = max(waited, time.monotonic() - begun)
+        return Fed(behind, waited)
+
+
+async def save(
+    path: Path,
+    model: str,
+    batches: int,
+    rate: float = 0.0,
+    seen: Callable[[str], object] = lambda line: None,
+) -> Saved:
+    """Have one saver write so many batches into a new store; `seen` is told how it goes."""
+    with dask.config.set(_PRELOAD):
+        async with cluster(None, _FEEDERS, model) as client:
+            interval = Settings().flush_interval
+            url = f"sqlite:///{path.absolute()}"
+            saver = await SaverClient.start(client, 1, url, interval, "benchmark")
+            await saver.take_over(_RUN)
+            cpu, started = await _cpu(client), time.monotonic()
+            telling = asyncio.create_task(_tell(saver, path, started, seen))
+            feeds = [Feed(saver.ref, i, _FEEDERS, batches, rate) for i in range(_FEEDERS)]
+            futures = [client.submit(each, resources={EXTRACT: 1}, pure=False) for each in feeds]
+            fed = [await each for each in futures]
+            await saver.drain()
+            seconds, used = time.monotonic() - started, await _cpu(client) - cpu
+            telling.cancel()
+            worst = Fed(max(each.behind for each in fed), max(each.waited for each in fed))
+            saver.release()
+    return Saved(batches, seconds, used, worst, path.stat().st_size)
+
+
+async def _tell(
+    saver: SaverClient, path: Path, started: float, seen: Callable[[str], object]
+) -> None:
+    """As a driver does, hear what is committed."""
+    committed, last = 0, started
+    while True:
+        report = await saver.report()
+        committed += len(report.committed)
+        if (now := time.monotonic()) - last >= _EVERY:
+            last = now
+            size = path.stat().st_size / 2**20
+            seen(f"{now - started:6.0f} s  {committed:8,} batches committed  {size:7,.0f} MiB")
+
+
+async def _cpu(client: Client) -> float:
+    """The seconds of CPU time of the saver's process."""
+    [used] = (await client.run(_used, workers=await _savers(client))).values()
+    return float(used)
+
+
+def _used() -> float:
+    times = psutil.Process().cpu_times()
+    return times.user + times.system
+
+
+async def _savers(client: Client) -> list[str]:
+    return [a for a, each in (await workers_of(client)).items() if SAVER in each.resources]
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--batches", type=int, default=4_000, help="without a rate")
+    parser.add_argument("--rate", type=float, default=0.0, help="batches a second")
+    parser.add_argument("--seconds", type=float, default=600.0, help="with a rate")
+    parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
+    options = parser.parse_args()
+    batches = int(options.rate * options.seconds) or options.batches
+    limit = int(options.memory * 2**30) if options.memory else None
+    with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
+        print(said)
+        path = Path(folder) / "saver.db"
+        saved = asyncio.run(
+            save(path, find_model(), batches, options.rate, lambda line: print(line, flush=True))
+        )
+    print(
+        f"{saved.batches:,} batches in {saved.seconds:.1f} s: {saved.rate:.1f}/s; "
+        f"{1000 * saved.cpu / saved.batches:.2f} ms of the saver's CPU time each; "
+        f"at most {saved.fed.waited:.2f} s to hand one over"
+        + (f", {saved.fed.behind:.2f} s behind the schedule" if options.rate else "")
+    )
+
+
+if __name__ == "__main__":
+    main()
