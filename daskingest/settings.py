@@ -172,6 +172,24 @@ class Settings:
     ] = None
     rejects: Rejects = _REJECTS
     flush_interval: FlushInterval = _FLUSH_INTERVAL
+    staging: Annotated[
+        str | None,
+        Option(
+            "For a store whose writes are billed, Firestore: the SQLite file that counts are kept "
+            "in until they are published to it, each word once.",
+            shown="one in ~/.local/state/daskingest",
+            is_path=True,
+        ),
+    ] = None
+    publish_every: Annotated[
+        float | None,
+        Option(
+            "Seconds after which such counts are published while files are being counted: they "
+            "show earlier, and cost more writes.",
+            min=1.0,
+            shown="once, at the end",
+        ),
+    ] = None
     performance_report: Annotated[
         str | None,
         Option(

@@ -26,12 +26,14 @@ PATIENCE = 120.0
 class Program:
     """`daskingest` with some arguments, in a folder."""
 
+    START = ("-m", "daskingest")
+
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
         self.out = folder / "out.txt"
         with self.out.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "daskingest", *arguments],
+                [sys.executable, *self.START, *arguments],
                 cwd=folder,
                 env={**os.environ, "COLUMNS": "200", **environment},
                 stdin=subprocess.DEVNULL,
@@ -84,6 +86,19 @@ class Program:
     def output(self) -> str:
         """What it printed so far."""
         return self.out.read_text()
+
+
+class Directly(Program):
+    """As earlier versions did: files are counted into Firestore itself."""
+
+    START = (
+        "-c",
+        "from daskingest.pipeline import run\n"
+        "from daskingest.pipeline.destination import Direct\n"
+        "from daskingest.__main__ import main\n"
+        "run.destination = lambda settings: Direct(settings.store)\n"
+        "if __name__ == '__main__': main()",
+    )
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from daskingest.articles import Article
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import BatchId, Counted, Done
 from daskingest.models import find_model
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.file_run import FileRun
 from daskingest.pipeline.identity import first_of, following, places_text
 from daskingest.pipeline.patient_rejects import PatientRejects
@@ -69,7 +70,7 @@ def count(path: Path | str, store: Store, most: int = 1 << 30) -> Segment:
     begin = BatchId.begin(segment.run)
     known = store.ledger(segment.run)
     if begin not in known:
-        store.commit(Counts(), {begin: segment.begun})
+        store.commit(PackedCounts(), {begin: segment.begun})
     total, left = Tally(), most
     for batch in segment.batches():
         if not left:
@@ -81,9 +82,9 @@ def count(path: Path | str, store: Store, most: int = 1 << 30) -> Segment:
         tally = Tally(len(rows), taken, rejected=rejected)
         total.merge(tally)
         if batch.id not in known:
-            store.commit(Counts(), {batch.id: Counted(tally, batch.checksum)})
+            store.commit(PackedCounts(), {batch.id: Counted(tally, batch.checksum)})
     done = Done(total, str(path), 1, segment.checksum, segment.last[1])
-    store.commit(Counts(), {BatchId.done(segment.run): done})
+    store.commit(PackedCounts(), {BatchId.done(segment.run): done})
     return segment
 
 
@@ -413,7 +414,7 @@ def test_a_run_goes_on_with_the_model_that_it_was_begun_with(
 ) -> None:
     run, _ = look_up(path, store)
     begun = replace(run._segment.begun, model=model)
-    store.commit(Counts(), {BatchId.begin(run.id): begun})
+    store.commit(PackedCounts(), {BatchId.begin(run.id): begun})
     if same:
         assert look_up(path, store)[0].id == run.id
         return

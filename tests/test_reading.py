@@ -26,7 +26,7 @@ def url(tmp_path: Path) -> str:
         for _ in range(times):
             counts.add_article(name, [])
     with open_store(url, create=True) as store:
-        store.commit(counts, {BatchId("r", "1"): Counted()})
+        store.commit(counts.packed(), {BatchId("r", "1"): Counted()})
     return url
 
 

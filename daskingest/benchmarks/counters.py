@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daskingest.counts import Counts, PublicationCounts
+from daskingest.packed import PackedCounts
 from daskingest.sample.names import FREQUENT_RANK, Whole, names, ranks, shares
 
 ARTICLES = 372
@@ -87,7 +88,7 @@ class Stream:
         return words, np.where(other, (labels + 1) % len(LABELS), labels)
 
 
-def counts_of(drawn: Drawn) -> Counts:
+def counts_of(drawn: Drawn) -> PackedCounts:
     """As the saver and the stores take them. All that depends on how Counts keeps them is here."""
     found = Counts()
     publications = drawn.keys >> (_WORD_BITS + _LABEL_BITS)
@@ -103,10 +104,10 @@ def counts_of(drawn: Drawn) -> Counts:
             )
             name = f"Publication {number + 1}"
             found.publications[name.lower()] = PublicationCounts(name, articles, Counter(words))
-    return found
+    return found.packed()
 
 
-def batches(seed: int = 1, publications: int = PUBLICATIONS) -> Iterator[Counts]:
+def batches(seed: int = 1, publications: int = PUBLICATIONS) -> Iterator[PackedCounts]:
     """Endless batches."""
     stream = Stream(seed, publications)
     while True:

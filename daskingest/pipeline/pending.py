@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.packed import PackedCounts, merged
 
-MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
+MOST_PENDING = 8_000_000  # counters, in all the batches that wait; some 250 MB
 
 
 class Refusal(Enum):
@@ -50,12 +50,31 @@ class Report:
 
 @dataclass(slots=True)
 class Flush:
-    """Batches for one commit, and their merged counts. When `closed`, it takes no more batches."""
+    """Batches for one commit. When `closed`, it takes no more batches."""
 
     since: float
-    merged: Counts = field(default_factory=Counts)
-    batches: dict[BatchId, tuple[Counts, Entry]] = field(default_factory=dict)
+    batches: dict[BatchId, tuple[PackedCounts, Entry]] = field(default_factory=dict)
     closed: bool = False
+    size: int = 0
+    """At least as many counters as the batches have together."""
+    _merged: PackedCounts = field(default_factory=PackedCounts)
+    _of: int = 0  # of the first so many batches
+
+    def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int) -> None:
+        """Take a batch. The flush is closed when it has `limit` counters."""
+        self.batches[batch_id] = counts, entry
+        self.size += counts.size
+        if self.size >= limit:
+            before = self.size
+            self.size = self.merged().size
+            # Batches have words in common: merge again and again, while that makes room.
+            self.closed = self.size >= limit or self.size > 0.9 * before
+
+    def merged(self) -> PackedCounts:
+        """The sum of the batches' counts."""
+        new = [counts for counts, _ in list(self.batches.values())[self._of :]]
+        self._merged, self._of = merged([self._merged, *new]), len(self.batches)
+        return self._merged
 
 
 class Pending:
@@ -83,16 +102,17 @@ class Pending:
         """The flush to commit next."""
         return self._flushes[0] if self._flushes else None
 
-    def add(self, batch_id: BatchId, counts: Counts, entry: Entry, limit: int, now: float) -> None:
+    def add(
+        self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int, now: float
+    ) -> None:
         """Add a batch to the last flush, which is closed when it has `limit` counters."""
         if not self._flushes or self._flushes[-1].closed:
             self._flushes.append(Flush(now))
         flush = self._flushes[-1]
-        flush.batches[batch_id] = counts, entry
-        flush.merged.merge(counts)
+        flush.add(batch_id, counts, entry, limit)
         self._sizes[batch_id] = counts.size + 1
         self.size += counts.size + 1
-        flush.closed = flush.merged.size >= limit or self.size >= self.most // 2
+        flush.closed |= self.size >= self.most // 2
 
     def remove_first(self) -> None:
         """Remove the first flush: it is committed."""

@@ -42,7 +42,8 @@ async def require_one_store(client: Client, url: str) -> None:
         raise UsageError(
             f"{url} is a file on this machine, and the saver's worker at {', '.join(elsewhere)} "
             f"does not see it: start the one with the resource {SAVER!r} on this machine or give "
-            "it this folder under the same path, or use a firestore:// store"
+            "it this folder under the same path (if this is where counts for a firestore:// store "
+            "wait, name a file that both see with --staging)"
         )
 
 
