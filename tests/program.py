@@ -52,7 +52,10 @@ class Program:
 
     def workers(self) -> list[psutil.Process]:
         """Its extraction workers and the saver's."""
-        return [each for each in self.family() if "spawn_main" in _command(each)]
+        family = self.family()
+        templates = {each.pid for each in family if _parent(each) == self.process.pid}
+        forks = (each for each in family if "forkserver" in _command(each))
+        return [each for each in forks if each.pid not in templates]
 
     def saver(self) -> psutil.Process | None:
         """The worker that has the store open."""
@@ -124,6 +127,13 @@ def _alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0
 
 
 def _command(process: psutil.Process) -> str:

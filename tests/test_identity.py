@@ -8,6 +8,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.segment import Comparison, Segment
 from daskingest.progress import Progress
 from daskingest.settings import Settings
+from daskingest.sources.checksum import FASTEST, Kind
 from daskingest.sources.csvfile import open_csv
 from daskingest.stores import Store, open_store
 
@@ -313,15 +315,46 @@ def test_what_an_earlier_version_counted_goes_on(path: Path, store: Store, tmp_p
     assert run._segment.run == following(old, path.stat().st_size - len(b"1,,,More,,P\n"))
 
 
+@pytest.mark.parametrize(("most", "pruned"), [(3, False), (999, False), (999, True)])
+def test_a_run_goes_on_with_its_kind_of_checksums(
+    path: Path, store: Store, tmp_path: Path, most: int, pruned: bool
+) -> None:
+    """An earlier version made them by SHA-256, as this one does where it has nothing faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daskingest.pipeline.segment.FASTEST", Kind.SHA256)
+        count(path, store, most)
+    if pruned:
+        with closing(sqlite3.connect(tmp_path / "store.db")) as db, db:
+            db.execute("DELETE FROM ledger WHERE note LIKE '%articles%' AND note NOT LIKE '%file%'")
+    before = look_up(path, store)[0]
+    assert before.finished == (most == 999)
+    if not before.finished:
+        count(path, store)
+    run = look_up(path, store)[0]
+    assert run.finished
+    assert run.id == before.id
+    ledger = store.ledger(run.id)
+    assert (len(ledger) == 2) == pruned
+    kept = [each for each in ledger.values() if isinstance(each, Counted | Done)]
+    made = {Kind.of(each.checksum) for each in kept}
+    assert made == {Kind.SHA256}
+    edit(path, 2)
+    with pytest.raises(UsageError, match="changed since it was counted"):
+        look_up(path, store)
+
+
 def test_another_run_that_counts_other_rows_under_the_same_ids_is_noticed(
     path: Path, store: Store
 ) -> None:
     mine, _ = look_up(path, store)
     segment = mine._segment
     [batch, *_] = segment.batches()
-    other = Counted(Tally(1, 1), "0" * 32)
+    other = Counted(Tally(1, 1), FASTEST + "0" * 32)
     assert batch.conflict(other) is not None
     assert batch.conflict(Counted()) is None
+    assert (batch.conflict(Counted(Tally(1, 1), "x" + "0" * 32)) is None) == (
+        FASTEST is not Kind.XXH3
+    )
     assert replace(batch, checksum="").conflict(other) is None
     with pytest.raises(DaskingestError, match="has counted other rows"):
         list(segment.take_up({batch.id: other}).batches())

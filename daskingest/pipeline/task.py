@@ -60,4 +60,6 @@ def count_batch(assignment: Assignment) -> TaskResult:
     found = extract(batch.rows(), find)
     seconds = time.perf_counter() - started
     assignment.saver.add(batch.id, found.counts.packed(), Counted(found.tally, batch.checksum))
-    return TaskResult(found.rejects, seconds)
+    result = TaskResult(found.rejects, seconds)
+    assignment.notices.result(result)
+    return result

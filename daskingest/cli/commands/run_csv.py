@@ -70,6 +70,8 @@ def _count(
     )
     # Whoever sends SIGTERM waits for the process to end, and an aborted run can be resumed.
     with signals(interrupts.request, interrupts.abort), display:
+        import uvloop
+
         from daskingest.pipeline.run import Run  # not before: numpy's threads would take Ctrl-C
 
         set_up(log, display.say)
@@ -79,7 +81,8 @@ def _count(
             interrupts.attach(run.stop)
             return await run(), run.published
 
-        return asyncio.run(go())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(go())
 
 
 def _report(
