@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daskingest.articles import publication_key
+from daskingest.packed import PackedCounts, PackedPublication, pack
 from daskingest.text import fold_space
 
 MAX_WORD = 256
@@ -24,39 +25,51 @@ def word_of(text: str) -> str:
 
 @dataclass(slots=True)
 class PublicationCounts:
-    """One publication's number of articles, and how often each (word, label) occurred."""
+    """One publication's number of articles, and how often each (word, label) occurred.
+
+    `article_months` and `months` have the same of articles with a date, the latter by (word,
+    month). A month is its number, counted from January 1970, which is 0.
+    """
 
     name: str
     articles: int = 0
     words: Counter[tuple[str, str]] = field(default_factory=Counter)
+    article_months: Counter[int] = field(default_factory=Counter)
+    months: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class Counts:
-    """Counts by publication key. Merging is commutative, except that the first name is kept."""
+    """Counts by publication key, article by article."""
 
     publications: dict[str, PublicationCounts] = field(default_factory=dict)
 
-    def add_article(self, publication: str, words: Iterable[tuple[str, str]]) -> None:
-        """Count one article of `publication` (a display name) with its (word, label) pairs."""
-        mine = self._of(publication_key(publication), publication)
+    def add_article(
+        self, publication: str, words: Iterable[tuple[str, str]], month: int | None = None
+    ) -> None:
+        """Count one article of `publication` (a display name) with its (word, label) pairs.
+
+        Of a publication the first name is kept.
+        """
+        key = publication_key(publication)
+        mine = self.publications.setdefault(key, PublicationCounts(publication))
         mine.articles += 1
+        words = list(words)
         mine.words.update(words)
+        if month is not None:
+            mine.article_months[month] += 1
+            mine.months.update((word, month) for word, _ in words)
 
-    def merge(self, other: Counts) -> None:
-        """Add `other` to these counts."""
-        for key, theirs in other.publications.items():
-            mine = self._of(key, theirs.name)
-            mine.articles += theirs.articles
-            mine.words.update(theirs.words)
-
-    @property
-    def size(self) -> int:
-        """The number of counters, which determines the size of a commit."""
-        return sum(1 + len(each.words) for each in self.publications.values())
-
-    def _of(self, key: str, name: str) -> PublicationCounts:
-        return self.publications.setdefault(key, PublicationCounts(name))
+    def packed(self) -> PackedCounts:
+        """The same counts as they travel and are stored. Raises UnicodeEncodeError."""
+        return pack(
+            [
+                PackedPublication(key, each.name, each.articles, dict(each.article_months))
+                for key, each in self.publications.items()
+            ],
+            [each.words for each in self.publications.values()],
+            [each.months for each in self.publications.values()],
+        )
 
 
 @dataclass(slots=True)

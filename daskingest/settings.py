@@ -99,8 +99,9 @@ Recognizer = Annotated[
 FlushInterval = Annotated[
     float,
     Option(
-        "Seconds that counts wait for others before they are committed. A longer interval shows "
-        "them later, but means fewer writes, which Firestore charges for.",
+        "Seconds that counts wait for others before they are committed, longer while commits take "
+        "long: those into a large store. A longer interval shows them later, but means fewer "
+        "writes, which Firestore charges for.",
         min=0.0,
     ),
 ]
@@ -172,6 +173,24 @@ class Settings:
     ] = None
     rejects: Rejects = _REJECTS
     flush_interval: FlushInterval = _FLUSH_INTERVAL
+    staging: Annotated[
+        str | None,
+        Option(
+            "For a store whose writes are billed, Firestore: the SQLite file that counts are kept "
+            "in until they are published to it, each word once.",
+            shown="one in ~/.local/state/daskingest",
+            is_path=True,
+        ),
+    ] = None
+    publish_every: Annotated[
+        float | None,
+        Option(
+            "Seconds after which such counts are published while files are being counted: they "
+            "show earlier, and cost more writes.",
+            min=1.0,
+            shown="once, at the end",
+        ),
+    ] = None
     performance_report: Annotated[
         str | None,
         Option(

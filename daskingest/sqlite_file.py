@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,14 @@ class SqliteSchema:
 
     `script` makes the tables, and may fill them. Its statements are separated by a semicolon at the
     end of a line, and are run in one transaction. `upgrades` has, by version, such a script that
-    makes the next version of it.
+    makes the next version of it. Files of the versions `readable` can be read as they are.
     """
 
     application_id: int
     version: int
     script: str
     upgrades: Mapping[int, str] = field(default_factory=dict)
+    readable: Collection[int] = ()
 
 
 class SchemaError(Exception):
@@ -64,7 +65,7 @@ class SqliteFile:
                 if self._is_empty():
                     self._create_tables(schema)
                 self._upgrade(schema)
-            self._check(schema)
+            self._check(schema, read_only)
             if not read_only:
                 self._use_wal(busy_seconds)
                 self.connection.execute("PRAGMA synchronous = FULL")
@@ -138,11 +139,11 @@ class SqliteFile:
         [(version,)] = self.connection.execute("PRAGMA user_version").fetchall()
         return application, version
 
-    def _check(self, schema: SqliteSchema) -> None:
+    def _check(self, schema: SqliteSchema, read_only: bool) -> None:
         application, version = self._identity()
         if application != schema.application_id:
             raise OtherApplication
-        if version != schema.version:
+        if version != schema.version and not (read_only and version in schema.readable):
             raise OtherVersion(version)
 
 

@@ -26,12 +26,14 @@ PATIENCE = 120.0
 class Program:
     """`daskingest` with some arguments, in a folder."""
 
+    START = ("-m", "daskingest")
+
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
         self.out = folder / "out.txt"
         with self.out.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "daskingest", *arguments],
+                [sys.executable, *self.START, *arguments],
                 cwd=folder,
                 env={**os.environ, "COLUMNS": "200", **environment},
                 stdin=subprocess.DEVNULL,
@@ -50,7 +52,10 @@ class Program:
 
     def workers(self) -> list[psutil.Process]:
         """Its extraction workers and the saver's."""
-        return [each for each in self.family() if "spawn_main" in _command(each)]
+        family = self.family()
+        templates = {each.pid for each in family if _parent(each) == self.process.pid}
+        forks = (each for each in family if "forkserver" in _command(each))
+        return [each for each in forks if each.pid not in templates]
 
     def saver(self) -> psutil.Process | None:
         """The worker that has the store open."""
@@ -83,6 +88,19 @@ class Program:
         return self.out.read_text()
 
 
+class Directly(Program):
+    """As earlier versions did: files are counted into Firestore itself."""
+
+    START = (
+        "-c",
+        "from daskingest.pipeline import run\n"
+        "from daskingest.pipeline.destination import Direct\n"
+        "from daskingest.__main__ import main\n"
+        "run.destination = lambda settings: Direct(settings.store)\n"
+        "if __name__ == '__main__': main()",
+    )
+
+
 def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     """The exit code and the output of a run to its end."""
     program = Program(folder, *arguments, **environment)
@@ -109,6 +127,13 @@ def _alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0
 
 
 def _command(process: psutil.Process) -> str:

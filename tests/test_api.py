@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> str:
     counts.add_article("The Post", [("paris", "GPE"), ("paris", "GPE"), ("who", "ORG")])
     counts.add_article("Times", [("paris", "PERSON")])
     with open_store(url, create=True) as opened:
-        opened.commit(counts, {BatchId("r", "1"): Counted()})
+        opened.commit(counts.packed(), {BatchId("r", "1"): Counted()})
     return url
 
 

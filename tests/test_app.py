@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> str:
     counts.add_article("The <i>Post</i>", found)
     counts.add_article("The Herald", [("paris", "GPE"), ("paris", "PERSON"), ("=1", "ORG")])
     with open_store(url, create=True) as opened:
-        opened.commit(counts, {BatchId("r", "1"): Counted()})
+        opened.commit(counts.packed(), {BatchId("r", "1"): Counted()})
     return url
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from daskingest.articles import Reject
 from daskingest.sources import boundaries
-from daskingest.sources.boundaries import RecordStarts, ranges
+from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import CsvRange, Dialect, is_regular, open_csv, records
+from daskingest.sources.marks import RecordStarts
 
 HEADER = ["article", "publication", "n"]
 # Short fields of what matters to a CSV reader, so that cuts fall on every kind of edge.

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     counts.add_article("The Post", [("paris", "GPE")])
     counts.add_article('Q, "R"', [("a,b", "ORG")])
     with open_store(f"sqlite:///{tmp_path}/daskingest.db", create=True) as store:
-        store.commit(counts, {BatchId("r", "1"): Counted()})
+        store.commit(counts.packed(), {BatchId("r", "1"): Counted()})
     return tmp_path
 
 

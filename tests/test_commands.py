@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     counts = Counts()
     counts.add_article("The Post", [("paris", "GPE"), ("[red]x\x1b", "ORG")])
     with open_store(f"sqlite:///{tmp_path}/daskingest.db", create=True) as store:
-        store.commit(counts, {BatchId("r", "1"): Counted()})
+        store.commit(counts.packed(), {BatchId("r", "1"): Counted()})
     monkeypatch.chdir(tmp_path)
     for library in ("OMP", "OPENBLAS", "MKL"):
         monkeypatch.setenv(f"{library}_NUM_THREADS", "1")  # as `bench` does

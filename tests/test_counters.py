@@ -9,10 +9,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 
 from daskingest.benchmarks.counters import ARTICLES, LABELS, Stream, batches, counts_of
 from daskingest.benchmarks.growth import commit_growth, flushes, measure
-from daskingest.counts import Counts
+from daskingest.packed import merged
 from daskingest.sample.names import names
 from daskingest.stores import open_store
 
@@ -20,22 +21,18 @@ from daskingest.stores import open_store
 def test_batches_are_like_those_of_real_news() -> None:
     several = list(itertools.islice(batches(seed=3), 20))
     sizes = [each.size for each in several]
-    mentions = [sum(its.words.total() for its in each.publications.values()) for each in several]
+    mentions = [pc.sum(each.words["n"]).as_py() for each in several]
     assert 5_200 < statistics.mean(sizes) < 5_900
     assert 9_000 < statistics.mean(mentions) < 10_500
-    assert all(
-        sum(its.articles for its in each.publications.values()) == ARTICLES for each in several
-    )
-    merged = Counts()
-    for each in several:
-        merged.merge(each)
+    assert all(sum(its.articles for its in each.publications) == ARTICLES for each in several)
     labels: Counter[str] = Counter()
-    for its in merged.publications.values():
-        for (_, label), count in its.words.items():
+    lengths: list[int] = []
+    for _, words, _ in merged(several).by_publication():
+        lengths += map(len, words.words)
+        for label, count in zip(words.kinds, words.counts, strict=True):
             labels[label] += count
     assert [label for label, _ in labels.most_common(3)] == ["ORG", "PERSON", "GPE"]
     assert set(labels) <= set(LABELS)
-    lengths = [len(word) for its in merged.publications.values() for word, _ in its.words]
     assert 12 < statistics.mean(lengths) < 20
 
 
@@ -58,6 +55,16 @@ def test_names_tell_words_from_each_other() -> None:
 def test_the_same_each_time() -> None:
     one, other, another = (counts_of(Stream(seed).draw()) for seed in (1, 1, 2))
     assert one == other != another
+
+
+def test_dated_articles_are_counted_by_month_too() -> None:
+    [dated], [plain] = (
+        list(itertools.islice(batches(seed=3, dated=each), 1)) for each in (True, False)
+    )
+    assert dated.words.equals(plain.words)
+    assert not len(plain.months)
+    assert pc.sum(dated.months["n"]).as_py() == pc.sum(dated.words["n"]).as_py()
+    assert 40 < len(pc.unique(dated.months["month"])) <= 52
 
 
 def test_a_store_grows_to_so_many_rows(tmp_path: Path) -> None:

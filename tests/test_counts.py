@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskingest.counts import Counts, Tally, word_of
+from daskingest.packed import merged
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["ORG", "GPE"])), max_size=5)
 ARTICLES = st.lists(st.tuples(st.sampled_from(["P", "p ", "Q"]), PAIRS), max_size=8)
@@ -22,10 +23,10 @@ def counts_of(articles: list[tuple[str, list[tuple[str, str]]]]) -> Counts:
 def test_merging_adds(
     first: list[tuple[str, list[tuple[str, str]]]], second: list[tuple[str, list[tuple[str, str]]]]
 ) -> None:
-    merged = counts_of(first)
-    merged.merge(counts_of(second))
-    assert merged == counts_of(first + second)
-    assert merged.size == sum(1 + len(each.words) for each in merged.publications.values())
+    total = merged([counts_of(first).packed(), counts_of(second).packed()])
+    expected = counts_of(first + second)
+    assert list(total.by_publication()) == list(expected.packed().by_publication())
+    assert total.size == sum(1 + len(each.words) for each in expected.publications.values())
 
 
 def test_the_first_name_stays() -> None:

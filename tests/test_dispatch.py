@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from daskingest.articles import Article, Reject
 from daskingest.counts import Counts, Tally
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.deadlines import TimeLimit
@@ -91,11 +92,11 @@ def numbers_of(batch: Batch) -> list[str]:
     return [row.content for row in batch.rows() if isinstance(row, Article)]
 
 
-def counts_of(numbers: list[str]) -> Counts:
+def counts_of(numbers: list[str]) -> PackedCounts:
     counts = Counts()
     for number in numbers:
         counts.add_article("p", [(number, "ROW")])
-    return counts
+    return counts.packed()
 
 
 class Store:
@@ -111,13 +112,12 @@ class Store:
         self.held = replace(self.held, epoch=self.held.epoch + 1)
         return self.held, dict(self.entries)
 
-    def commit(self, counts: Counts, entries: dict[BatchId, Entry], holds: list[Hold]) -> int:
+    def commit(self, counts: PackedCounts, entries: dict[BatchId, Entry], holds: list[Hold]) -> int:
         if [each.epoch for each in holds] != [self.held.epoch]:
             raise Replaced(RUN, "")
         if entries.keys() & self.entries.keys():
             raise AlreadyCommitted
-        words = [each.words for each in counts.publications.values()]
-        if sum(map(len, words)) > MOST_ROWS:
+        if len(counts.words) > MOST_ROWS:
             raise TooLarge
         self.entries |= entries
         self.ever |= entries
@@ -125,8 +125,8 @@ class Store:
             assert batch_id not in entries
             self.entries.pop(batch_id, None)  # one flush may take several commits
         self.held = replace(holds[0], settled=())
-        for (number, _), count in itertools.chain(*(each.items() for each in words)):
-            self.rows[number] += count
+        for _, words, _ in counts.by_publication():
+            self.rows.update(dict(zip(words.words, words.counts, strict=True)))
         return 0
 
     def ledger_entries(self, batch_ids: list[BatchId]) -> Ledger:
@@ -147,7 +147,7 @@ class Saver:
     running: bool = True
     """It commits, perhaps though it was given up."""
 
-    def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
+    def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
         if batch_id not in self.pending and not self.holds.is_settled(batch_id):
             self.pending.add(batch_id, counts, entry, limit=6, now=0.0)
 
@@ -164,7 +164,7 @@ class Saver:
                 return
             self.holds.committed(done.entries, holds if done.commits else ())
             self.news.add(done.entries, Commit(0.0, done.writes))
-            self.pending.remove_first()
+            self.pending.remove_first(0.0, 0.0)
 
 
 @dataclass
@@ -392,7 +392,7 @@ class World:
             case HandOver(batch_id, entry, number):
                 saver = self.savers[number - 1]
                 if saver.alive:
-                    saver.add(batch_id, Counts(), entry)
+                    saver.add(batch_id, PackedCounts(), entry)
                 else:
                     self.tell(NotHandedOver(batch_id, number))
             case Drain(number):

@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         counts = Counts()
         counts.add_article('The "A"', [("a, b", "ORG"), ("öl", "GPE"), ("a, b", "ORG")])
         counts.add_article("B", [("rome", "GPE")])
-        opened.commit(counts, {BatchId("r", "1"): Counted()})
+        opened.commit(counts.packed(), {BatchId("r", "1"): Counted()})
         yield opened
 
 

@@ -11,6 +11,7 @@ from emulated import content
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import Replaced, Store, open_store
 
@@ -23,10 +24,10 @@ def url(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def counts() -> Counts:
+def counts() -> PackedCounts:
     found = Counts()
     found.add_article("P", [("berlin", "GPE")])
-    return found
+    return found.packed()
 
 
 @pytest.fixture

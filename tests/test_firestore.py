@@ -18,11 +18,13 @@ import psutil
 import pytest
 from emulated import Proxy, RandomFaults, Refused, content, emulator
 from google.cloud import firestore
-from program import Program, Server, kill, run, until
+from program import Directly, Program, Server, kill, run, until
 
+from daskingest import packed
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.verdicts import TOO_MANY_WORDS
 from daskingest.stores import AlreadyCommitted, open_store
@@ -34,25 +36,26 @@ SYLLABLES = ["ba", "del", "for", "gun", "hol", "kri", "lin", "mar", "nor", "pet"
 ALPHABET = ["a", "b", "u.s.", "`", "\\", "[x]", "*", "é", "\N{GRINNING FACE}", "אב"]
 
 
-def random_counts(source: random.Random, articles: int = 5) -> Counts:
+def random_counts(source: random.Random, articles: int = 5) -> PackedCounts:
     counts = Counts()
     for _ in range(articles):
         words = [("".join(source.choices(ALPHABET, k=2)), "ORG") for _ in range(10)]
         words += [(source.choice(ALPHABET), source.choice(["GPE", "A.B`c\\d"]))]
         counts.add_article(source.choice(["One", "Two/2", ".."]), words)
-    return counts
+    return counts.packed()
 
 
-def merged(batches: list[Counts]) -> tuple[dict[str, int], dict[tuple[str, str, str], int]]:
-    every = Counts()
-    for each in batches:
-        every.merge(each)
-    found = every.publications.items()
-    words = {(key, *pair): n for key, each in found for pair, n in each.words.items()}
-    return {key: each.articles for key, each in found}, words
+def merged(batches: list[PackedCounts]) -> tuple[dict[str, int], dict[tuple[str, str, str], int]]:
+    found = list(packed.merged(batches).by_publication())
+    words = {
+        (its.key, word, label): n
+        for its, words, _ in found
+        for word, label, n in zip(*words, strict=True)
+    }
+    return {its.key: its.articles for its, _, _ in found}, words
 
 
-async def save_all(url: str, batches: list[Counts], at_once: int = 4) -> None:
+async def save_all(url: str, batches: list[PackedCounts], at_once: int = 4) -> None:
     """Add batches to a saver, a few at a time so that there are many commits, and drain it."""
     saver = Saver(url, 0, "me")
     for first in range(0, len(batches), at_once):
@@ -70,7 +73,7 @@ def test_the_layout_is_what_older_readers_expect(firestore_url: str) -> None:
         for i in range(3):
             counts = Counts()
             counts.add_article("The A/B" if i == 0 else "THE A/B", words)
-            store.commit(counts, {BatchId("r", str(i)): Counted()})
+            store.commit(counts.packed(), {BatchId("r", str(i)): Counted()})
     client = firestore.Client(project=firestore_url.removeprefix("firestore://"))
     [publication] = client.collection("publications").stream()
     assert publication.id == "the a%2Fb"
@@ -122,14 +125,14 @@ def documents(url: str) -> firestore.Client:
     return firestore.Client(project=url.removeprefix("firestore://"))
 
 
-def three(word: str = "a") -> Counts:
+def three(word: str = "a") -> PackedCounts:
     counts = Counts()
     for _ in range(3):
         counts.add_article("The Post", [(word, "ORG")])
-    return counts
+    return counts.packed()
 
 
-def save(url: str, number: int, counts: Counts) -> None:
+def save(url: str, number: int, counts: PackedCounts) -> None:
     """Commit a batch, by a process that has seen nothing of the store."""
     with open_store(url, create=True) as store:
         store.commit(counts, {BatchId("r", str(number)): Counted()})
@@ -241,7 +244,7 @@ def test_what_is_too_large_for_one_commit_is_halved(
 
     async def go() -> None:
         saver = Saver(firestore_url, 3600, "me")
-        for i, counts in enumerate([*batches, large]):
+        for i, counts in enumerate([*batches, large.packed()]):
             await saver.add(BatchId("r", str(i)), counts, Counted())
         await saver.drain()
         report = await saver.report(0)
@@ -262,8 +265,8 @@ def test_an_article_too_large_for_a_commit_is_rejected_alone(
     small = ("P", "Angela Merkel met Barack Obama in Berlin.")
     file = write_csv([small, small, ("P", large), small])
     options = ["run-csv", file, "--store", firestore_url, "--workers", "1"]
-    code, output = run(tmp_path, *options, "--batch-bytes", "4000000")
-    assert code == 0, output
+    program = Directly(tmp_path, *options, "--batch-bytes", "4000000")
+    assert program.wait() == 0, program.output
     assert TOO_MANY_WORDS in (tmp_path / "rejects.jsonl").read_text()
     assert content(firestore_url)[0] == {"p": 3}
 
@@ -271,8 +274,9 @@ def test_an_article_too_large_for_a_commit_is_rejected_alone(
 def test_requests_are_not_larger_than_they_are_taken_for(firestore_url: str) -> None:
     source = random.Random(3)
     for articles in (1, 20, 200):
-        counts = random_counts(source, articles)
-        counts.add_article("é" * 2_000, [("\N{GRINNING FACE}" * 256, "A.B`c\\d")])
+        long = Counts()
+        long.add_article("é" * 2_000, [("\N{GRINNING FACE}" * 256, "A.B`c\\d")])
+        counts = packed.merged([random_counts(source, articles), long.packed()])
         failed = Counted(Tally(failed={1: "x" * 1000}))
         entries: Ledger = {BatchId("r", "1", (0,) * 60): failed, BatchId("r", "2"): Counted()}
         client = firestore.Client(project=firestore_url.removeprefix("firestore://"))
@@ -384,21 +388,21 @@ def test_savers_killed_while_they_commit(
             return commit() if killed % 3 == 0 else b""
 
     proxy.fault = fault
-    program = Program(tmp_path, *options, "--store", firestore_url, "--flush-interval", "0")
+    program = Directly(tmp_path, *options, "--store", firestore_url, "--flush-interval", "0")
     until(lambda: program.process.poll() is not None, patience=30 * (times + 4))
     assert program.wait() == 0, program.output
     assert killed == times
     assert content(firestore_url) == content(sqlite)
 
 
-def test_a_program_killed_and_started_again(
+def test_what_an_earlier_version_began_goes_on_directly(
     firestore_url: str, tmp_path: Path, real_articles: Path
 ) -> None:
     options = ["run-csv", str(real_articles), "--workers", "2", "--batch-bytes", "100000"]
     code, output = run(tmp_path, *options, "--store", f"sqlite:///{tmp_path}/s.db")
     assert code == 0, output
     options += ["--store", firestore_url, "--flush-interval", "0.2"]
-    program = Program(tmp_path, *options)
+    program = Directly(tmp_path, *options)
 
     def begun() -> bool:
         with open_store(firestore_url) as store:
@@ -466,7 +470,7 @@ def test_pruning_keeps_files_counted(
     good, bad = ("P", "Angela Merkel met Barack Obama in Berlin."), ("P", "")
     file = write_csv([good] * 40 + [bad] * 4)
     options = ["run-csv", file, "--store", firestore_url, "--workers", "1", "--batch-bytes", "500"]
-    assert run(tmp_path, *options)[0] == 0
+    assert Directly(tmp_path, *options).wait() == 0
     before = content(firestore_url)
     prune = ["prune", "--store", firestore_url]
     assert "0 entries removed" in run(tmp_path, *prune)[1]  # done only now

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "daskingest"
 LAYERS = (
     (
         *("errors", "text", "grouping", "settings", "logs", "progress", "files", "sqlite_file"),
-        *("articles", "counts", "ledger"),
+        *("articles", "packed", "counts", "ledger"),
     ),
     ("recognizer",),
     ("models",),

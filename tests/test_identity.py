@@ -8,16 +8,18 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daskingest.articles import Article
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import BatchId, Counted, Done
 from daskingest.models import find_model
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.file_run import FileRun
 from daskingest.pipeline.identity import first_of, following, places_text
 from daskingest.pipeline.patient_rejects import PatientRejects
@@ -25,6 +27,7 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.segment import Comparison, Segment
 from daskingest.progress import Progress
 from daskingest.settings import Settings
+from daskingest.sources.checksum import FASTEST, Kind
 from daskingest.sources.csvfile import open_csv
 from daskingest.stores import Store, open_store
 
@@ -69,7 +72,7 @@ def count(path: Path | str, store: Store, most: int = 1 << 30) -> Segment:
     begin = BatchId.begin(segment.run)
     known = store.ledger(segment.run)
     if begin not in known:
-        store.commit(Counts(), {begin: segment.begun})
+        store.commit(PackedCounts(), {begin: segment.begun})
     total, left = Tally(), most
     for batch in segment.batches():
         if not left:
@@ -81,9 +84,9 @@ def count(path: Path | str, store: Store, most: int = 1 << 30) -> Segment:
         tally = Tally(len(rows), taken, rejected=rejected)
         total.merge(tally)
         if batch.id not in known:
-            store.commit(Counts(), {batch.id: Counted(tally, batch.checksum)})
+            store.commit(PackedCounts(), {batch.id: Counted(tally, batch.checksum)})
     done = Done(total, str(path), 1, segment.checksum, segment.last[1])
-    store.commit(Counts(), {BatchId.done(segment.run): done})
+    store.commit(PackedCounts(), {BatchId.done(segment.run): done})
     return segment
 
 
@@ -314,15 +317,46 @@ def test_what_an_earlier_version_counted_goes_on(path: Path, store: Store, tmp_p
     assert run._segment.run == following(old, path.stat().st_size - len(b"1,,,More,,P\n"))
 
 
+@pytest.mark.parametrize(("most", "pruned"), [(3, False), (999, False), (999, True)])
+def test_a_run_goes_on_with_its_kind_of_checksums(
+    path: Path, store: Store, tmp_path: Path, most: int, pruned: bool
+) -> None:
+    """An earlier version made them by SHA-256, as this one does where it has nothing faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daskingest.pipeline.segment.FASTEST", Kind.SHA256)
+        count(path, store, most)
+    if pruned:
+        with closing(sqlite3.connect(tmp_path / "store.db")) as db, db:
+            db.execute("DELETE FROM ledger WHERE note LIKE '%articles%' AND note NOT LIKE '%file%'")
+    before = look_up(path, store)[0]
+    assert before.finished == (most == 999)
+    if not before.finished:
+        count(path, store)
+    run = look_up(path, store)[0]
+    assert run.finished
+    assert run.id == before.id
+    ledger = store.ledger(run.id)
+    assert (len(ledger) == 2) == pruned
+    kept = [each for each in ledger.values() if isinstance(each, Counted | Done)]
+    made = {Kind.of(each.checksum) for each in kept}
+    assert made == {Kind.SHA256}
+    edit(path, 2)
+    with pytest.raises(UsageError, match="changed since it was counted"):
+        look_up(path, store)
+
+
 def test_another_run_that_counts_other_rows_under_the_same_ids_is_noticed(
     path: Path, store: Store
 ) -> None:
     mine, _ = look_up(path, store)
     segment = mine._segment
     [batch, *_] = segment.batches()
-    other = Counted(Tally(1, 1), "0" * 32)
+    other = Counted(Tally(1, 1), FASTEST + "0" * 32)
     assert batch.conflict(other) is not None
     assert batch.conflict(Counted()) is None
+    assert (batch.conflict(Counted(Tally(1, 1), "x" + "0" * 32)) is None) == (
+        FASTEST is not Kind.XXH3
+    )
     assert replace(batch, checksum="").conflict(other) is None
     with pytest.raises(DaskingestError, match="counted other rows"):
         list(segment.take_up({batch.id: other}).batches())
@@ -382,7 +416,7 @@ def test_a_run_goes_on_with_the_model_that_it_was_begun_with(
 ) -> None:
     run, _ = look_up(path, store)
     begun = replace(run._segment.begun, model=model)
-    store.commit(Counts(), {BatchId.begin(run.id): begun})
+    store.commit(PackedCounts(), {BatchId.begin(run.id): begun})
     if same:
         assert look_up(path, store)[0].id == run.id
         return

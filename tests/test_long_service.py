@@ -13,6 +13,7 @@ import pytest
 from daskingest.articles import Article
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.service.micro_batches import Limits
 from daskingest.service.restored import check_spool
@@ -24,10 +25,10 @@ ROUNDS = BATCHES // AT_ONCE
 ONE_EACH = Limits(1, 1_000_000, 0.0)
 
 
-def counts() -> Counts:
+def counts() -> PackedCounts:
     found = Counts()
     found.add_article("P", [("berlin", "GPE")])
-    return found
+    return found.packed()
 
 
 class Week:

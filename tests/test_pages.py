@@ -125,7 +125,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
         counts.add_article(name, [(word, "ORG"), ("=1+1", "ORG"), ("$$x$$", "ORG")])
         counts.publications[name].name = named
     with open_store(url, create=True) as opened:
-        opened.commit(counts, {BatchId("test", "0"): Counted()})
+        opened.commit(counts.packed(), {BatchId("test", "0"): Counted()})
     return url
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Split
+from daskingest.packed import PackedCounts
 from daskingest.stores import Store, open_store
 from daskingest.stores.prune import prune
 
@@ -43,7 +44,7 @@ def run_of(name: str, ended: Done | None = None) -> Ledger:
 def test_batches_of_runs_that_are_done_are_removed(store: Store) -> None:
     old, new = Done(Tally(), "old", 1.0), Done(Tally(), "new", time.time())
     ledger = run_of("old", old) | run_of("new", new) | run_of("going")
-    store.commit(Counts(), ledger)
+    store.commit(PackedCounts(), ledger)
     assert prune(store, DAY) == 2
     kept = {key: entry for key, entry in ledger.items() if str(key) not in ("old:1", "old:4")}
     found = {**store.ledger("old"), **store.ledger("new"), **store.ledger("going")}
@@ -53,11 +54,11 @@ def test_batches_of_runs_that_are_done_are_removed(store: Store) -> None:
 
 
 def test_a_run_without_a_time_is_an_old_one(store: Store) -> None:
-    store.commit(Counts(), run_of("r", Done(Tally())))
+    store.commit(PackedCounts(), run_of("r", Done(Tally())))
     assert prune(store, DAY) == 2
 
 
 def test_all_that_are_done_may_be_taken(store: Store) -> None:
-    store.commit(Counts(), run_of("r", Done(Tally(), "f", time.time())) | run_of("going"))
+    store.commit(PackedCounts(), run_of("r", Done(Tally(), "f", time.time())) | run_of("going"))
     assert prune(store, 0) == 2
     assert store.ledger("going") == run_of("going")

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
-from emulated import Proxy, Refused, content, grpc
+from emulated import Proxy, Refused, content
 from program import Program, run, until
 
 from daskingest.counts import Counts
@@ -33,7 +34,7 @@ def fill(url: str, number: int, words: int) -> None:
         counts.add_article(name, [(f"word {number} {i}", "ORG") for i in range(words)])
         counts.add_article(name, [(f"word {number} {i}", "GPE") for i in range(0, words, 3)])
     with open_store(url, create=True) as store:
-        store.commit(counts, {BatchId("r", str(number)): Counted()})
+        store.commit(counts.packed(), {BatchId("r", str(number)): Counted()})
 
 
 class Killer:

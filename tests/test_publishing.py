@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ from program import until
 from daskingest.counts import Counts, Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Staged
+from daskingest.packed import PackedCounts
 from daskingest.progress import Progress
 from daskingest.publishing import sending
 from daskingest.publishing.changes import Fewer, as_counts, changed, difference
+from daskingest.publishing.files import enter_begun, new_runs, staged_here
 from daskingest.publishing.publish import forecast, publish
 from daskingest.publishing.published import PublishedFile
 from daskingest.publishing.report import PublishReport
@@ -86,7 +89,7 @@ def count(url: str, number: int, articles: int = 20) -> None:
         found += [(random_source.choice(ALPHABET), random_source.choice(["GPE", "A.B`c\\d"]))]
         counts.add_article(random_source.choice(["One", "Two/2", ".."]), found)
     with open_store(url, create=True) as store:
-        store.commit(counts, {BatchId(f"r{number}", "1"): Counted()})
+        store.commit(counts.packed(), {BatchId(f"r{number}", "1"): Counted()})
 
 
 def published(source: str, target: str) -> PublishReport:
@@ -330,7 +333,7 @@ def enter_file(url: str, run: str, done: bool) -> None:
     if done:
         entries |= {BatchId.done(run): Done(Tally(articles=1), "f.csv", 1.0)}  # type: ignore[dict-item]
     with open_store(url, create=True) as store:
-        store.commit(Counts(), entries)
+        store.commit(PackedCounts(), entries)
 
 
 def test_the_target_knows_the_files(source: str, target: str, tmp_path: Path) -> None:
@@ -346,10 +349,30 @@ def test_the_target_knows_the_files(source: str, target: str, tmp_path: Path) ->
     other = f"sqlite:///{tmp_path}/other.db"
     count(other, 2)
     enter_file(other, "two", done=True)
-    refused(other, target, r"f\.csv from elsewhere: it is counted on .* in .*source\.db, and here")
+    refused(other, target, r"f\.csv is counted into this store by way of .*source\.db on .*, and")
     enter_file(target, "three", done=True)
     enter_file(source, "three", done=True)
-    refused(source, target, "it is counted directly into it, and here in")
+    refused(source, target, "is counted into this store directly, and from")
+
+
+def test_a_store_that_is_gone_and_published_nothing_keeps_no_file(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    begun = {"one": Begun("f.csv", 1, "article", "publication", "m", 1, 1)}
+    gone = staged_here("publish-gone", tmp_path / "source.db")
+    elsewhere = replace(gone, host="another")
+    with open_store(target, create=True) as store:
+        enter_begun(store, begun, gone)
+        with pytest.raises(UsageError, match="go on with it there"):
+            new_runs(store, begun, replace(elsewhere, by="publish-new"))
+    enter_file(source, "one", done=True)
+    published(source, target)
+    with open_store(target, create=True) as store:
+        entry = store.ledger("one")[BatchId.staged("one")]
+        assert isinstance(entry, Staged)
+        assert entry.by != gone.by  # and has published something by now
+        with pytest.raises(UsageError, match="go on with it there"):
+            new_runs(store, begun, gone)
 
 
 def test_faults_at_random_change_no_count(
@@ -396,7 +419,7 @@ def test_what_the_target_never_takes_is_named(
     counts = Counts()
     counts.add_article("One", [("forbidden", "ORG"), ("berlin", "GPE")])
     with open_store(source, create=True) as store:
-        store.commit(counts, {BatchId("r2", "1"): Counted()})
+        store.commit(counts.packed(), {BatchId("r2", "1"): Counted()})
     enter_file(source, "one", done=True)
     proxy.invalid = b"forbidden"
     for _ in range(2):

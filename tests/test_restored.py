@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from daskingest.articles import Article
-from daskingest.counts import Counts
 from daskingest.errors import UsageError
 from daskingest.ledger import BatchId, Counted
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.service.micro_batches import Limits
 from daskingest.service.restored import check_spool
@@ -55,7 +55,7 @@ async def serve(
     await spool.add([Article(f"text {number}", "P") for number in range(articles)])
     await spool.release(articles, 0, Limits(1, 10**6, 0.0), drain=True)
     for number in spool.unfinished()[:counted]:
-        await saver.add(BatchId(spool.id, str(number)), Counts(), Counted())
+        await saver.add(BatchId(spool.id, str(number)), PackedCounts(), Counted())
         await saver.drain()
         await spool.forget([number])
         await saver.forget(spool.id, spool.forgotten_up_to)
@@ -108,8 +108,8 @@ def test_a_directory_of_an_earlier_version_is_refused_by_its_numbers(place: Plac
         asyncio.run(spool.add([Article("text", "P")]))
         asyncio.run(spool.release(1, 1, Limits(1, 10**6, 0.0), drain=True))
         with open_store(place.url, create=True) as store:
-            store.commit(Counts(), {BatchId(spool.id, "1"): Counted()})
+            store.commit(PackedCounts(), {BatchId(spool.id, "1"): Counted()})
             check_spool(spool, store, place.folder, take_over=False)
-            store.commit(Counts(), {BatchId(spool.id, "2"): Counted()})
+            store.commit(PackedCounts(), {BatchId(spool.id, "2"): Counted()})
             with pytest.raises(UsageError, match="has its batch 2, but it has made only 1"):
                 check_spool(spool, store, place.folder, take_over=False)

@@ -11,14 +11,15 @@ from program import PATIENCE, content
 
 from daskingest.counts import Counts, Tally
 from daskingest.ledger import BatchId, Counted, Entry
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import open_store
 
 
-def counts_of(*words: str) -> Counts:
+def counts_of(*words: str) -> PackedCounts:
     counts = Counts()
     counts.add_article("P", [(word, "ORG") for word in words])
-    return counts
+    return counts.packed()
 
 
 def named(text: str) -> BatchId:

@@ -251,7 +251,7 @@ def test_what_was_counted_in_parts_is_forgotten_after_a_restart(
     for _ in range(2):
         counts.add_article("P", [])
     with open_store(f"sqlite:///{tmp_path / 's.db'}", create=True) as store:
-        store.commit(counts, {batch: Split(1), batch.part(0): part, batch.part(1): part})
+        store.commit(counts.packed(), {batch: Split(1), batch.part(0): part, batch.part(1): part})
     server = serve("--flush-interval", "0.2")
     article = {"content": TEXT, "publication": "P"}
     assert httpx.post(server.url + "/articles", json=article).status_code == 202

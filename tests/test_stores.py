@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Split
+from daskingest.packed import PackedCounts
 from daskingest.stores import AlreadyCommitted, Publication, Store, Word, open_store
+
+ARTICLES = st.lists(st.lists(st.text("abc", min_size=1, max_size=2), max_size=9), max_size=12)
 
 ONE, THREE = Counted(Tally(rows=1)), Counted(Tally(rows=3))
 
@@ -33,11 +42,11 @@ def store(url: str) -> Iterator[Store]:
         yield opened
 
 
-def counts_of(*articles: tuple[str, list[tuple[str, str]]]) -> Counts:
+def counts_of(*articles: tuple[str, list[tuple[str, str]]]) -> PackedCounts:
     counts = Counts()
     for publication, words in articles:
         counts.add_article(publication, words)
-    return counts
+    return counts.packed()
 
 
 def ledger_of(entries: dict[str, Entry]) -> Ledger:
@@ -91,7 +100,7 @@ def test_words_are_searched_and_looked_up(store: Store) -> None:
 def test_the_ledger_is_read_by_run(store: Store) -> None:
     begun = Begun("é.csv", 9, "article", "publication", "m 1.0", 1_000, 1)
     mine = ledger_of({"r:begin": begun, "r:1": Counted(), "r:10.0.1": THREE})
-    store.commit(Counts(), mine | one("r2:1") | one("q:1"))
+    store.commit(PackedCounts(), mine | one("r2:1") | one("q:1"))
     assert store.ledger("r") == mine
     assert store.ledger("none") == {}
 
@@ -118,7 +127,7 @@ def test_entries_are_looked_up_and_forgotten_with_their_parts(store: Store) -> N
     family = ledger_of({"r:1": Split(2), "r:1.0": Counted(), "r:1.1.0": Counted()})
     done, begun = Done(Tally(), at=1), Begun("f", 9, "a", "p", "m", 1_000, 1)
     other, ends = one("r:10", ONE), one("r:done", done)
-    store.commit(Counts(), family | other | ends | one("q:begin", begun))
+    store.commit(PackedCounts(), family | other | ends | one("q:begin", begun))
     assert store.ledger_entries(ids("r:10", "r:1", "r:2", "r:3")) == other | one("r:1", Split(2))
     assert store.ledger_entries([]) == {}
     assert store.finished() == {"r": done}
@@ -223,17 +232,83 @@ def test_a_file_of_another_version_is_refused(sqlite_url: str) -> None:
     db.execute("PRAGMA user_version = 99")
     db.close()
     for create in (False, True):
-        with pytest.raises(StoreError, match=r"version 99 of the store's schema, expected 1;"):
+        with pytest.raises(StoreError, match=r"version 99 of the store's schema, expected 2;"):
             open_store(sqlite_url, create=create)
 
 
-def test_a_file_of_an_earlier_version_gets_the_index_it_lacks(sqlite_url: str) -> None:
-    open_store(sqlite_url, create=True).close()
-    db = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    db.execute("DROP INDEX labels_by_count")
-    open_store(sqlite_url).close()
-    indexes = "SELECT count(*) FROM sqlite_master WHERE name = 'labels_by_count'"
-    assert db.execute(indexes).fetchone() == (0,)
-    open_store(sqlite_url, create=True).close()
-    assert db.execute(indexes).fetchone() == (1,)
-    db.close()
+def test_a_file_of_the_first_version_is_read_as_it_is_and_counted_into(sqlite_url: str) -> None:
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as db:
+        db.executescript(FIRST_VERSION)
+        db.execute("INSERT INTO publications VALUES (1, 'p', 'P', 9)")
+        db.execute("INSERT INTO words VALUES (1, 'a', 9), (1, 'b', 1), (1, 'c', 3)")
+        db.execute("INSERT INTO labels SELECT publication, word, 'ORG', count FROM words")
+        db.commit()
+    old = [Word("a", 9, {"ORG": 9}), Word("c", 3, {"ORG": 3}), Word("b", 1, {"ORG": 1})]
+    with open_store(sqlite_url) as store:
+        assert store.words("p", 9) == old
+    with open_store(sqlite_url, create=True) as store:
+        assert store.words("p", 9) == store.words("p", 9, label="ORG") == old
+        store.commit(counts_of(("P", [("c", "GPE"), ("d", "GPE")])), one("r:1"))
+        assert [each.word for each in store.words("p", 9)] == ["a", "c", "b", "d"]
+        assert store.words("p", 9)[1] == Word("c", 4, {"GPE": 1, "ORG": 3})
+
+
+FIRST_VERSION = """
+PRAGMA application_id = 1684108139;
+PRAGMA user_version = 1;
+CREATE TABLE publications (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+    count INTEGER NOT NULL);
+CREATE TABLE words (publication INTEGER NOT NULL, word TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (publication, word)) WITHOUT ROWID;
+CREATE INDEX words_by_count ON words (publication, count DESC, word);
+CREATE TABLE labels (publication INTEGER NOT NULL, word TEXT NOT NULL, label TEXT NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (publication, word, label)) WITHOUT ROWID;
+CREATE TABLE ledger (batch_id TEXT PRIMARY KEY, note TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@given(ARTICLES)
+@settings(max_examples=30, deadline=None)
+def test_pages_have_every_word_once_in_order(articles: list[list[str]]) -> None:
+    """However often words occur: frequent ones are found in another way than the others."""
+    words = [(word, label) for each in articles for word in each for label in "AB"[: len(word)]]
+    with (
+        TemporaryDirectory() as folder,
+        open_store(f"sqlite:///{folder}/a.db", create=True) as store,
+    ):
+        store.commit(counts_of(("P", words)), one("r:1"))
+        for label in (None, "A", "B"):
+            counted = Counter(word for word, its in words if label in (None, its))
+            expected = sorted(counted.items(), key=lambda each: (-each[1], each[0]))
+            found: list[Word] = []
+            while page := store.words(
+                "p", 3, after=(found[-1].count, found[-1].word) if found else None, label=label
+            ):
+                found += page
+            assert [(each.word, each.count) for each in found] == expected
+            inside = [each for each in expected if "b" in each[0]]
+            assert [(each.word, each.count) for each in store.search("p", "b", 99, label)] == inside
+
+
+def test_counts_are_kept_by_month(tmp_path: Path) -> None:
+    """Those of articles with a date. Words that occur in many months are summed up at times."""
+    expected: Counter[str] = Counter()
+    with open_store(f"sqlite:///{tmp_path}/a.db", create=True) as store:
+        for number in range(300):
+            counts, month = Counts(), number % 150 - 30
+            counts.add_article("P", [("a", "ORG"), ("a", "GPE"), (f"w{number}", "ORG")], month)
+            counts.add_article("P", [("a", "ORG")])
+            expected[date_of(month)] += 2
+            store.commit(counts.packed(), one(f"r:{number}"))
+    with closing(sqlite3.connect(tmp_path / "a.db")) as db:
+        rows = db.execute("SELECT month, count FROM months WHERE word = 'a'").fetchall()
+        assert dict(rows) == dict(expected)
+        assert db.execute("SELECT count FROM months WHERE word = 'w0'").fetchall() == [(1,)]
+        [(longest,)] = db.execute("SELECT max(length(months)) FROM words")
+        assert longest < 3000
+        [(text,)] = db.execute("SELECT months FROM publications")
+        assert sum(count for _, count in json.loads(f"[{text}]")) == 300
+
+
+def date_of(month: int) -> str:
+    return f"{1970 + month // 12}-{month % 12 + 1:02}-01"

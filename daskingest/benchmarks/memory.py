@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 _V1, _V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+_NAME = "daskingest-bench-"
 
 
 @contextmanager
@@ -21,7 +21,8 @@ def limited_memory(limit: int | None) -> Iterator[str]:
         yield "memory not limited"
         return
     here = _group()
-    inside = here / f"daskingest-bench-{uuid4().hex[:8]}"
+    _remove_old(here)
+    inside = here / f"{_NAME}{os.getpid()}"
     try:
         inside.mkdir()
         name = "memory.limit_in_bytes" if here.is_relative_to(_V1) else "memory.max"
@@ -38,8 +39,16 @@ def limited_memory(limit: int | None) -> Iterator[str]:
         yield f"memory limited to {limit / 2**30:.1f} GiB, page cache included"
     finally:
         (here / "cgroup.procs").write_text(str(os.getpid()))
-        with suppress(OSError):  # a process is still ending
+        with suppress(OSError):  # a process is still ending: the next benchmark removes it
             inside.rmdir()
+
+
+def _remove_old(here: Path) -> None:
+    """Those of benchmarks that have ended, however they did."""
+    for each in here.glob(f"{_NAME}*"):
+        if not Path(f"/proc/{each.name.removeprefix(_NAME)}").exists():
+            with suppress(OSError):
+                each.rmdir()
 
 
 def _group() -> Path:

@@ -9,9 +9,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 
 from daskingest.cli.exit_codes import ExitCode
+from daskingest.pipeline.template import start_resource_tracker
 
 
 def _nothing() -> None:
@@ -80,7 +80,7 @@ def signals(interrupt: Callable[[], None], terminate: Callable[[], None]) -> Ite
 
     Enter it on the main thread, before other threads are started.
     """
-    _start_resource_tracker()
+    start_resource_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     terminated_before = signal.signal(signal.SIGTERM, lambda number, frame: terminate())
     thread = _InterruptThread(interrupt)
@@ -119,19 +119,3 @@ class _InterruptThread(threading.Thread):
         if self.is_alive():
             signal.pthread_kill(self.ident or 0, signal.SIGINT)
             self.join()
-
-
-def _start_resource_tracker() -> None:
-    """Start it now: when multiprocessing starts it later, that unblocks the signal.
-
-    It cleans up after a program that was aborted, and is kept from printing warnings about that.
-    """
-    name = "PYTHONWARNINGS"
-    before = os.environ.get(name)
-    os.environ[name] = "ignore"
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before

@@ -12,6 +12,7 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
+from daskingest.sources.checksum import Kind
 
 
 class RowSource(Protocol):
@@ -47,8 +48,8 @@ class Batch:
         """What is to be told where an entry under its id is of other rows than these."""
         if not isinstance(entry, Counted | Split) or self.checksum in (entry.checksum, ""):
             return None
-        if not entry.checksum:  # of an earlier version, which kept none
-            return None
+        if not entry.checksum or Kind.of(entry.checksum) is not Kind.of(self.checksum):
+            return None  # of another version: it kept none, or another kind
         return DaskingestError(
             f"batch {self.id}: another run, of a file that begins like this one, has meanwhile "
             "counted other rows under its id, so these were not; run the same command again"

@@ -14,12 +14,15 @@ from functools import partial
 from typing import Any
 
 import dask
+import distributed.utils
 from dask.system import CPU_COUNT
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.utils import format_dashboard_link
 
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
+from daskingest.pipeline import template
 from daskingest.pipeline.versions import Versions, differences, versions_here
 from daskingest.settings import RecognizerKind
 
@@ -50,16 +53,7 @@ DASK_CONFIG: dict[str, Any] = {
     "distributed.admin.low-level-log-length": 1,
     # Wait for a worker to come back, however long it takes.
     "distributed.deploy.lost-worker-timeout": "365 days",
-    "distributed.nanny.pre-spawn-environ": {
-        # With Dask's setting, the memory of each large array is given back, and its pages must be
-        # faulted in for the next one: that took a sixth of a worker's time.
-        "MALLOC_TRIM_THRESHOLD_": 64 * 2**20,
-        "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
-        "OMP_NUM_THREADS": 1,
-        "MKL_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-        "BLIS_NUM_THREADS": 1,
-    },
+    "distributed.nanny.pre-spawn-environ": template.ENVIRONMENT,
 }
 """What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
 
@@ -103,6 +97,8 @@ class LoadModel(WorkerPlugin):
         logger = logging.getLogger("daskingest")
         if not any(isinstance(handler, Forward) for handler in logger.handlers):
             logger.addHandler(Forward(partial(worker.log_event, _LOG_TOPIC)))
+            for record in template.kept:
+                logger.handle(record)
         extracts = EXTRACT in worker.state.total_resources
         if not extracts and SAVER not in worker.state.total_resources:
             return  # another's
@@ -166,6 +162,7 @@ async def cluster(
         stack.enter_context(dask.config.set(DASK_CONFIG))
         if scheduler is None:
             stack.enter_context(_quiet())
+            stack.enter_context(_forking(template.start(model, recognizer)))
             try:
                 starting = _local_cluster(workers or CPU_COUNT)
                 local = await stack.enter_async_context(starting)
@@ -205,12 +202,38 @@ def _quiet() -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     key = "distributed.nanny.pre-spawn-environ"
-    environment = {**dask.config.get(key), "DASK_LOGGING__DISTRIBUTED": "critical"}
+    environment = {**dask.config.get(key), **template.QUIET}
     try:
         with dask.config.set({key: environment}):
             yield
     finally:
         logger.setLevel(before)
+
+
+@contextlib.contextmanager
+def _forking(forks: bool) -> Iterator[None]:
+    """Have Dask start its processes as forks of the template, if there is one."""
+    # Else Dask would import pandas here, for its own template to have it.
+    vars(distributed.utils)["_forkserver_preload_set"] = True
+    method = "forkserver" if forks else "spawn"
+    with dask.config.set({"distributed.worker.multiprocessing-method": method}):
+        yield
+
+
+class _LocalCluster(SpecCluster):
+    """One whose scheduler is in this process, and is talked to without a socket from here."""
+
+    @property
+    def scheduler_address(self) -> str:
+        """Where clients in this process find the scheduler."""
+        scheduler: Any = self.scheduler
+        return str(scheduler.listeners[-1].contact_address)
+
+    @property
+    def dashboard_link(self) -> str:
+        """Where browsers find the dashboard."""
+        port = self.scheduler_info["services"].get("dashboard")
+        return str(format_dashboard_link(_HOST, port)) if port else ""
 
 
 def _local_cluster(workers: int) -> SpecCluster:
@@ -225,8 +248,13 @@ def _local_cluster(workers: int) -> SpecCluster:
         f"{EXTRACT}-{i}": {"cls": Nanny, "options": extract} for i in range(workers)
     }
     specs[SAVER] = {"cls": Nanny, "options": saver}
-    options = {"host": _HOST, "port": 0, "dashboard_address": f"{_HOST}:{_dashboard_port()}"}
-    return SpecCluster(
+    options = {
+        "host": [_HOST, ""],
+        "protocol": ["tcp", "inproc"],
+        "port": 0,
+        "dashboard_address": f"{_HOST}:{_dashboard_port()}",
+    }
+    return _LocalCluster(  # type: ignore[no-untyped-call]
         workers=specs,
         scheduler={"cls": Scheduler, "options": {**options, "dashboard": True}},
         asynchronous=True,

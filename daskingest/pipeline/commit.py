@@ -9,8 +9,8 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry
+from daskingest.packed import PackedCounts, merged
 from daskingest.pipeline.pending import Flush, Refusal
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Store, TooLarge
 
@@ -18,7 +18,7 @@ _TRIES = 3  # of a batch alone, before it is taken to be invalid
 
 log = logging.getLogger(__name__)
 
-Batches = Mapping[BatchId, tuple[Counts, Entry]]
+Batches = Mapping[BatchId, tuple[PackedCounts, Entry]]
 
 
 @dataclass(slots=True)
@@ -39,21 +39,21 @@ def commit(flush: Flush, holds: Collection[Hold], store: Store) -> Committed:
     what became of a call.
     """
     committed = Committed(holds)
-    _commit(flush.batches, flush.merged, store, committed)
+    _commit(flush.batches, flush.merged(), store, committed)
     return committed
 
 
-def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed) -> None:
+def _commit(batches: Batches, counts: PackedCounts, store: Store, committed: Committed) -> None:
     entries = {batch_id: entry for batch_id, (_, entry) in batches.items()}
     tries = 0
     while entries:
         try:
-            committed.writes += store.commit(merged, entries, committed.holds)
+            committed.writes += store.commit(counts, entries, committed.holds)
         except AlreadyCommitted:
             known = store.ledger_entries(list(entries))
             committed.entries |= known
             entries = {each: entry for each, entry in entries.items() if each not in known}
-            merged = _merged(batches, entries)
+            counts = _merged(batches, entries)
         except TooLarge:
             _commit_halves(batches, list(entries), store, committed)
             return
@@ -62,7 +62,7 @@ def _commit(batches: Batches, merged: Counts, store: Store, committed: Committed
                 _commit_halves(batches, list(entries), store, committed)
                 return
             tries += 1
-            _check_store(store, merged, error, committed.holds)
+            _check_store(store, counts, error, committed.holds)
             if tries == _TRIES:
                 [alone] = entries
                 log.warning("batch %s: %s", alone, error)
@@ -87,18 +87,17 @@ def _commit_halves(
         _commit(mine, _merged(mine, half), store, committed)
 
 
-def _check_store(store: Store, refused: Counts, error: Invalid, holds: Collection[Hold]) -> None:
+def _check_store(
+    store: Store, refused: PackedCounts, error: Invalid, holds: Collection[Hold]
+) -> None:
     """Raise StoreError unless it is these counts that the store does not take.
 
     It is not them if there are none, or if the store does not take a commit of nothing either.
     """
     if not refused.publications:
         raise error
-    store.commit(Counts(), {}, holds)
+    store.commit(PackedCounts(), {}, holds)
 
 
-def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> Counts:
-    merged = Counts()
-    for batch_id in ids:
-        merged.merge(batches[batch_id][0])
-    return merged
+def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> PackedCounts:
+    return merged([batches[batch_id][0] for batch_id in ids])

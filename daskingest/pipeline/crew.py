@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pickle
 import signal
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
@@ -49,6 +50,7 @@ class Watched:
     future: Future[TaskResult]
     watcher: asyncio.Task[None] | None = None
     begun: bool = False
+    result: TaskResult | None = None  # as the task itself told it
     missed: int = 0  # looks at the cluster that did not see its worker
 
 
@@ -142,7 +144,10 @@ class Crew:
 
     async def _outcome(self, batch_id: BatchId, number: int, watched: Watched) -> Event:
         try:
-            result = await watched.future
+            error = await watched.future.exception()
+            if error is not None:
+                raise error
+            result = watched.result or await watched.future
         except KilledWorker:
             return WorkerDied(batch_id, number, await self._is_explained(watched))
         except (SaverLost, Replaced) as error:
@@ -175,12 +180,17 @@ class Crew:
                 self.withdraw(batch_id, number)
                 self._hooks.tell(WorkerDied(batch_id, number, explained=True))
 
-    def _noticed(self, event: tuple[float, tuple[str, int, bool]]) -> None:
-        told = event_of(event[1])
-        watched = self._watched.get((told.batch_id, told.task))
-        if watched is not None:
-            watched.begun = True
-            self._hooks.tell(told)
+    def _noticed(self, event: tuple[float, tuple[str, int, bool | bytes]]) -> None:
+        batch_id, task, told = event[1]
+        watched = self._watched.get((BatchId.parse(batch_id), task))
+        if watched is None:
+            return
+        if isinstance(told, bytes):
+            watched.result = pickle.loads(told)
+            return
+        watched.begun = True
+        log.debug("batch %s: begun by %s", batch_id, watched.worker)
+        self._hooks.tell(event_of(batch_id, task, told))
 
     def _worker_told(self, worker: str, event: tuple[float, Any]) -> None:
         """What the scheduler notes about a worker: also that it was told to go."""

@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager, suppress
 
 from distributed import Client
 
-from daskingest.counts import Counts
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.batch import Batch, BatchSource
 from daskingest.pipeline.cluster import EXTRACT, SAVER
@@ -205,7 +205,7 @@ class Driver:
     async def _hand_over(self, batch_id: BatchId, entry: Entry, number: int) -> None:
         try:
             saver = self._savers.with_number(number)
-            await saver.add(batch_id, Counts(), entry)
+            await saver.add(batch_id, PackedCounts(), entry)
             await saver.drain()
         except (SaverLost, Replaced):
             self._tell(NotHandedOver(batch_id, number))

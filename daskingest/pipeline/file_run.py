@@ -18,6 +18,7 @@ from daskingest.pipeline.driver import Driver
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.identity import (
     Found,
+    Ledgers,
     edited,
     first_of,
     follow,
@@ -33,7 +34,6 @@ from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.progress import Progress
 from daskingest.settings import Settings
 from daskingest.sources.csvfile import CsvRange, open_csv
-from daskingest.stores import Store
 from daskingest.text import size_text
 
 _FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently
@@ -55,6 +55,15 @@ class _Taken:
 
     tally: Tally = dataclasses.field(default_factory=Tally)
     rows: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """The store that a file is counted into, and what is to be said of that beforehand."""
+
+    store_url: str = ""
+    billed: bool = False
+    forecast: str = ""
 
 
 class FileRun:
@@ -87,7 +96,7 @@ class FileRun:
         size = None if extent.end is None else extent.end - extent.start
         self.summary = Summary(path, size)
         self._limited = False
-        self._forecast = ""
+        self._place = Place()
         self._lost: list[tuple[Batch, Tally]] = []  # batches whose rejects may not be written
 
     @property
@@ -95,7 +104,26 @@ class FileRun:
         """The run of the file, or of its beginning if it grew."""
         return first_of(self._segment.run)
 
-    def look_up(self, store: Store, known: dict[str, Begun], progress: Progress) -> None:
+    @property
+    def run(self) -> str:
+        """The run that is counted, or was last: of the file's beginning, or of what it grew by."""
+        return self._segment.run
+
+    @property
+    def begun(self) -> Begun:
+        """How that began."""
+        return self._segment.begun
+
+    @property
+    def store_url(self) -> str:
+        """The store that it is counted into."""
+        return self._place.store_url
+
+    def goes_to(self, place: Place) -> None:
+        """It is counted there."""
+        self._place, self.summary.billed = place, place.billed
+
+    def look_up(self, store: Ledgers, known: dict[str, Begun], progress: Progress) -> None:
         """Take up what a store has of this file; `known` are the runs that were begun in it.
 
         Adds this one. Raises UsageError if the run was begun otherwise, or of what has changed.
@@ -119,8 +147,6 @@ class FileRun:
         else:
             self._segment = Segment(new_run(self._file, others), self._file, begun, {})
         known.setdefault(self.id, self._segment.begun)
-        self.summary.billed = store.billed
-        self._forecast = store.forecast(self.summary.size) if self.summary.size else ""
 
     def _resume(self, found: Found, progress: Progress) -> None:
         for each in found.segments:
@@ -260,8 +286,8 @@ class FileRun:
             )
         if self._file.compression:
             progress.say(f"{self.name} is compressed: one process decompresses it for all workers")
-        if self._forecast:
-            progress.say(self._forecast)
+        if self._place.forecast:
+            progress.say(self._place.forecast)
         log.info("counting", extra={"file": self.name, "run": self._segment.run})
         size = f", {size_text(self.summary.size)}" if self.summary.size else ""
         progress.start(self.summary.size, f"counting {self.name}{size}", "waiting for counts")

@@ -24,14 +24,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from daskingest.errors import UsageError
-from daskingest.ledger import BatchId, Begun
+from daskingest.ledger import BatchId, Begun, Ledger
 from daskingest.pipeline.segment import Comparison, Place, Segment
 from daskingest.progress import Progress
 from daskingest.sources.checksum import run_id
 from daskingest.sources.csvfile import CsvFile
-from daskingest.stores import Store
 
 _NAMED = 5  # places that an error names
 
@@ -79,7 +79,14 @@ class Found:
     comparison: Comparison
 
 
-def follow(file: CsvFile, run: str, begun: Begun, store: Store, progress: Progress) -> Found:
+class Ledgers(Protocol):
+    """A store, or several."""
+
+    def ledger(self, run: str) -> Ledger:
+        """See `Store.ledger`."""
+
+
+def follow(file: CsvFile, run: str, begun: Begun, store: Ledgers, progress: Progress) -> Found:
     """Go from the run of a file's beginning through those of what it grew by, and compare.
 
     Raises DaskingestError if the file cannot be read.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from heapq import heappop, heappush
 
 from daskingest.articles import Reject
 from daskingest.ledger import BatchId
@@ -83,13 +84,22 @@ class Job:
 
 
 class Jobs:
-    """All jobs by id, with their number in each state and the order in which they wait."""
+    """All jobs by id, with their number in each state and the order in which they wait.
+
+    There may be many thousands: only `all` and `runs` look at each, for the loss of a saver, which
+    concerns all of them.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[BatchId, Job] = {}
         self._count: Counter[State] = Counter()
         self._queue: deque[Job] = deque()
-        self._suspects: dict[BatchId, Job] = {}
+        self._running: dict[BatchId, Job] = {}
+        self._suspects: dict[BatchId, int] = {}  # numbered in the order in which they are tried
+        self._suspected = 0
+        self._waiting: list[tuple[int, BatchId]] = []  # a heap of suspects; some wait no more
+        self._tried: set[BatchId] = set()  # suspects that are with a worker
+        self._quiet: set[BatchId] = set()
         self._parts: Counter[BatchId] = Counter()  # of each whole batch, parts not in the store yet
 
     def __getitem__(self, state: State) -> int:
@@ -106,9 +116,9 @@ class Jobs:
         return self._count[State.RUNNING] + self._count[State.STORED]
 
     @property
-    def running(self) -> Iterator[Job]:
+    def running(self) -> Collection[Job]:
         """Those whose tasks are with the workers."""
-        return (job for job in self._jobs.values() if job.task is not None)
+        return self._running.values()
 
     def has(self, batch_id: BatchId) -> bool:
         """Whether the store lacks the whole batch, or one of its parts."""
@@ -137,8 +147,24 @@ class Jobs:
         self._count[job.state] -= 1
         self._count[state] += 1
         job.state = state
+        if job.quiet:
+            self._quiet.add(job.batch.id)
         if state is State.WAITING:
             self._enqueue(job)
+
+    def begin(self, job: Job, task: Task) -> None:
+        """A worker is given the job as a task."""
+        job.task = task
+        self._running[job.batch.id] = job
+        if job.alone:
+            self._tried.add(job.batch.id)
+        self.move(job, State.RUNNING)
+
+    def end(self, job: Job) -> None:
+        """The job's task is with no worker any more."""
+        job.task = None
+        del self._running[job.batch.id]
+        self._tried.discard(job.batch.id)
 
     def suspect(self, job: Job) -> None:
         """From now on it is tried alone."""
@@ -149,6 +175,8 @@ class Jobs:
         """It is no suspect any more."""
         job.alone = job.quiet = False
         self._suspects.pop(job.batch.id, None)
+        self._tried.discard(job.batch.id)
+        self._quiet.discard(job.batch.id)
 
     def stored(self, job: Job) -> bool:
         """Note that the store has it. Returns whether it has all of the whole batch."""
@@ -180,18 +208,18 @@ class Jobs:
 
     def suspect_to_try(self) -> Job | None:
         """The suspect that is to be tried next: none while another one is."""
-        waiting = None
-        for job in self._suspects.values():
-            if job.task is not None:
-                return None
-            if waiting is None and job.state is State.WAITING:
-                waiting = job
-        return waiting
+        while self._waiting and not self._tried:
+            number, batch_id = self._waiting[0]
+            job = self.find(batch_id, State.WAITING)
+            if job is not None and self._suspects.get(batch_id) == number:
+                return job
+            heappop(self._waiting)
+        return None
 
     @property
     def quiet(self) -> bool:
         """Whether one is to have all workers to itself."""
-        return any(job.quiet for job in self._suspects.values())
+        return bool(self._quiet)
 
     def all(self) -> list[Job]:
         """The jobs whose batches the store does not have."""
@@ -199,6 +227,8 @@ class Jobs:
 
     def _enqueue(self, job: Job) -> None:
         if job.alone:
-            self._suspects[job.batch.id] = job
+            self._suspected += 1
+            number = self._suspects.setdefault(job.batch.id, self._suspected)
+            heappush(self._waiting, (number, job.batch.id))
         else:
             self._queue.append(job)

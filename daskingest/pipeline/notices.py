@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ from distributed.utils import sync
 
 from daskingest.ledger import BatchId
 from daskingest.pipeline.events import ControlPassed, TaskBegun
+
+_MOST_BYTES = 64 << 10
+"""Of a result that is told: the scheduler keeps the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Notices:
     task: int
 
     def begun(self) -> None:
-        """The task begins. Like all of these it returns when the scheduler knows.
+        """The task begins. Like the next one it returns when the scheduler knows.
 
         What comes then may keep the worker from telling anything.
         """
@@ -30,6 +34,15 @@ class Notices:
     def control_passed(self) -> None:
         """The worker has extracted a harmless text."""
         self._tell(passed=True)
+
+    def result(self, result: object) -> None:
+        """What the task is going to return, if it is small.
+
+        It arrives before the news that the task has ended, and saves the driver fetching it.
+        """
+        data = pickle.dumps(result)
+        if len(data) <= _MOST_BYTES:
+            get_worker().log_event(self.topic, (str(self.batch_id), self.task, data))
 
     def _tell(self, passed: bool) -> None:
         worker: Any = get_worker()
@@ -41,8 +54,7 @@ class Notices:
         sync(worker.loop, tell)
 
 
-def event_of(message: tuple[str, int, bool]) -> TaskBegun | ControlPassed:
+def event_of(batch_id: str, task: int, passed: bool) -> TaskBegun | ControlPassed:
     """What a task has told."""
-    batch_id, task, passed = message
     kind = ControlPassed if passed else TaskBegun
     return kind(BatchId.parse(batch_id), task)

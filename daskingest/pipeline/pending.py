@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.packed import PackedCounts, merged
 
-MOST_PENDING = 1_000_000  # counters, in all the batches that wait; some 200 MB
+MOST_PENDING = 8_000_000  # counters, in all the batches that wait; some 250 MB
+
+_REST, _LONGEST_REST = 9, 60.0
+"""After a commit there is a rest of so many times its duration, and of at most so many seconds.
+
+In a large store a commit costs as much for each page that it changes as for each counter. A few
+batches change nearly as many pages as many do: so the longer it takes, the more it is given.
+"""
 
 
 class Refusal(Enum):
@@ -50,12 +57,31 @@ class Report:
 
 @dataclass(slots=True)
 class Flush:
-    """Batches for one commit, and their merged counts. When `closed`, it takes no more batches."""
+    """Batches for one commit. When `closed`, it takes no more batches."""
 
     since: float
-    merged: Counts = field(default_factory=Counts)
-    batches: dict[BatchId, tuple[Counts, Entry]] = field(default_factory=dict)
+    batches: dict[BatchId, tuple[PackedCounts, Entry]] = field(default_factory=dict)
     closed: bool = False
+    size: int = 0
+    """At least as many counters as the batches have together."""
+    _merged: PackedCounts = field(default_factory=PackedCounts)
+    _of: int = 0  # of the first so many batches
+
+    def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int) -> None:
+        """Take a batch. The flush is closed when it has `limit` counters."""
+        self.batches[batch_id] = counts, entry
+        self.size += counts.size
+        if self.size >= limit:
+            before = self.size
+            self.size = self.merged().size
+            # Batches have words in common: merge again and again, while that makes room.
+            self.closed = self.size >= limit or self.size > 0.9 * before
+
+    def merged(self) -> PackedCounts:
+        """The sum of the batches' counts."""
+        new = [counts for counts, _ in list(self.batches.values())[self._of :]]
+        self._merged, self._of = merged([self._merged, *new]), len(self.batches)
+        return self._merged
 
 
 class Pending:
@@ -64,6 +90,7 @@ class Pending:
     def __init__(self, most: int = MOST_PENDING) -> None:
         self.most = most
         self.size = 0
+        self._rested = 0.0  # when the rest after the last commit ends
         self._flushes: deque[Flush] = deque()
         self._sizes: dict[BatchId, int] = {}
 
@@ -83,28 +110,32 @@ class Pending:
         """The flush to commit next."""
         return self._flushes[0] if self._flushes else None
 
-    def add(self, batch_id: BatchId, counts: Counts, entry: Entry, limit: int, now: float) -> None:
+    def add(
+        self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int, now: float
+    ) -> None:
         """Add a batch to the last flush, which is closed when it has `limit` counters."""
         if not self._flushes or self._flushes[-1].closed:
             self._flushes.append(Flush(now))
         flush = self._flushes[-1]
-        flush.batches[batch_id] = counts, entry
-        flush.merged.merge(counts)
+        flush.add(batch_id, counts, entry, limit)
         self._sizes[batch_id] = counts.size + 1
         self.size += counts.size + 1
-        flush.closed = flush.merged.size >= limit or self.size >= self.most // 2
+        flush.closed |= self.size >= self.most // 2
 
-    def remove_first(self) -> None:
-        """Remove the first flush: it is committed."""
+    def remove_first(self, started: float, seconds: float) -> None:
+        """Remove the first flush: it is committed, which was started then and took so long."""
+        self._rested = started + seconds + min(_REST * seconds, _LONGEST_REST)
         for batch_id in self._flushes.popleft().batches:
             self.size -= self._sizes.pop(batch_id)
 
     def seconds_left(self, interval: float, now: float) -> float | None:
-        """Seconds until the first flush is due, `interval` after its start; None without one."""
+        """Seconds until the first flush is due: when it is full, or `interval` after its start, but
+        not before the last commit's rest has ended. None without one.
+        """
         first = self.first
         if first is None:
             return None
-        return 0.0 if first.closed else first.since + interval - now
+        return 0.0 if first.closed else max(first.since + interval, self._rested) - now
 
 
 class News:

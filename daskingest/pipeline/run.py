@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
-from distributed import performance_report
+from distributed import Client, performance_report
 
-from daskingest.errors import UsageError
+from daskingest.errors import StoreError, UsageError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
+from daskingest.pipeline.destination import Destination, destination
 from daskingest.pipeline.driver import Driver, Observer, open_driver
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.file_run import FileRun
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
 from daskingest.pipeline.rejects import RejectsFile
+from daskingest.pipeline.repeating import repeating
 from daskingest.pipeline.savers import Work
-from daskingest.pipeline.summary import Summary, status_text
+from daskingest.pipeline.summary import Outcome, Summary, status_text
 from daskingest.progress import Progress
+from daskingest.publishing.report import PublishReport
 from daskingest.settings import Settings
-from daskingest.stores import absolute_url, open_store
 
 _TICK_SECONDS = 0.5
+_PAUSE_SECONDS = 5.0  # before a store that fails is tried again
 
 
 class Run(Observer):
@@ -32,11 +36,14 @@ class Run(Observer):
     def __init__(self, files: list[str], settings: Settings, progress: Progress) -> None:
         self._settings = settings
         self._progress = progress
-        self._stopping = False
+        self._stopping = self._counting = False
         self._driver: Driver | None = None
         self._current: FileRun | None = None
         self._files = files
         self._rejects: PatientRejects | None = None
+        self._destination: Destination | None = None
+        self.published: PublishReport | None = None
+        """What was published, if counts were kept elsewhere first."""
 
     def stop(self) -> None:
         """Finish what is in flight, then return."""
@@ -52,23 +59,19 @@ class Run(Observer):
         if not self._files:
             raise UsageError("no file: expected the path of a CSV file")
         model = find_model(settings.model)
-        store_url = absolute_url(settings.store)
         self._rejects = rejects = PatientRejects(RejectsFile(settings.rejects))
-        runs = await asyncio.to_thread(self._open, model, store_url, rejects)
+        runs = await asyncio.to_thread(self._open, model, rejects)
         ticker = asyncio.create_task(self._tick(rejects))
         try:
             for self._current in runs:
                 await self._current.write_lost_rejects()
             self._current = None
             if any(not each.finished for each in runs) and not self._stopping:
-                work = Work(
-                    model,
-                    store_url,
-                    settings.flush_interval,
-                    settings.batch_timeout,
-                    settings.recognizer,
-                )
-                await self._count(runs, work)
+                await self._count(runs, model)
+            if all(each.summary.outcome is not Outcome.INTERRUPTED for each in runs):
+                await self._publish_all()
+            elif self.published is None and self._destination is not None:
+                self.published = self._destination.unpublished()
         finally:
             ticker.cancel()
         if rejects.given_up:
@@ -78,31 +81,69 @@ class Run(Observer):
             )
         return [each.summary for each in runs]
 
-    def _open(self, model: str, store_url: str, rejects: PatientRejects) -> list[FileRun]:
+    def _open(self, model: str, rejects: PatientRejects) -> list[FileRun]:
         runs = [FileRun(path, model, self._settings, rejects) for path in self._files]
-        with open_store(store_url, create=True) as store:
-            known = store.begun()
-            for each in runs:
-                each.look_up(store, known, self._progress)
+        self._destination = destination(self._settings)
+        self._destination.look_up(runs, self._progress)
         if len({each.id for each in runs}) < len(runs):
             raise UsageError("the same file, or a copy of it, is given twice; give it once")
         return runs
 
-    async def _count(self, runs: list[FileRun], work: Work) -> None:
+    async def _count(self, runs: list[FileRun], model: str) -> None:
         settings = self._settings
         self._progress.say("starting the cluster")
         starting = cluster(
-            settings.scheduler, settings.workers, work.model, recognizer=work.recognizer
+            settings.scheduler, settings.workers, model, recognizer=settings.recognizer
         )
+        self._counting = True
         async with starting as client:
             self._progress.say(f"dashboard: {client.dashboard_link}")
-            opening = open_driver(client, work, self)
-            async with _report_to(settings.performance_report), opening as driver:
-                self._driver = driver
-                for each in runs:
-                    if not each.finished and not self._stopping:
-                        self._current = each
-                        await each.count(driver, self._progress)
+            often = repeating(settings.publish_every, self._publish_meanwhile)
+            async with _report_to(settings.performance_report), often:
+                for store_url in {each.store_url: None for each in runs if not each.finished}:
+                    its = [each for each in runs if each.store_url == store_url]
+                    await self._count_into(store_url, its, client, model)
+                self._counting = False
+        self._current = None
+
+    async def _count_into(
+        self, store_url: str, runs: list[FileRun], client: Client, model: str
+    ) -> None:
+        settings = self._settings
+        work = Work(
+            model,
+            store_url,
+            settings.flush_interval,
+            settings.batch_timeout,
+            settings.recognizer,
+        )
+        async with open_driver(client, work, self) as driver:
+            self._driver = driver
+            for each in runs:
+                if not each.finished and not self._stopping:
+                    self._current = each
+                    await each.count(driver, self._progress)
+
+    async def _publish_meanwhile(self) -> None:
+        """What is left when all is counted is published after that, where it can be seen."""
+        await self._publish(Progress(), lambda: self._stopping or not self._counting)
+
+    async def _publish_all(self) -> None:
+        """Publish what is left; waits for a store that fails, for the counts are not lost."""
+        while True:
+            try:
+                return await self._publish(self._progress, lambda: self._stopping)
+            except StoreError as error:
+                if self._stopping:
+                    raise
+                self._progress.show(0, lambda seconds: "", str(error))
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _publish(self, progress: Progress, stopped: Callable[[], bool]) -> None:
+        assert self._destination is not None
+        found = await asyncio.to_thread(self._destination.publish, progress, stopped)
+        if found is not None:
+            self.published = found.after(self.published)
 
     async def finished(self, batch: Finished) -> None:
         """See `Observer.finished`."""

@@ -14,8 +14,8 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
 from daskingest.pipeline.pending import Commit, News, Pending, Report
@@ -61,7 +61,7 @@ class Saver:
             self._holds.take(hold, ledger)
         return ledger
 
-    async def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
+    async def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
         """Take a batch to commit, of a run that is held. Waits while memory is full.
 
         Adding a batch again, pending or committed, changes nothing.
@@ -159,7 +159,7 @@ class Saver:
             seconds = time.monotonic() - started
             self._holds.committed(committed.entries, holds if committed.commits else ())
             self._news.add(committed.entries, Commit(seconds, committed.writes))
-            self._pending.remove_first()
+            self._pending.remove_first(started, seconds)
             self._changed.notify_all()
 
     async def _until_due(self) -> None:
@@ -184,4 +184,4 @@ class Saver:
 
 
 def _settle(holds: list[Hold], store: Store) -> None:
-    store.commit(Counts(), {}, holds)
+    store.commit(PackedCounts(), {}, holds)

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from distributed import Client, Future, KilledWorker
 
-from daskingest.counts import Counts
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import ActorAddress
 from daskingest.pipeline.cluster import SAVER
 from daskingest.pipeline.pending import Report
@@ -27,7 +27,7 @@ class SaverRef:
 
     address: ActorAddress
 
-    def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
+    def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
         """See `Saver.add`. To be called from a task on a worker. Raises SaverLost."""
         self.address.call_from_task("add", batch_id, counts, entry)
 
@@ -84,7 +84,7 @@ class SaverClient:
         """Let Dask end the actor, which may be running for nobody."""
         self._future.release()
 
-    async def add(self, batch_id: BatchId, counts: Counts, entry: Entry) -> None:
+    async def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
         """See `Saver.add`."""
         await self._call("add", batch_id, counts, entry)
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from distributed import Client
 
-from daskingest.counts import Counts
 from daskingest.errors import DaskingestError, StoreError
 from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.saver_client import SaverClient
 from daskingest.pipeline.store_place import require_one_store
@@ -116,7 +116,7 @@ class Savers:
         while True:
             saver = await self.ready()
             try:
-                await saver.add(batch_id, Counts(), entry)
+                await saver.add(batch_id, PackedCounts(), entry)
                 return await saver.drain()
             except SaverLost:
                 self.drop(saver)

@@ -13,7 +13,7 @@ from daskingest.ledger import BatchId, Begun, Counted, Done, Ledger, Split
 from daskingest.pipeline.batch import Batch
 from daskingest.progress import Progress
 from daskingest.sources.boundaries import ranges
-from daskingest.sources.checksum import Whole
+from daskingest.sources.checksum import FASTEST, Kind, Whole
 from daskingest.sources.csvfile import CsvFile, CsvRange, Extent, Growth
 from daskingest.text import size_text
 
@@ -169,7 +169,14 @@ class Segment:
         self._compare_whole(extent, missing, found)
 
     def _read(self) -> Iterator[CsvRange]:
-        return ranges(self._file, self.begun.batch_bytes, self.extent)
+        return ranges(self._file, self.begun.batch_bytes, self.extent, self._kind)
+
+    @property
+    def _kind(self) -> Kind:
+        """That of the checksums which the ledger has already."""
+        kept = (each for each in self._ledger.values() if isinstance(each, Counted | Split | Done))
+        known = next((each.checksum for each in kept if each.checksum), None)
+        return FASTEST if known is None else Kind.of(known)
 
     def _seen(self, parts: Iterator[CsvRange]) -> Iterator[CsvRange]:
         for part in parts:

@@ -41,8 +41,9 @@ async def require_one_store(client: Client, url: str, savers: Sequence[str] = ()
     if elsewhere := blind(answers, mark):
         raise UsageError(
             f"{url} is a file on this machine, and the saver's worker at {', '.join(elsewhere)} "
-            f"does not see it: start the worker with the resource {SAVER!r} on this machine, give "
-            "it this folder under the same path, or use a firestore:// store"
+            f"does not see it: start the worker with the resource {SAVER!r} on this machine or "
+            "give it this folder under the same path (if this is where counts for a firestore:// "
+            "store wait, name a file that both see with --staging)"
         )
 
 

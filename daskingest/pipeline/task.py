@@ -59,5 +59,7 @@ def count_batch(assignment: Assignment) -> TaskResult:
     started = time.perf_counter()
     found = extract(batch.rows(), find)
     seconds = time.perf_counter() - started
-    assignment.saver.add(batch.id, found.counts, Counted(found.tally, batch.checksum))
-    return TaskResult(found.rejects, seconds)
+    assignment.saver.add(batch.id, found.counts.packed(), Counted(found.tally, batch.checksum))
+    result = TaskResult(found.rejects, seconds)
+    assignment.notices.result(result)
+    return result

@@ -56,9 +56,8 @@ class Tasks:
     def submit(self, job: Job, worker: str) -> Submit:
         """Give a worker a batch."""
         self._count += 1
-        job.task = Task(self._count, worker, controlled=not job.alone)
+        self._jobs.begin(job, Task(self._count, worker, controlled=not job.alone))
         self.places.put(worker, job.batch.id, job.alone)
-        self._jobs.move(job, State.RUNNING)
         return Submit(job.batch, self._count, worker, job.alone)
 
     def find(self, batch_id: BatchId, number: int) -> tuple[Job, Task] | None:
@@ -80,7 +79,7 @@ class Tasks:
     def leave(self, job: Job, task: Task) -> None:
         """The task is not with its worker any more. What the store has is forgotten then."""
         self.places.remove(task.worker, job.batch.id)
-        job.task = None
+        self._jobs.end(job)
         if job.state is State.STORED:
             self._jobs.remove(job)
 
@@ -89,6 +88,9 @@ class Tasks:
 
         The task has left its worker when this tells it.
         """
+        worker = self.places.next(kept)
+        if worker is None or not self.places.is_empty(worker):
+            return
         for batch_id in self.places.waiting():
             worker = self.places.next(kept)
             if worker is None or not self.places.is_empty(worker):

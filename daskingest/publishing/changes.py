@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from daskingest.counts import Counts, PublicationCounts
+from daskingest.packed import PackedCounts
 from daskingest.stores import Store
 
 ARTICLES = ""
@@ -88,7 +89,7 @@ def difference(now: Labels, before: Labels) -> Labels:
     return {label: count for label, count in grown.items() if count}
 
 
-def as_counts(rows: Iterable[tuple[str, str, str, Labels]]) -> Counts:
+def as_counts(rows: Iterable[tuple[str, str, str, Labels]]) -> PackedCounts:
     """Counts to commit, from (publication key, name, word, counts by label)."""
     counts = Counts()
     for key, name, word, labels in rows:
@@ -97,4 +98,4 @@ def as_counts(rows: Iterable[tuple[str, str, str, Labels]]) -> Counts:
             mine.articles += labels[ARTICLES]
         else:
             mine.words += Counter({(word, label): count for label, count in labels.items()})
-    return counts
+    return counts.packed()

@@ -11,10 +11,10 @@ import socket
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from daskingest.counts import Counts
 from daskingest.errors import UsageError
 from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger, Staged
+from daskingest.packed import PackedCounts
 from daskingest.stores import AlreadyCommitted, Hold, Store
 
 _AT_ONCE = 100  # runs in one commit
@@ -22,7 +22,7 @@ _AT_ONCE = 100  # runs in one commit
 
 def place_text(staged: Staged) -> str:
     """Where a run is counted, for people."""
-    return f"on {staged.host} in {staged.path}"
+    return f"by way of {staged.path} on {staged.host}"
 
 
 def staged_here(by: str, path: Path) -> Staged:
@@ -62,7 +62,7 @@ def enter_begun(
         for run in some:
             entries |= {BatchId.begin(run): new[run], BatchId.staged(run): staged}
         try:
-            writes += target.commit(Counts(), entries, holds)
+            writes += target.commit(PackedCounts(), entries, holds)
         except AlreadyCommitted:  # another program was quicker, or an answer was lost
             left = new_runs(target, {run: new[run] for run in some}, staged)
             writes += enter_begun(target, left, staged, holds)
@@ -82,10 +82,10 @@ def _is_void(target: Store, there: Entry | None, staged: Staged) -> bool:
 def _require_ours(begun: Begun, there: Entry | None, staged: Staged) -> None:
     if isinstance(there, Staged) and there.by == staged.by:
         return
-    how = place_text(there) if isinstance(there, Staged) else "directly into it"
+    how = place_text(there) if isinstance(there, Staged) else "directly"
     raise UsageError(
-        f"the target has {begun.file} from elsewhere: it is counted {how}, and here in "
-        f"{staged.path}; published from here too, it would count twice. Count it into another store"
+        f"{begun.file} is counted into this store {how}, and from {staged.path} it would count a "
+        "second time: go on with it there, or count it into another store"
     )
 
 
@@ -96,7 +96,7 @@ def enter_done(target: Store, done: Mapping[str, Done], hold: Hold) -> int:
     for some in grouped(new, lambda each: 1, _AT_ONCE):
         try:
             entries: dict[BatchId, Entry] = {BatchId.done(run): done[run] for run in some}
-            writes += target.commit(Counts(), entries, [hold])
+            writes += target.commit(PackedCounts(), entries, [hold])
         except AlreadyCommitted:  # its answer was lost
             writes += enter_done(target, {run: done[run] for run in some}, hold)
     return writes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daskingest.stores.price_list import dollars_text, writes_text
 from daskingest.text import time_text
@@ -34,6 +34,14 @@ class PublishReport:
         """How many were written."""
         return self.words + self.publications
 
+    def after(self, before: PublishReport | None) -> PublishReport:
+        """This one and an earlier one together."""
+        if before is None:
+            return self
+        sums = ("words", "publications", "commits", "writes", "seconds")
+        added = {name: getattr(self, name) + getattr(before, name) for name in sums}
+        return replace(self, **added, planned=before.documents + self.planned)
+
 
 def documents_text(words: int, publications: int) -> str:
     """How many documents, for people."""
@@ -61,6 +69,9 @@ def report_lines(report: PublishReport) -> Iterator[str]:
     """What became of it."""
     if not report.documents and not report.stopped and not report.refused:
         yield f"{report.target}: had all counts already"
+        return
+    if not report.planned and report.stopped:
+        yield f"{report.target}: not published yet; that is done when all is counted"
         return
     yield f"{report.target}: {'interrupted' if report.stopped else 'published'}"
     left = report.planned - report.documents - len(report.refused)

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
-from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted
+from daskingest.packed import PackedCounts
 from daskingest.publishing.changes import ARTICLES, as_counts
 from daskingest.publishing.published import Parcel, PublishedFile
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Replaced, Store, TooLarge
@@ -113,7 +113,7 @@ class Sender:
         """Leave out a document that is refused alone, though the target takes others."""
         if len(parcel.rows) > 1:
             return
-        self._target.commit(Counts(), {}, [self._hold])
+        self._target.commit(PackedCounts(), {}, [self._hold])
         [(_, name, word, _)] = parcel.rows
         what = f"the articles of {name!r}" if word == ARTICLES else f"{word!r} of {name!r}"
         log.warning("the target does not take %s: %s", what, why)

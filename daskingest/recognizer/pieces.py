@@ -216,12 +216,10 @@ class SpecialCases:
             ends[orths[-1]].add(instead[-1].orth)
             starts[orths[0]].add(instead[0].orth)
         pairs = {pair for a, b in neighbours for pair in product({a, *ends[a]}, {b, *starts[b]})}
-        self._leading = np.array(sorted({a for a, _ in pairs}), np.uint64)
-        self._following = np.array(sorted({b for _, b in pairs}), np.uint64)
+        firsts, seconds = np.array(sorted(pairs), np.uint64).reshape(-1, 2).T
+        self._leading, self._following = np.unique(firsts), np.unique(seconds)
         self._pairs = np.zeros((len(self._leading) + 1, len(self._following) + 1), bool)
-        for a, b in pairs:
-            places = self.parts(np.array([a, b], np.uint64))
-            self._pairs[places[0] >> 16, places[1] & 0xFFFF] = True
+        self._pairs[_place(self._leading, firsts), _place(self._following, seconds)] = True
 
     def parts(self, orths: NDArray[np.uint64]) -> Ints:
         """What `may_join` needs to know about tokens, given by their ORTH."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -193,30 +191,23 @@ class Maker:
         publications: Whole,
     ) -> list[bytes]:
         """Rows, marked as made up in `author`, `title`, `url` and `section`."""
-        lines: list[str] = []
-        writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\n")
-        titles = random.integers(len(self._learned.titles), size=BLOCK).tolist()
+        titles = [_quoted(f"[made up] {title}") for title in self._learned.titles]
+        of = [_quoted(name) for name in self.publications]
+        chosen = random.integers(len(titles), size=BLOCK).tolist()
         days = random.integers(_DAYS, size=BLOCK).tolist()
-        of = publications.tolist()
+        lines = []
         for i, text in enumerate(texts):
             row, date = number * BLOCK + i, _FIRST_DAY + datetime.timedelta(days=days[i])
-            writer.writerow(
-                (
-                    row,
-                    row,
-                    date.isoformat(),
-                    date.year,
-                    f"{date.month}.0",
-                    date.day,
-                    "daskingest sample",
-                    f"[made up] {self._learned.titles[titles[i]]}",
-                    text,
-                    f"https://sample.invalid/{row}",
-                    "made up",
-                    self.publications[of[i]],
-                )
-            )
-        return [line.encode() for line in lines]
+            when = f"{date},{date.year},{date.month}.0,{date.day}"
+            before = f"{row},{row},{when},daskingest sample,{titles[chosen[i]]}"
+            after = f"https://sample.invalid/{row},made up,{of[publications[i]]}"
+            lines.append(f"{before},{_quoted(text)},{after}\n".encode())
+        return lines
+
+
+def _quoted(text: str) -> str:
+    """A field of CSV. The csv module looks at each character, which takes half of all the time."""
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _publications(known: Sequence[str], number: int | None) -> list[str]:

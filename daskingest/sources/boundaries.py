@@ -7,24 +7,18 @@ quote, inside and outside are swapped. Text may then look like rows, but not whe
 ends and the next begins.) If no such cut is found, the rows of one range are read with the csv
 module, which is slow but always right, and counting continues after them. The cuts depend only on
 the file and on `batch_bytes`.
-
-The counting follows simdjson (Langdale and Lemire, "Parsing Gigabytes of JSON per Second", 2019):
-one bit per byte, and a prefix XOR over the quotes' bits tells which bytes are inside quotes.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from daskingest.settings import BATCH_BYTES
-from daskingest.sources.checksum import checksum
+from daskingest.sources.checksum import FASTEST, Kind, checksum
 from daskingest.sources.csvfile import (
     MAX_RECORD,
     NEVER_CLOSED,
@@ -35,57 +29,39 @@ from daskingest.sources.csvfile import (
     records,
     split_lines,
 )
+from daskingest.sources.marks import RecordStarts
 from daskingest.sources.streams import reading, skip
 
 _WINDOW = 4 << 20  # kept of the file, at least
-_BLOCK = 1 << 20  # read and marked at once, while it is in the processor's cache
+_BLOCK = 1 << 18  # read and marked at once, while it is in the processor's cache
 _LOOKAHEAD = 128 << 10  # what is checked of the rows behind a cut
 _QUOTED_ROWS = 2  # and of these, how many that have a quote
-_HASHERS = 2  # threads that make checksums, each as fast as the cuts are found
 _TRIES = 32  # possible cuts that are looked at before the quotes are doubted
-
-Bits = npt.NDArray[np.uint64]
-_ONE, _TOP = np.uint64(1), np.uint64(63)
-_SHIFTS = [np.uint64(1 << i) for i in range(6)]
 
 
 def ranges(
-    file: CsvFile, batch_bytes: int = BATCH_BYTES, extent: Extent | None = None
+    file: CsvFile,
+    batch_bytes: int = BATCH_BYTES,
+    extent: Extent | None = None,
+    kind: Kind = FASTEST,
 ) -> Iterator[CsvRange]:
     """The file's rows, in ranges of at least `batch_bytes` (the last may be smaller).
 
-    Every byte behind the header, or of `extent`, is in exactly one range, with its checksum. Where
-    the file is compressed the ranges carry their bytes. Raises DaskingestError if the file cannot
-    be read to its end.
+    Every byte behind the header, or of `extent`, is in exactly one range, with its checksum of this
+    kind. Where the file is compressed the ranges carry their bytes. Raises DaskingestError if the
+    file cannot be read to its end.
     """
     # What is appended meanwhile is left alone: it is counted when the file is opened again.
     extent = extent or file.extent
-    with reading(file.path), file.open() as stream, ThreadPoolExecutor(_HASHERS) as hashers:
+    with reading(file.path), file.open() as stream:
         skip(stream, extent.start)
         splitter = _Splitter(stream, file.layout, batch_bytes, extent)
-        # A processor that is idle makes the checksums while the next cuts are found.
-        waiting: deque[tuple[_Span, bytes, Future[str]]] = deque()
-        for span in splitter.spans(extent.first_row):
-            data = splitter.bytes_of(span.start, span.end)
-            waiting.append((span, data, hashers.submit(checksum, data)))
-            if len(waiting) > _HASHERS:
-                yield _range(file, *waiting.popleft())
-        while waiting:
-            yield _range(file, *waiting.popleft())
-
-
-class _Span(NamedTuple):
-    """A range's bytes, the number of rows before it, and in it."""
-
-    start: int
-    end: int
-    first_row: int
-    row_count: int
-
-
-def _range(file: CsvFile, span: _Span, data: bytes, digest: Future[str]) -> CsvRange:
-    kept = data if file.compression else None
-    return CsvRange(file.path, file.layout, *span, checksum=digest.result(), data=kept)
+        row = extent.first_row
+        for start, end, rows in splitter.spans():
+            with splitter.bytes_of(start, end) as data:
+                digest, kept = checksum(data, kind), bytes(data) if file.compression else None
+            yield CsvRange(file.path, file.layout, start, end, row, rows, digest, kept)
+            row += rows
 
 
 class _Splitter:
@@ -107,18 +83,17 @@ class _Splitter:
         self._left = None if extent.end is None else extent.end - extent.start
         self._eof = False
 
-    def bytes_of(self, start: int, end: int) -> bytes:
-        """The bytes of the span yielded last."""
-        return bytes(memoryview(self._buffer)[start - self._base : end - self._base])
+    def bytes_of(self, start: int, end: int) -> memoryview:
+        """The bytes of the span yielded last; to be released before the next."""
+        return memoryview(self._buffer)[start - self._base : end - self._base]
 
-    def spans(self, row: int) -> Iterator[_Span]:
-        """Each range; `row` is the number of rows before the first."""
+    def spans(self) -> Iterator[tuple[int, int, int]]:
+        """Where each range begins and ends, and its number of rows."""
         self._fill()
         while self._cut < self._filled:
             before = self._cut
             for end, count in self._cuts():
-                yield _Span(self._base + self._cut, self._base + end, row, count)
-                row += count
+                yield self._base + self._cut, self._base + end, count
                 self._cut = end
             self._drop()
             self._fill(grow=self._cut == before)
@@ -143,9 +118,7 @@ class _Splitter:
     def _mark(self, start: int, end: int) -> None:
         """Mark the starts of rows in the bytes after those already marked."""
         if self._layout.regular:
-            carriage_returns = self._buffer.find(b"\r", start, end) >= 0
-            block = np.frombuffer(self._buffer, np.uint8, end - start, start)
-            self._marks.add(block, carriage_returns)
+            self._marks.add(np.frombuffer(self._buffer, np.uint8, end - start, start))
 
     def _mark_again(self, cut: int) -> None:
         """Mark all bytes after a cut that was found by reading: the old marks may be wrong."""
@@ -244,126 +217,3 @@ def well_formed(layout: Layout) -> re.Pattern[bytes]:
     field = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + delimiter + rb"]*+)"
     rest = rb"(?:" + delimiter + field + rb"){%d}" % (layout.width - 1)
     return re.compile(field + rest + rb"(?=[\r\n]|\Z)")
-
-
-class RecordStarts:
-    """A bit for each byte, set if it begins a row. The bytes are added block by block.
-
-    The first byte begins a row, or ends an empty line. All blocks but the last must be multiples
-    of 64 bytes, and so must be the positions given to `restart` and `drop`.
-    """
-
-    def __init__(self) -> None:
-        self._bits = np.zeros(1 << 17, np.uint64)
-        self._words = 0
-        self._marker = _Marker()
-
-    @property
-    def open_at_end(self) -> bool:
-        """Whether a quote is open after the last byte."""
-        return bool(self._marker.inside)
-
-    def add(self, block: npt.NDArray[np.uint8], has_carriage_returns: bool = True) -> None:
-        """Mark more bytes, at most `_BLOCK` of them."""
-        if not len(block):
-            return
-        words = -(-len(block) // 64)
-        while self._words + words > len(self._bits):
-            self._bits = np.concatenate([self._bits, np.zeros_like(self._bits)])
-        marks = self._bits[self._words : self._words + words]
-        self._marker.mark(block, marks, has_carriage_returns)
-        if len(block) % 64:
-            marks[-1] &= _below(len(block) % 64)
-        self._words += words
-
-    def restart(self, position: int) -> None:
-        """Drop what was added from `position` on; the next byte to be added begins a row."""
-        self._words = position // 64
-        self._marker = _Marker()
-
-    def drop(self, position: int) -> None:
-        """Drop what was added before `position`, which becomes 0."""
-        self._words -= position // 64
-        self._bits[: self._words] = self._bits[position // 64 : position // 64 + self._words]
-
-    def count(self, start: int, end: int) -> int:
-        """The number of rows that begin in [start, end)."""
-        first, last = start // 64, end // 64
-        count = int(np.bitwise_count(self._bits[first:last]).sum(dtype=np.int64))
-        return count - self._within(first, start % 64) + self._within(last, end % 64)
-
-    def starts_from(self, position: int) -> Iterator[int]:
-        """The positions where rows begin, from `position` on, in order."""
-        word, keep = position // 64, ~_below(position % 64)
-        while word < self._words:
-            bits = int(self._bits[word] & keep)
-            while bits:
-                yield word * 64 + (bits & -bits).bit_length() - 1
-                bits &= bits - 1
-            word, keep = word + 1, ~np.uint64(0)
-            # Few words have a start of a row: skip those that don't, many at a time.
-            ahead = np.flatnonzero(self._bits[word : min(word + 1024, self._words)])
-            word += int(ahead[0]) if len(ahead) else 1024
-
-    def _within(self, word: int, bit: int) -> int:
-        return int(self._bits[word] & _below(bit)).bit_count() if bit else 0
-
-
-def _below(bit: int) -> np.uint64:
-    """A word with the bits below `bit` set."""
-    return np.uint64((1 << bit) - 1)
-
-
-class _Marker:
-    """Marks the starts of rows block by block, in memory that is reused.
-
-    `inside` is 1 if the last block ended inside quotes, `ended` is 1 if its last byte ended a row.
-    """
-
-    def __init__(self) -> None:
-        self.inside = np.uint64(0)
-        self.ended = _ONE
-        self._equal = np.empty(_BLOCK, np.bool_)
-        self._shifted = np.empty(_BLOCK // 64, np.uint64)
-
-    def mark(self, block: npt.NDArray[np.uint8], out: Bits, has_carriage_returns: bool) -> None:
-        """Set in `out` the bit of each byte that begins a row; bits past the block may be set."""
-        last = len(block) - 1
-        if len(block) % 64:
-            block = np.concatenate([block, np.zeros(-len(block) % 64, np.uint8)])
-        equal = self._equal[: len(block)]
-        shifted = self._shifted[: len(out)]
-        np.equal(block, 34, out=equal)  # the quote
-        inside = _packed(equal)
-        np.equal(block, 10, out=equal)  # \n
-        if has_carriage_returns:
-            equal |= block == 13
-        ends = _packed(equal)
-        for by in _SHIFTS:
-            np.left_shift(inside, by, out=shifted)
-            inside ^= shifted
-        # Each word's top bit tells whether it has an odd number of quotes; accumulated, whether a
-        # quote is open at its end.
-        np.right_shift(inside, _TOP, out=shifted)
-        shifted[0] ^= self.inside
-        np.bitwise_xor.accumulate(shifted, out=shifted)
-        opened, self.inside = self.inside, shifted[-1]
-        np.negative(shifted, out=shifted)  # 1 becomes all ones, which inverts a word
-        inside[1:] ^= shifted[:-1]
-        if opened:
-            inside[0] = ~inside[0]
-        np.invert(inside, out=inside)
-        ends &= inside
-        # A row begins after a line end, unless another one follows: an empty line, or a \r\n.
-        np.left_shift(ends, _ONE, out=out)
-        np.right_shift(ends, _TOP, out=shifted)
-        out[0] |= self.ended
-        out[1:] |= shifted[:-1]
-        self.ended = (ends[last // 64] >> np.uint64(last % 64)) & _ONE
-        np.invert(ends, out=ends)
-        out &= ends
-
-
-def _packed(flags: npt.NDArray[np.bool_]) -> Bits:
-    packed: Bits = np.packbits(flags, bitorder="little").view(np.uint64)
-    return packed

@@ -18,7 +18,7 @@ from fsspec.utils import infer_compression
 
 from daskingest.articles import Article, Columns, Reject, Unusable, article_from
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.sources.checksum import checksum
+from daskingest.sources.checksum import checksum, matches
 from daskingest.sources.streams import blocks_of, open_stream, read_fully, reading, skip
 
 PROBE_BYTES = 1 << 20
@@ -258,7 +258,7 @@ class CsvRange:
                 f"{self.path} was changed while it was being read: expected {self.size:,} bytes at "
                 f"{self.start:,}, found {len(data):,}; run it again with the complete file"
             )
-        if self.checksum and checksum(data) != self.checksum:
+        if self.checksum and not matches(data, self.checksum):
             raise DaskingestError(
                 f"bytes {self.start:,} to {self.end:,} of {self.path} are not what they were when "
                 "the run began: they were changed since, or this machine has another file there; "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from daskingest.counts import Counts
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.settings import DEFAULT_STORE
 
 
@@ -83,7 +83,7 @@ class Store(Protocol):
     """Whether reads and writes are billed."""
 
     commit_size: int
-    """How many counters (see `Counts.size`) a commit should have at most."""
+    """How many counters (see `PackedCounts.size`) a commit should have at most."""
 
     def take_over(self, run: str, owner: str) -> Hold:
         """Hold a run: from now on the commits of whoever held it before are refused.
@@ -95,7 +95,7 @@ class Store(Protocol):
         """How a run is held now; None: nobody has ever taken it over."""
 
     def commit(
-        self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
+        self, counts: PackedCounts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
     ) -> int:
         """Add the counts and the ledger entries, by batch id: all of it, durably, or nothing.
 

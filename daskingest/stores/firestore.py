@@ -14,10 +14,10 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.query import Query
 
-from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
+from daskingest.packed import PackedCounts
 from daskingest.stores import (
     AlreadyCommitted,
     Hold,
@@ -99,7 +99,7 @@ class FirestoreStore:
             return held(self._db(), run)[0]
 
     def commit(
-        self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
+        self, counts: PackedCounts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
     ) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
         with self._encoding():
@@ -165,7 +165,7 @@ class FirestoreStore:
             if not family:
                 continue
             with self._working("write to"):
-                batch = self._builder.build(self._db(), Counts(), {}, [hold])
+                batch = self._builder.build(self._db(), PackedCounts(), {}, [hold])
                 for batch_id in family:
                     batch.delete(self._entry(batch_id))
                 self._rate.wait(len(batch))

@@ -15,8 +15,8 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import firestore
 
-from daskingest.counts import Counts, PublicationCounts
 from daskingest.ledger import BatchId, Entry
+from daskingest.packed import Column, PackedCounts
 from daskingest.stores import Hold
 from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY
 from daskingest.stores.firestore_layout import (
@@ -48,7 +48,7 @@ class CommitBuilder:
     def build(
         self,
         db: firestore.Client,
-        counts: Counts,
+        counts: PackedCounts,
         entries: Mapping[BatchId, Entry],
         holds: Collection[Hold] = (),
     ) -> firestore.WriteBatch:
@@ -63,32 +63,32 @@ class CommitBuilder:
         for batch_id in (each for hold in holds for each in hold.settled):
             batch.delete(db.collection(LEDGER).document(entry_id(batch_id)))
         publications = db.collection(PUBLICATIONS)
-        nameless, miscounted = self._look_up(db, map(document_id, counts.publications))
-        for key, each in sorted(counts.publications.items()):
-            document = publications.document(document_id(key))
+        nameless, miscounted = self._look_up(db, _documents(counts))
+        for each, words, _ in counts.by_publication():
+            document = publications.document(document_id(each.key))
             fields: dict[str, Any] = {"count": firestore.Increment(each.articles)}
             if document.id in miscounted:
                 fields["count"] = each.articles
             if document.id in nameless:
-                fields |= {"name": each.name, **key_fields(key)}
+                fields |= {"name": each.name, **key_fields(each.key)}
             if each.articles or document.id in nameless | miscounted:
                 batch.set(document, fields, merge=True)
-            self._add_words(db, batch, document.collection(WORDS), each)
+            self._add_words(db, batch, document.collection(WORDS), words)
         return batch
 
-    def committed(self, counts: Counts) -> None:
+    def committed(self, counts: PackedCounts) -> None:
         """Note that these counts are in the store, so their publications have names."""
-        self._named.update(map(document_id, counts.publications))
+        self._named.update(_documents(counts))
 
     def _add_words(
         self,
         db: firestore.Client,
         batch: firestore.WriteBatch,
         collection: firestore.CollectionReference,
-        counts: PublicationCounts,
+        counts: Column,
     ) -> None:
         words: dict[str, dict[str, int]] = {}
-        for (word, label), count in counts.words.items():
+        for word, label, count in zip(*counts, strict=True):
             words.setdefault(word, {})[label] = count
         documents = {word: collection.document(word_id(word)) for word in words}
         before = _labels(db, documents.values()) if self.whole_maps else None
@@ -126,6 +126,10 @@ class CommitBuilder:
                 nameless.discard(each.id)
         self._named |= set(unknown) - nameless
         return nameless, miscounted
+
+
+def _documents(counts: PackedCounts) -> list[str]:
+    return [document_id(each.key) for each in counts.publications]
 
 
 def increments_in_maps(scratch: firestore.DocumentReference) -> bool:

@@ -15,11 +15,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from daskingest.counts import Counts, PublicationCounts
 from daskingest.ledger import BatchId, Entry, Ledger, entry_to_json, read_ledger
+from daskingest.packed import PackedCounts, PackedPublication
 from daskingest.stores import Hold, Publication, Word
 
 
@@ -129,21 +129,24 @@ def ledger_of(fields: Mapping[str, Any]) -> Ledger:
     return read_ledger({f"{run}:{entry}": note})
 
 
-def commit_bytes(counts: Counts, entries: Mapping[BatchId, Entry]) -> int:
+def commit_bytes(counts: PackedCounts, entries: Mapping[BatchId, Entry]) -> int:
     """An upper bound, and a close one, on the size in bytes of a commit's request."""
     size = sum(
         450 + 3 * len(str(key)) + 2 * len(entry_to_json(each)) for key, each in entries.items()
     )
-    return size + sum(_publication_bytes(*each) for each in counts.publications.items())
+    return size + sum(
+        _publication_bytes(each, zip(words.words, words.kinds, strict=True))
+        for each, words, _ in counts.by_publication()
+    )
 
 
-def _publication_bytes(key: str, counts: PublicationCounts) -> int:
-    path = 130 + len(document_id(key).encode())
-    size = path + 100 + 2 * len(key.encode()) + len(counts.name.encode())
-    seen: set[str] = set()
-    for word, label in counts.words:
-        if word not in seen:
-            seen.add(word)
+def _publication_bytes(publication: PackedPublication, words: Iterable[tuple[str, str]]) -> int:
+    path = 130 + len(document_id(publication.key).encode())
+    size = path + 100 + 2 * len(publication.key.encode()) + len(publication.name.encode())
+    last = None
+    for word, label in words:
+        if word != last:
+            last = word
             size += path + len(word.encode()) + 60
         size += 2 * len(label.encode()) + 30
     return size

@@ -19,15 +19,29 @@ FREE_WRITES_A_DAY = 20_000
 
 def writes_text(writes: int) -> str:
     """What so many writes cost and how long they take, for people."""
-    if "FIRESTORE_EMULATOR_HOST" in os.environ:
+    if _is_emulated():
         return f"{writes:,} writes to an emulator, which cost nothing"
     return (
-        f"{writes:,} writes: {dollars_text(writes)} at most (list price of {AS_OF} for a "
+        f"{writes:,} writes, {dollars_text(writes)} at most (list price of {AS_OF} for a "
         f"multi-region, $0.18 per 100,000; {FREE_WRITES_A_DAY:,} a day may be free), and "
         f"{time_text(seconds_for(writes))} at the pace that Firestore asks for"
     )
 
 
 def dollars_text(writes: int) -> str:
-    """Their price."""
-    return f"${writes * DOLLARS_FOR_A_WRITE:,.2f}"
+    """What so many writes cost."""
+    return "$0.00" if _is_emulated() else f"${writes * DOLLARS_FOR_A_WRITE:,.2f}"
+
+
+def _is_emulated() -> bool:
+    return "FIRESTORE_EMULATOR_HOST" in os.environ
+
+
+def distinct_words(size: float) -> int:
+    """About how many words, of all publications, so many bytes of news as CSV have.
+
+    Of 56 MB there were 162,455, of 28 MB 93,332, and of 7.4 MB 30,915: Heaps' law. Fewer
+    publications have fewer.
+    """
+    words: float = 6_500 * (size / 1e6) ** 0.8
+    return max(1, round(words))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from daskingest.counts import Counts, PublicationCounts
 from daskingest.errors import StoreError
 from daskingest.ledger import (
     BatchId,
@@ -21,43 +20,18 @@ from daskingest.ledger import (
     entry_to_json,
     read_ledger,
 )
-from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile, SqliteSchema
-from daskingest.stores import AlreadyCommitted, Hold, Invalid, Publication, Replaced, Word
-
-_SCRIPT = """
-CREATE TABLE publications (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    count INTEGER NOT NULL
-);
-CREATE TABLE words (
-    publication INTEGER NOT NULL REFERENCES publications (id),
-    word TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    PRIMARY KEY (publication, word)
-) WITHOUT ROWID;
-CREATE INDEX words_by_count ON words (publication, count DESC, word);
-CREATE TABLE labels (
-    publication INTEGER NOT NULL REFERENCES publications (id),
-    word TEXT NOT NULL,
-    label TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    PRIMARY KEY (publication, word, label)
-) WITHOUT ROWID;
-CREATE TABLE ledger (
-    batch_id TEXT PRIMARY KEY,
-    note TEXT NOT NULL
-) WITHOUT ROWID;
-"""
-
-_SCHEMA = SqliteSchema(application_id=0x6461736B, version=1, script=_SCRIPT)  # "dask"
-_LATER = (
-    "CREATE INDEX IF NOT EXISTS labels_by_count ON labels (publication, label, count DESC, word)",
-    "CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, epoch INTEGER NOT NULL, "
-    "owner TEXT NOT NULL, watermark INTEGER NOT NULL) WITHOUT ROWID",
+from daskingest.packed import PackedCounts
+from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile
+from daskingest.stores import (
+    AlreadyCommitted,
+    Hold,
+    Invalid,
+    Publication,
+    Replaced,
+    Word,
+    sqlite_commit,
 )
-"""What stores of earlier versions lack."""
+from daskingest.stores.sqlite_layout import FREQUENT, SCHEMA
 
 _OF_THE_DATA = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
@@ -72,7 +46,7 @@ class SqliteStore:
     """See `daskingest.stores.Store`. Opens its file when first used, on the thread that uses it."""
 
     billed = False
-    commit_size = 500_000
+    commit_size = 100_000_000  # any number
 
     def __init__(self, path: str, create: bool = False) -> None:
         self._path = Path(path)
@@ -110,12 +84,11 @@ class SqliteStore:
             return _hold(db, run)
 
     def commit(
-        self, counts: Counts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
+        self, counts: PackedCounts, entries: Mapping[BatchId, Entry], holds: Collection[Hold] = ()
     ) -> int:
         """See `Store.commit`."""
         ledger = sorted((str(batch_id), entry_to_json(each)) for batch_id, each in entries.items())
         with self._transaction() as db:
-            before = db.total_changes
             for each in holds:
                 _compare(db, each)
                 _settle(db, each)
@@ -123,9 +96,8 @@ class SqliteStore:
                 db.executemany("INSERT INTO ledger VALUES (?, ?)", ledger)
             except sqlite3.IntegrityError:
                 raise AlreadyCommitted from None
-            for key, its in sorted(counts.publications.items()):
-                _add_publication(db, key, its)
-            return db.total_changes - before
+            sqlite_commit.add(db, counts)
+            return len(entries) + counts.size
 
     def ledger(self, run: str) -> Ledger:
         """See `Store.ledger`."""
@@ -195,16 +167,13 @@ class SqliteStore:
         label: str | None = None,
     ) -> list[Word]:
         """See `Store.words`."""
-        if after is None:
-            return self._words(publication, limit, label)
-        where = "count <= ? AND (count < ? OR word > ?)"
-        return self._words(publication, limit, label, where, (after[0], after[0], after[1]))
+        return self._words(publication, limit, label, after)
 
     def search(
         self, publication: str, text: str, limit: int, label: str | None = None
     ) -> list[Word]:
         """See `Store.search`."""
-        return self._words(publication, limit, label, "instr(word, ?)", (text,))
+        return self._words(publication, limit, label, None, text)
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """See `Store.find_words`."""
@@ -228,21 +197,13 @@ class SqliteStore:
         publication: str,
         limit: int,
         label: str | None,
-        condition: str = "TRUE",
-        values: tuple[object, ...] = (),
+        after: tuple[int, str] | None,
+        text: str = "",
     ) -> list[Word]:
-        source = "words" if label is None else "labels"
-        where = ["publication = (SELECT id FROM publications WHERE key = ?)", condition]
-        parameters = (publication, *values)
-        if label is not None:
-            where.append("label = ?")
-            parameters += (label,)
         with self._reading() as db:
-            found = db.execute(
-                f"SELECT publication, word, count FROM {source} WHERE {' AND '.join(where)} "
-                "ORDER BY count DESC, word LIMIT ?",
-                (*parameters, limit),
-            ).fetchall()
+            found = list(
+                itertools.islice(_by_count(db, publication, label, after, text, limit), limit)
+            )
             if label is not None:
                 return [Word(word, count, {label: count}) for _, word, count in found]
             by_label = "SELECT label, count FROM labels WHERE publication = ? AND word = ?"
@@ -304,8 +265,8 @@ class SqliteStore:
         if self._file is None:
             file = self._open()
             try:
-                for statement in _LATER if self._create else ():
-                    file.connection.execute(statement)
+                if self._create:
+                    sqlite_commit.prepare(file.connection)
                 file.connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
             except BaseException:
                 file.close()
@@ -320,7 +281,7 @@ class SqliteStore:
                 "start with `daskingest run-csv FILE`, or name another with --store"
             )
         try:
-            return SqliteFile(self._path, _SCHEMA, read_only=not self._create)
+            return SqliteFile(self._path, SCHEMA, read_only=not self._create)
         except OtherApplication:
             raise StoreError(
                 f"{self._path} is not a daskingest store, but another SQLite file; "
@@ -329,8 +290,45 @@ class SqliteStore:
         except OtherVersion as error:
             raise StoreError(
                 f"{self._path} has version {error.found} of the store's schema, expected "
-                f"{_SCHEMA.version}; use the daskingest that wrote it"
+                f"{SCHEMA.version}; use the daskingest that wrote it"
             ) from None
+
+
+def _by_count(
+    db: sqlite3.Connection,
+    publication: str,
+    label: str | None,
+    after: tuple[int, str] | None,
+    text: str,
+    limit: int,
+) -> Iterator[tuple[int, str, int]]:
+    """A publication's words that contain the text, by count descending, then word.
+
+    The frequent ones are read from their index, the others count by count in the table's order.
+    """
+    table = "words" if label is None else "labels"
+    query = (
+        f"SELECT publication, word, count FROM {table} "
+        "WHERE publication = (SELECT id FROM publications WHERE key = :publication) "
+        + ("AND label = :label " if label is not None else "")
+        + ("AND instr(word, :text) " if text else "")
+    )
+    values = {"publication": publication, "label": label, "text": text, "limit": limit}
+    highest, behind = after or (None, "")
+    if highest is None or highest >= FREQUENT:
+        more = "AND count <= :count AND (count < :count OR word > :word) " if after else ""
+        order = "ORDER BY count DESC, word LIMIT :limit"
+        yield from db.execute(
+            f"{query} AND count >= {FREQUENT} {more} {order}",
+            {**values, "count": highest, "word": behind},
+        )
+        highest, behind = FREQUENT - 1, ""
+    for count in range(highest, 0, -1):
+        yield from db.execute(
+            f"{query} AND count = {count} AND word > :word ORDER BY word LIMIT :limit",
+            {**values, "word": behind},
+        )
+        behind = ""
 
 
 def _hold(db: sqlite3.Connection, run: str) -> Hold | None:
@@ -350,25 +348,3 @@ def _settle(db: sqlite3.Connection, hold: Hold) -> None:
     db.execute("UPDATE runs SET watermark = ? WHERE run = ?", (hold.watermark, hold.run))
     ids = ((str(batch_id),) for batch_id in hold.settled)
     db.executemany("DELETE FROM ledger WHERE batch_id = ?", ids)
-
-
-def _add_publication(db: sqlite3.Connection, key: str, counts: PublicationCounts) -> None:
-    [(publication,)] = db.execute(
-        "INSERT INTO publications (key, name, count) VALUES (?, ?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET count = count + excluded.count RETURNING id",
-        (key, counts.name, counts.articles),
-    ).fetchall()
-    labels = sorted(counts.words.items())
-    totals: Counter[str] = Counter()
-    for (word, _), count in labels:
-        totals[word] += count
-    db.executemany(
-        "INSERT INTO words VALUES (?, ?, ?) ON CONFLICT (publication, word) "
-        "DO UPDATE SET count = count + excluded.count",
-        ((publication, word, count) for word, count in totals.items()),
-    )
-    db.executemany(
-        "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT (publication, word, label) "
-        "DO UPDATE SET count = count + excluded.count",
-        ((publication, word, label, count) for (word, label), count in labels),
-    )

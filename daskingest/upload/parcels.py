@@ -12,8 +12,9 @@ from typing import Any
 from daskingest.articles import Article, Reject
 from daskingest.settings import UploadSettings
 from daskingest.sources.boundaries import ranges
+from daskingest.sources.checksum import Kind
 from daskingest.sources.csvfile import CsvFile
-from daskingest.upload.reading import START, Mark, Reading
+from daskingest.upload.marks import START, Mark, Reading
 
 _MAX_REJECTS = 1_000  # per parcel, so a file of rejects only is not held in memory
 _GZIP_LEVEL = 1  # twice as fast as the default, with bodies a fifth larger
@@ -93,7 +94,7 @@ def _rows(
 ) -> Iterator[tuple[int, Item | Reject]]:
     """The file's rows with their offsets, up to the last article to be sent."""
     taken = 0
-    for part in ranges(file):
+    for part in ranges(file, kind=Kind.SHA256):  # which all machines can make
         reading.enter(part)
         for row, (offset, each) in enumerate(part.placed_rows(), part.first_row):
             if isinstance(each, Reject):

@@ -13,8 +13,8 @@ from daskingest.settings import UploadSettings
 from daskingest.sources.checksum import run_id
 from daskingest.sources.csvfile import CsvFile
 from daskingest.upload import state_path
+from daskingest.upload.marks import START, Mark
 from daskingest.upload.parcels import Parcel
-from daskingest.upload.reading import START, Mark
 from daskingest.upload.tally import UploadTally
 
 _FORMAT = 1  # changes when the same file would be sent in other parcels

@@ -38,7 +38,7 @@ def large_store(path: Path) -> str:
                 for _ in range(max(1, 500 // rank))
             ]
             counts.add_article(f"Publication {number}", found)
-            store.commit(counts, {BatchId("made", str(number)): Counted()})
+            store.commit(counts.packed(), {BatchId("made", str(number)): Counted()})
     return url
 
 

@@ -20,6 +20,7 @@ from daskingest.text import time_text
 
 if TYPE_CHECKING:
     from daskingest.pipeline.summary import Summary
+    from daskingest.publishing.report import PublishReport
 
 _LOG = LogSettings()
 
@@ -47,11 +48,13 @@ def run_csv(
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejects and --strict, 130
     interrupted.
     """
-    summaries = _count(files, settings, log, progress=not no_progress)
-    return _report(summaries, settings, strict)
+    summaries, published = _count(files, settings, log, progress=not no_progress)
+    return _report(summaries, published, settings, strict)
 
 
-def _count(files: list[str], settings: Settings, log: LogSettings, progress: bool) -> list[Summary]:
+def _count(
+    files: list[str], settings: Settings, log: LogSettings, progress: bool
+) -> tuple[list[Summary], PublishReport | None]:
     messages = Console(stderr=True)
     display = Display(messages, progress)
 
@@ -65,28 +68,39 @@ def _count(files: list[str], settings: Settings, log: LogSettings, progress: boo
     )
     # Whoever sends SIGTERM waits for the process to end, and an aborted run can be resumed.
     with signals(interrupts.request, interrupts.abort), display:
+        import uvloop
+
         from daskingest.pipeline.run import Run  # not before: numpy's threads would take Ctrl-C
 
         set_up(log, display.warn)
 
-        async def go() -> list[Summary]:
+        async def go() -> tuple[list[Summary], PublishReport | None]:
             run = Run(files, settings, display)
             interrupts.attach(run.stop)
-            return await run()
+            return await run(), run.published
 
-        return asyncio.run(go())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(go())
 
 
-def _report(summaries: list[Summary], settings: Settings, strict: bool) -> ExitCode:
+def _report(
+    summaries: list[Summary], published: PublishReport | None, settings: Settings, strict: bool
+) -> ExitCode:
     """Print the summaries; returns the exit code."""
     from daskingest.pipeline.summary import Outcome
+    from daskingest.publishing.report import report_lines
 
     results = Console()
     for each in summaries:
         print_lines(results, "\n".join(summary_lines(each, settings)))
-    if any(each.outcome is Outcome.INTERRUPTED for each in summaries):
+    if published is not None:
+        print_lines(results, "\n".join(report_lines(published)))
+    stopped = published is not None and published.stopped
+    if stopped or any(each.outcome is Outcome.INTERRUPTED for each in summaries):
         results.print("interrupted; run the same command again to resume")
         return ExitCode.INTERRUPTED
+    if published is not None and published.refused:
+        return ExitCode.FAILED
     print_lines(results, "\n".join(_next_lines(settings)))
     if strict and any(each.tally.rejected for each in summaries):
         return ExitCode.REJECTS

@@ -1,0 +1,135 @@
+"""Counts in columns: how they travel from the workers, wait in the saver, and reach the stores.
+
+Millions of counters are merged and sorted in this form without an object for each of them, which
+takes a tenth of the time and memory, and keeps no other thread from running.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+_WORDS = pa.schema(
+    [("publication", pa.int32()), ("word", pa.string()), ("label", pa.string()), ("n", pa.int64())]
+)
+_MONTHS = pa.schema(
+    [("publication", pa.int32()), ("word", pa.string()), ("month", pa.int32()), ("n", pa.int64())]
+)
+
+
+class PackedPublication(NamedTuple):
+    """A publication, and its number of articles in total and by month (of those with a date)."""
+
+    key: str
+    name: str
+    articles: int
+    months: Mapping[int, int]
+
+
+class Column(NamedTuple):
+    """One publication's counters, in parallel lists: ordered by word, then label or month."""
+
+    words: list[str]
+    kinds: list[Any]
+    counts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedCounts:
+    """The counts of a batch, or of several. `publications` says what the numbers in the first
+    column of both tables stand for; `words` has a row for each (publication, word, label), and
+    `months` one for each (publication, word, month), of articles with a date.
+    """
+
+    publications: tuple[PackedPublication, ...] = ()
+    words: pa.Table = field(default_factory=_WORDS.empty_table)
+    months: pa.Table = field(default_factory=_MONTHS.empty_table)
+
+    @property
+    def size(self) -> int:
+        """The number of counters, which determines the size of a commit."""
+        return len(self.publications) + len(self.words)
+
+    def by_publication(self) -> Iterator[tuple[PackedPublication, Column, Column]]:
+        """Each publication, by key, with its counters by label and by month."""
+        labels, months = _slices(self.words), _slices(self.months)
+        for number in sorted(
+            range(len(self.publications)), key=lambda each: self.publications[each].key
+        ):
+            yield self.publications[number], labels(number), months(number)
+
+
+def pack(
+    publications: Sequence[PackedPublication],
+    words: Sequence[Mapping[tuple[str, str], int]],
+    months: Sequence[Mapping[tuple[str, int], int]],
+) -> PackedCounts:
+    """Publications, each with its counts by (word, label) and by (word, month)."""
+    return PackedCounts(tuple(publications), _table(words, _WORDS), _table(months, _MONTHS))
+
+
+def merged(parts: Sequence[PackedCounts]) -> PackedCounts:
+    """The sum of all parts. Of each publication the first name is kept."""
+    if len(parts) == 1:
+        return parts[0]
+    found: dict[str, PackedPublication] = {}
+    for each in (each for part in parts for each in part.publications):
+        before = found.get(each.key, PackedPublication(each.key, each.name, 0, {}))
+        months = Counter(before.months) + Counter(each.months)
+        found[each.key] = PackedPublication(
+            each.key, before.name, before.articles + each.articles, dict(months)
+        )
+    numbers = {key: number for number, key in enumerate(found)}
+    mine = [
+        pa.array([numbers[each.key] for each in part.publications], pa.int32()) for part in parts
+    ]
+    return PackedCounts(
+        tuple(found.values()),
+        _sum([part.words for part in parts], mine, _WORDS),
+        _sum([part.months for part in parts], mine, _MONTHS),
+    )
+
+
+def _sum(tables: Sequence[pa.Table], numbers: Sequence[pa.Array], schema: pa.Schema) -> pa.Table:
+    renumbered = [
+        table.set_column(0, schema.field(0), mine.take(table.column(0).combine_chunks()))
+        for table, mine in zip(tables, numbers, strict=True)
+        if len(table)
+    ]
+    if not renumbered:
+        return schema.empty_table()
+    table = pa.concat_tables(renumbered).combine_chunks()
+    grouped = table.group_by(schema.names[:3], use_threads=False).aggregate([("n", "sum")])
+    return pa.table(grouped.columns, schema=schema)
+
+
+def _table(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -> pa.Table:
+    sizes = [len(each) for each in counts]
+    keys = [key for each in counts for key in each]
+    columns = (
+        np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        [word for word, _ in keys],
+        [kind for _, kind in keys],
+        [n for each in counts for n in each.values()],
+    )
+    arrays = [pa.array(column, of.type) for column, of in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+class _slices:
+    """A table, sorted, and where in it each publication's rows are."""
+
+    def __init__(self, table: pa.Table) -> None:
+        order = [(name, "ascending") for name in table.column_names[:3]]
+        self._table = table.sort_by(order)
+        self._numbers = self._table.column(0).to_numpy()
+
+    def __call__(self, number: int) -> Column:
+        start, end = np.searchsorted(self._numbers, [number, number + 1]).tolist()
+        rows = self._table.slice(start, end - start)
+        return Column(*(rows.column(place).to_pylist() for place in (1, 2, 3)))
