@@ -99,8 +99,9 @@ Recognizer = Annotated[
 FlushInterval = Annotated[
     float,
     Option(
-        "Seconds that counts wait for others before they are committed. A longer interval shows "
-        "them later, but means fewer writes, which Firestore charges for.",
+        "Seconds that counts wait for others before they are committed, longer while commits take "
+        "long: those into a large store. A longer interval shows them later, but means fewer "
+        "writes, which Firestore charges for.",
         min=0.0,
     ),
 ]

@@ -164,7 +164,7 @@ class Saver:
                 return
             self.holds.committed(done.entries, holds if done.commits else ())
             self.news.add(done.entries, Commit(0.0, done.writes))
-            self.pending.remove_first()
+            self.pending.remove_first(0.0, 0.0)
 
 
 @dataclass

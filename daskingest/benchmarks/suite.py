@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import itertools
 import platform
 import random
 import tempfile
@@ -22,6 +23,7 @@ from dask.system import CPU_COUNT
 
 from daskingest.articles import Article
 from daskingest.benchmarks.contestants import Contestants, spacy_processes
+from daskingest.benchmarks.firestore import firestore_writes_vs_floor
 from daskingest.benchmarks.growth import commit_growth, flushes, measure
 from daskingest.benchmarks.saving import save
 from daskingest.doctor.blas import library
@@ -33,6 +35,7 @@ CORPUS = Path("../shared/data/news-20k.csv")
 SAMPLE = Path(__file__).parent.parent / "sample.csv"
 
 _ARTICLES = 20_000  # for run-csv, at least
+_PUBLISHED = 5  # batches that are published
 
 Say = Callable[[str], None]
 
@@ -139,7 +142,11 @@ def _storing(benchmark: Benchmark, model: str, extent: _Extent, folder: Path, sa
     commits = measure(folder / "growth.db", flushes(extent.rows))
     say(f"a saver and {extent.batches:,} batches")
     saved = asyncio.run(save(folder / "saver.db", model, extent.batches))
+    say("publishing to Firestore")
+    published = folder / "published.db"
+    measure(published, itertools.islice(flushes(flush=_PUBLISHED), 1))
     benchmark.figures |= {
+        "firestore_writes_vs_floor": firestore_writes_vs_floor(published),
         "commit_growth": commit_growth(folder, commits),
         "commit_growth_rows": commits[-1].rows,
         "commit_microseconds": sum(each.cpu * each.counters for each in commits)

@@ -16,6 +16,13 @@ from daskingest.packed import PackedCounts, merged
 
 MOST_PENDING = 8_000_000  # counters, in all the batches that wait; some 250 MB
 
+_REST, _LONGEST_REST = 9, 60.0
+"""After a commit there is a rest of so many times its duration, and of at most so many seconds.
+
+In a large store a commit costs as much for each page that it changes as for each counter. A few
+batches change nearly as many pages as many do: so the longer it takes, the more it is given.
+"""
+
 
 class Refusal(Enum):
     """Why a batch that stands alone is in no commit."""
@@ -83,6 +90,7 @@ class Pending:
     def __init__(self, most: int = MOST_PENDING) -> None:
         self.most = most
         self.size = 0
+        self._rested = 0.0  # when the rest after the last commit ends
         self._flushes: deque[Flush] = deque()
         self._sizes: dict[BatchId, int] = {}
 
@@ -114,17 +122,20 @@ class Pending:
         self.size += counts.size + 1
         flush.closed |= self.size >= self.most // 2
 
-    def remove_first(self) -> None:
-        """Remove the first flush: it is committed."""
+    def remove_first(self, started: float, seconds: float) -> None:
+        """Remove the first flush: it is committed, which was started then and took so long."""
+        self._rested = started + seconds + min(_REST * seconds, _LONGEST_REST)
         for batch_id in self._flushes.popleft().batches:
             self.size -= self._sizes.pop(batch_id)
 
     def seconds_left(self, interval: float, now: float) -> float | None:
-        """Seconds until the first flush is due, `interval` after its start; None without one."""
+        """Seconds until the first flush is due: when it is full, or `interval` after its start, but
+        not before the last commit's rest has ended. None without one.
+        """
         first = self.first
         if first is None:
             return None
-        return 0.0 if first.closed else first.since + interval - now
+        return 0.0 if first.closed else max(first.since + interval, self._rested) - now
 
 
 class News:

@@ -159,7 +159,7 @@ class Saver:
             seconds = time.monotonic() - started
             self._holds.committed(committed.entries, holds if committed.commits else ())
             self._news.add(committed.entries, Commit(seconds, committed.writes))
-            self._pending.remove_first()
+            self._pending.remove_first(started, seconds)
             self._changed.notify_all()
 
     async def _until_due(self) -> None:

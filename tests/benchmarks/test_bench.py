@@ -17,6 +17,7 @@ KEYS = {
     "run_csv_vs_nlp_pipe",
     "commit_growth",
     "saver_batches_per_second",
+    "firestore_writes_vs_floor",
 }
 
 

@@ -1,0 +1,63 @@
+"""What waits in a saver: when it is committed, and how much of it together."""
+
+from __future__ import annotations
+
+from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
+from daskingest.packed import PackedCounts
+from daskingest.pipeline.pending import Pending
+
+
+def counts_of(*words: str) -> PackedCounts:
+    counts = Counts()
+    counts.add_article("P", [(word, "ORG") for word in words])
+    return counts.packed()
+
+
+def add(
+    pending: Pending, number: int, counts: PackedCounts, limit: int = 100, now: float = 0
+) -> None:
+    pending.add(BatchId("r", str(number)), counts, Counted(), limit, now)
+
+
+def test_a_flush_is_due_after_its_interval() -> None:
+    pending = Pending()
+    assert pending.seconds_left(5, now=0) is None
+    add(pending, 1, counts_of("a"), now=1)
+    add(pending, 2, counts_of("a"), now=4)
+    assert pending.seconds_left(5, now=4) == 2
+
+
+def test_after_a_long_commit_more_is_gathered() -> None:
+    pending = Pending()
+    add(pending, 1, counts_of("a"))
+    pending.remove_first(started=10, seconds=2)
+    add(pending, 2, counts_of("a"), now=11)
+    assert pending.seconds_left(5, now=12) == 18
+    pending.remove_first(started=30, seconds=1_000)
+    add(pending, 3, counts_of("a"), now=1_030)
+    assert pending.seconds_left(5, now=1_030) == 60
+    add(pending, 4, counts_of(*map(str, range(200))), now=1_030)
+    assert pending.seconds_left(5, now=1_030) == 0  # it is full
+
+
+def test_a_flush_takes_as_many_batches_as_fit_when_merged() -> None:
+    """Which have many words in common."""
+    pending = Pending()
+    for number in range(50):
+        add(pending, number, counts_of(*"abcdefgh", str(number)), limit=40)
+    assert pending.first is not None
+    first = pending.first
+    assert first.closed
+    assert 25 <= len(first.batches) <= 32
+    assert first.merged().size == 1 + 8 + len(first.batches) <= 41
+
+
+def test_half_of_the_memory_closes_a_flush() -> None:
+    """The other half can be gathered while it is committed."""
+    pending = Pending(most=40)
+    for number in range(2):
+        add(pending, number, counts_of(*"abcdefgh"), limit=1_000)
+    assert pending.first is not None
+    assert pending.first.closed
+    assert not pending.full
