@@ -1,4 +1,4 @@
-"""The suite of `daskingest bench`: extraction, run-csv, the saver and a growing store.
+"""The suite of `daskingest bench`: extraction, run-csv, its parts, and a store that grows.
 
 What is extracted is measured in one run, in turns on the same articles, so that the ratios hold
 even if the machine's speed drifts. Words are words of text, separated by white space.
@@ -11,6 +11,7 @@ import csv
 import itertools
 import platform
 import random
+import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,9 +24,12 @@ from dask.system import CPU_COUNT
 
 from daskingest.articles import Article
 from daskingest.benchmarks.contestants import Contestants, spacy_processes
+from daskingest.benchmarks.driver import dispatcher_tasks_per_second, driver_tasks_per_second
 from daskingest.benchmarks.firestore import firestore_writes_vs_floor
 from daskingest.benchmarks.growth import commit_growth, flushes, measure
 from daskingest.benchmarks.saving import save
+from daskingest.benchmarks.splitter import splitter_vs_wc
+from daskingest.benchmarks.startup import startup_seconds
 from daskingest.doctor.blas import library
 from daskingest.models import find_model
 from daskingest.sources.boundaries import ranges
@@ -35,6 +39,7 @@ CORPUS = Path("../shared/data/news-20k.csv")
 SAMPLE = Path(__file__).parent.parent / "sample.csv"
 
 _ARTICLES = 20_000  # for run-csv, at least
+_STARTS = 3
 _PUBLISHED = 5  # batches that are published
 
 Say = Callable[[str], None]
@@ -100,6 +105,7 @@ def bench(
         file = corpus or (CORPUS if CORPUS.exists() else _repeated(SAMPLE, folder))
         benchmark = Benchmark(file.name, machine(workers))
         _extraction(benchmark, file, name, workers, extent, folder, say)
+        _driving(benchmark, workers, say)
         _storing(benchmark, name, extent, folder, say)
     return benchmark
 
@@ -135,6 +141,18 @@ def _extraction(
         "run_csv_vs_nlp_pipe": rates["run-csv"] / rates["nlp.pipe in processes"],
     }
     benchmark.stages |= {stage: seconds / whole for stage, seconds in single.stages.items()}
+
+
+def _driving(benchmark: Benchmark, workers: int, say: Say) -> None:
+    say(f"run-csv starts {_STARTS} times")
+    starts = [startup_seconds(workers) for _ in range(_STARTS)]
+    say("tasks without work")
+    benchmark.figures |= {
+        "startup_seconds": statistics.median(starts),
+        "driver_tasks_per_second": driver_tasks_per_second(workers),
+        "dispatcher_tasks_per_second": dispatcher_tasks_per_second(),
+        "splitter_vs_wc": splitter_vs_wc(),
+    }
 
 
 def _storing(benchmark: Benchmark, model: str, extent: _Extent, folder: Path, say: Say) -> None:
