@@ -121,9 +121,10 @@ def test_workers_that_would_count_otherwise_are_refused_by_name(
             serving.kill()  # so that it can't tidy up
         # What is there now is none of the earlier drivers' business, but the next one's.
         with dask_process(*saving), dask_process(*extracting, code=other):
+            options += ["--store", f"sqlite:///{tmp_path / 'b.db'}"]
             until(lambda: "no worker with" not in run(tmp_path, *options)[1])
             _, found = run(tmp_path, "doctor", "--scheduler", address)
-            code, output = run(tmp_path, *options, "--store", f"sqlite:///{tmp_path / 'b.db'}")
+            code, output = run(tmp_path, *options)
         assert "workers that would be refused: tcp://127.0.0.1:" in found
         assert code == 2
         assert "these workers would not count as this machine does:" in output
