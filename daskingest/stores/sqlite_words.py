@@ -27,8 +27,8 @@ _CACHE = 16 << 20  # bytes; it has what is not mapped, as what is in the write-a
 _MAPPED = 1 << 40  # bytes, or what SQLite allows: 2 GiB by default
 
 _RARE = 5_000  # frequent words of a label; if it has fewer, pages of the others take one pass
-_FIRST = 50_000  # the most frequent words, which often are all that a search has to look at
-_LARGE = 10_000  # frequent words of a publication; if it has fewer, one thread reads it
+_FIRST = 20_000  # the most frequent words, which often are all that a search has to look at
+_LARGE = 1_000  # frequent words of a publication; if it has fewer, one thread reads it
 _THREADS = 4  # at most, of a pass
 
 Row = tuple[str, int]
