@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import functools
 import hashlib
@@ -57,12 +58,15 @@ _UNUSED = ("paths", "system", "corpora", "training", "pretraining", "initialize"
 def model_identity(model: str) -> str:
     """Tells whether two models count alike, see `same_model`: name and version, and a digest.
 
-    The digest is of the model's weights and of its settings. It is the same for all copies,
-    whatever they are called and however they are packed, and another one after a training.
+    The digest is of the model's weights, of its settings and, if its package has code of its own,
+    of that. It is the same for all copies, whatever they are called and however they are packed,
+    and another one after a training.
     """
     folder = _folder(model)
     digest = hashlib.sha256()
-    for name, content in (("config.cfg", _settings(folder / "config.cfg")), *_weights(folder)):
+    settings = ("config.cfg", _settings(folder / "config.cfg"))
+    code = () if Path(model).is_absolute() else _code(folder.parent, folder)
+    for name, content in (settings, *_weights(folder), *code):
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
     return f"{model_version(model)} {digest.hexdigest()[:16]}"
@@ -103,6 +107,24 @@ def _weights(folder: Path) -> Iterator[tuple[str, bytes]]:
         part = "/" in name or name == "tokenizer"
         if part and path.is_file() and name != "vocab/strings.json" and path.suffix != ".pyc":
             yield name, path.read_bytes()
+
+
+def _code(package: Path, data: Path) -> Iterator[tuple[str, bytes]]:
+    """A package's modules, if it has more of them than the one that spaCy writes."""
+    modules = [path for path in sorted(package.rglob("*.py")) if data not in path.parents]
+    if all(path == package / "__init__.py" and _only_loads(path) for path in modules):
+        return
+    for path in modules:
+        yield path.relative_to(package).as_posix(), path.read_bytes()
+
+
+def _only_loads(module: Path) -> bool:
+    """Whether it has nothing but what spaCy writes: imports, a version and `load`."""
+    usual = (ast.Import, ast.ImportFrom, ast.Assign)
+    return all(
+        isinstance(each, usual) or (isinstance(each, ast.FunctionDef) and each.name == "load")
+        for each in ast.parse(module.read_bytes()).body
+    )
 
 
 def model_version(model: str) -> str:

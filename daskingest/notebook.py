@@ -69,7 +69,7 @@ def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summar
     from daskingest.settings import Settings
 
     async def go() -> list[Summary]:
-        with Display(Console(), progress) as display:
+        with Display(Console(stderr=not progress), progress) as display:
             return await Run([str(file) for file in files], Settings(**settings), display)()
 
     return _run_anywhere(go)

@@ -21,6 +21,9 @@ class Progress:
     def say(self, message: str) -> None:
         """Something happened that is worth a line of output."""
 
+    def warn(self, message: str) -> None:
+        """Something happened that the user must know, whoever watches the progress."""
+
     def start(self, total: float | None, message: str, status: str) -> None:
         """Work begins, of `total` units, or None if their number is unknown.
 
@@ -43,7 +46,8 @@ class _Status(ProgressColumn):
 class Display(Progress):
     """A progress bar with a status on a terminal, elsewhere a plain line every few seconds.
 
-    Give it standard error, so that results can be piped. If it is not `enabled` it shows nothing.
+    Give it standard error, so that results can be piped. If it is not `enabled` it shows warnings
+    alone, and what holds up the work.
     """
 
     def __init__(
@@ -84,7 +88,11 @@ class Display(Progress):
     def say(self, message: str) -> None:
         """Print a line, above the bar."""
         if self._enabled:
-            self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+            self.warn(message)
+
+    def warn(self, message: str) -> None:
+        """Print a line, above the bar, in any case."""
+        self._console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     def start(self, total: float | None, message: str, status: str) -> None:
         """Show a bar of this length, at 0."""
@@ -96,7 +104,7 @@ class Display(Progress):
         """Move the bar, or print a line if the last one is old. A new trouble is printed too."""
         now = self._clock()
         if trouble and trouble != self._trouble:
-            self.say(f"waiting: {trouble}")
+            self.warn(f"waiting: {trouble}")
         self._trouble = trouble
         text = status(now - self._started)
         if not self._bar.disable:

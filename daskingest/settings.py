@@ -93,7 +93,7 @@ Recognizer = Annotated[
     RecognizerKind,
     Option(
         "What finds the entities: the fast recognizer, or spaCy's own nlp.pipe, to compare. The "
-        "counts are the same, and a run may go on with the other."
+        "counts are the same, and a run may be continued with the other."
     ),
 ]
 FlushInterval = Annotated[
@@ -117,8 +117,8 @@ BatchTimeout = Annotated[
     float,
     Option(
         "Seconds that a task may take for each MiB of its batch; one of less than a tenth of a MiB "
-        "has a tenth of them. Then its worker is replaced, and the article that takes so long is "
-        "looked for and rejected.",
+        "has a tenth of them. After that, its worker is replaced, and the article responsible is "
+        "found and rejected.",
         min=0.1,
     ),
 ]
@@ -221,16 +221,16 @@ class ServeSettings:
     drain_timeout: Annotated[
         float,
         Option(
-            "Seconds to go on counting the spool when asked to stop; the rest waits for the next "
-            "start.",
+            "Seconds to continue counting the spool when asked to stop; the rest waits for the "
+            "next start.",
             min=0.0,
         ),
     ] = 30.0
     take_over: Annotated[
         bool,
         Option(
-            "Count what waits in a restored or copied data directory as new articles; those that "
-            "the store has already are then counted twice."
+            "Count the articles waiting in a restored or copied data directory as new ones; those "
+            "that the store already has are then counted twice."
         ),
     ] = False
     max_spool_bytes: Annotated[
@@ -342,7 +342,7 @@ class UploadSettings:
     resume: Annotated[
         bool,
         Option(
-            "Go on with an upload that was interrupted. What says how far it is, is looked for in "
+            "Continue an interrupted upload. The file with its progress is looked for in "
             "this folder, beside the CSV file and where it was written last."
         ),
     ] = False

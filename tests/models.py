@@ -21,6 +21,8 @@ class Deadly(Tokenizer):
             os.kill(os.getpid(), 9)
         while "ENDLESS" in text:
             pass
+        if "GREEDY" in text:
+            bytearray(64 << 30)
         if "MISTAKE" in text:
             raise ValueError("no")
         return super().__call__(text)

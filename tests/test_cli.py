@@ -89,7 +89,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["run-csv", "good.csv", "--store", "sqlite:////proc/x.db"], 1, "unable to open"),
     (["run-csv", "good.csv", "--store", "nope://x"], 2, "expected sqlite:///PATH"),
     (["run-csv", "good.csv", "--rejects", "no/folder/r.jsonl"], 2, "cannot write rejects"),
-    (["run-csv", "good.csv", "good.csv"], 2, "named twice"),
+    (["run-csv", "good.csv", "good.csv"], 2, "is given twice"),
     (["publications", "--store", "sqlite:///none.db"], 1, "nothing has been counted there yet"),
     (["top", "The Pots"], 2, "did you mean 'The Post'"),
     (["export", "no/folder/out.csv"], 2, "cannot write no/folder/out.csv"),
@@ -123,7 +123,7 @@ def test_a_run_begun_otherwise_is_not_mixed(folder: Path) -> None:
     assert run(folder, "run-csv", "a.csv", "--workers", "1")[0] == 0
     code, output = run(folder, "run-csv", "a.csv", "--content-column", "body")
     assert code == 2
-    assert "was begun in this store with the --content-column 'text'" in output
+    assert "into this store was begun with the --content-column 'text'" in output
 
 
 def test_help_and_readme_name_every_command(folder: Path) -> None:

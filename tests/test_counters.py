@@ -57,6 +57,16 @@ def test_the_same_each_time() -> None:
     assert one == other != another
 
 
+def test_dated_articles_are_counted_by_month_too() -> None:
+    [dated], [plain] = (
+        list(itertools.islice(batches(seed=3, dated=each), 1)) for each in (True, False)
+    )
+    assert dated.words.equals(plain.words)
+    assert not len(plain.months)
+    assert pc.sum(dated.months["n"]).as_py() == pc.sum(dated.words["n"]).as_py()
+    assert 40 < len(pc.unique(dated.months["month"])) <= 52
+
+
 def test_a_store_grows_to_so_many_rows(tmp_path: Path) -> None:
     """The rows are said to be what the store has."""
     commits = measure(tmp_path / "store.db", flushes(20_000, 2))

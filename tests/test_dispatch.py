@@ -678,8 +678,7 @@ def test_no_more_than_two_tasks_a_worker_are_in_flight() -> None:
         for each, task, worker in zip(batches[:4], range(1, 5), places, strict=True)
     ]
     found = dispatcher.handle(Extracted(batches[0].id, 1, []))
-    assert found[0] == Submit(batches[4], 5, "w0")
-    assert dispatcher.in_flight == 4
+    assert [each for each in found if isinstance(each, Submit)] == [Submit(batches[4], 5, "w0")]
 
 
 def test_what_a_lost_saver_had_not_committed_is_extracted_again() -> None:
@@ -834,8 +833,8 @@ def test_a_batch_s_time_begins_when_a_worker_begins_with_it() -> None:
     assert dispatcher.handle(WorkersSeen(frozenset({"w1"}))) == [
         Submit(batch, 3, "w1", alone=True),
     ]
-    dispatcher.handle(Extracted(batch.id, 3, []))
-    assert dispatcher.in_flight == 1  # what waited behind it was never blamed
+    found = dispatcher.handle(Extracted(batch.id, 3, []))
+    assert Submit(behind, 4, "w1") in found  # what waited behind it was never blamed
 
 
 def test_an_article_that_takes_too_long_is_rejected() -> None:
@@ -912,7 +911,6 @@ def test_a_worker_with_nothing_to_do_takes_what_waits_behind_another_s_task() ->
         Submit(batches[2], 5, "w1"),
     ]
     assert dispatcher.handle(Extracted(batches[2].id, 3, [])) == []  # it was withdrawn
-    assert dispatcher.in_flight == 2
 
 
 def test_what_is_too_large_for_a_commit_is_cut_in_two() -> None:

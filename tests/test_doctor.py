@@ -98,8 +98,8 @@ def test_an_sqlite_without_the_bug(sound: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("faulty", [(3, 40, 1), (3, 44, 5), (3, 45, 0), (3, 50, 6), (3, 51, 2)])
 def test_an_sqlite_that_may_damage_its_files(faulty: tuple[int, ...]) -> None:
     found = line(software.check_sqlite, faulty)
-    assert found.startswith(f"warning {'.'.join(map(str, faulty))} has a bug, mended in 3.51.3")
-    assert "let one program at a time count into an sqlite:/// store" in found
+    assert found.startswith(f"warning {'.'.join(map(str, faulty))} has a bug, fixed in 3.51.3")
+    assert "let only one program at a time count into an sqlite:/// store" in found
 
 
 @pytest.mark.parametrize("package", ["spacy", "numpy", "thinc", "threadpoolctl", "distributed"])

@@ -16,6 +16,7 @@ from models import make_deadly_model, python_path
 from program import Program, content, kill, ledger, run, until
 
 from daskingest.errors import UsageError
+from daskingest.models import find_model
 from daskingest.pipeline.cluster import survey
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
@@ -114,7 +115,7 @@ def test_workers_that_are_told_to_go_reject_nothing(
 
 def has_workers(address: str) -> bool:
     try:
-        asyncio.run(survey(address))
+        asyncio.run(survey(address, find_model()))
     except UsageError:
         return False
     return True

@@ -186,6 +186,17 @@ def test_a_count_that_is_no_number_is_named_and_counted_anew(
         assert [each.count for each in store.publications()] == [3]
 
 
+def test_a_word_whose_counts_are_no_numbers_is_counted_anew(firestore_url: str) -> None:
+    save(firestore_url, 1, three())
+    ents = documents(firestore_url).collection("publications/the post/ent")
+    [word] = [each.reference for each in ents.stream()]
+    word.update({"count": "three", "labels": "ORG"})
+    save(firestore_url, 2, three())
+    found = word.get().to_dict()
+    assert found is not None
+    assert (found["count"], found["labels"]) == (3, {"ORG": 3})
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -192,6 +193,35 @@ def test_who_drains_takes_nothing_more(tmp_path: Path) -> None:
             async with bench.intake.submission():
                 raise AssertionError("it was let in")
         assert bench.counted == (0, 0, {})
+
+    with_bench(tmp_path, work)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_what_comes_as_the_last_look_is_taken_is_seen_by_it_or_refused(
+    tmp_path: Path, parts: int
+) -> None:
+    """Else it would be acknowledged, and wait for the next start."""
+
+    async def work(bench: Bench) -> None:
+        async with bench.intake.submission() as early, bench.intake.submission() as late:
+            for each in (early, late):
+                for _ in range(parts):
+                    await each.stage(part("a"))
+            free = threading.Event()  # the disk is busy until then
+            busy = asyncio.create_task(bench.spool._writer.do(free.wait))
+            accepting = asyncio.create_task(early.accept({}))
+            await asyncio.sleep(0)
+            bench.intake.draining = True
+            last_look = asyncio.create_task(bench.texts())
+            await asyncio.sleep(0)
+            with pytest.raises(Draining, match="shutting down"):
+                await late.accept({})
+            free.set()
+            await busy
+            await accepting
+            assert await last_look == ["a"] * parts
+        assert bench.spool.articles == parts
 
     with_bench(tmp_path, work)
 

@@ -36,6 +36,24 @@ def test_copies_are_the_same_model_whatever_they_are_called(tmp_path: Path) -> N
     assert same_model(model_identity(str(copy)), installed)
 
 
+def test_code_that_a_package_brings_is_a_part_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    packages = [tmp_path / name for name in ("plain_one", "with_code", "with_other_code")]
+    for package in packages:
+        shutil.copytree(models._folder(find_model()).parent, package)
+    for package, value in zip(packages[1:], (1, 2), strict=True):
+        (package / "parts.py").write_text(f"VALUE = {value}\n")
+    plain, one, other = (model_identity(package.name) for package in packages)
+    assert same_model(plain, model_identity(find_model()))
+    assert len({plain, one, other}) == 3
+    with (packages[0] / "__init__.py").open("a") as out:
+        out.write("class Tokenizer: ...\n")
+    model_identity.cache_clear()
+    assert not same_model(model_identity("plain_one"), plain)
+
+
 def flip_a_weight(folder: Path) -> None:
     path = folder / "ner" / "model"
     data = bytearray(path.read_bytes())

@@ -106,7 +106,7 @@ def test_settings_are_the_arguments_of_a_run() -> None:
     assert [each.name for each in fields(Settings)] == [
         *("store", "workers", "scheduler", "batch_bytes", "batch_timeout", "content_column"),
         *("publication_column", "model", "recognizer", "limit", "rejects", "flush_interval"),
-        "performance_report",
+        *("staging", "publish_every", "performance_report"),
     ]
 
 

@@ -27,6 +27,7 @@ def never(seconds: float) -> str:
 def test_nobody_looks() -> None:
     progress = Progress()
     progress.say("something")
+    progress.warn("something")
     progress.start(None, "something", "")
     progress.show(1, never)
 
@@ -65,12 +66,15 @@ def test_a_bar_on_a_terminal_goes_away() -> None:
     assert text.endswith("\x1b[2K")  # the bar's line is wiped
 
 
-def test_one_that_is_not_enabled_shows_nothing() -> None:
+def test_one_that_is_not_enabled_shows_what_must_be_known_alone() -> None:
     out, clock = io.StringIO(), Clock()
     console = Console(file=out, force_terminal=True)
     with Display(console, enabled=False, clock=clock) as display:
         display.say("something")
         display.start(1, "counting", "waiting")
         clock.now = 60.0
-        display.show(1, lambda seconds: "done", "trouble")
-    assert out.getvalue() == ""
+        display.show(1, lambda seconds: "done")
+        assert out.getvalue() == ""
+        display.warn("it has grown")
+        display.show(1, lambda seconds: "done", "no space left")
+    assert lines_of(out) == ["it has grown", "waiting: no space left"]

@@ -47,11 +47,11 @@ def test_what_an_earlier_run_wrote_is_known(tmp_path: Path) -> None:
 
 def test_places_that_cannot_be_used(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none" / "r.jsonl"):
-        with pytest.raises(UsageError, match="expected a file in a folder that is there"):
+        with pytest.raises(UsageError, match="expected a file in an existing folder"):
             RejectsFile(str(path))
     other = tmp_path / "articles.csv"
     other.write_text("date,article\n")
-    with pytest.raises(UsageError, match=r"is no file of rejects .*name another with --rejects"):
+    with pytest.raises(UsageError, match=r"is not a file of rejects .*name another with --rejects"):
         RejectsFile(str(other))
     assert other.read_text() == "date,article\n"
 

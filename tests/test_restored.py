@@ -111,5 +111,5 @@ def test_a_directory_of_an_earlier_version_is_refused_by_its_numbers(place: Plac
             store.commit(PackedCounts(), {BatchId(spool.id, "1"): Counted()})
             check_spool(spool, store, place.folder, take_over=False)
             store.commit(PackedCounts(), {BatchId(spool.id, "2"): Counted()})
-            with pytest.raises(UsageError, match="has its batch 2, and it has made 1 so far"):
+            with pytest.raises(UsageError, match="has its batch 2, but it has made only 1"):
                 check_spool(spool, store, place.folder, take_over=False)

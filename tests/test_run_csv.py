@@ -125,7 +125,7 @@ def test_a_killed_program_resumes(
         program.wait_for_the_family_s_end()
     code, output = run(tmp_path, "run-csv", str(long_file), "--workers", "2")
     assert code == 0, output
-    assert "going on with the batches of 3,000 bytes" in output
+    assert "continuing with batches of 3,000 bytes" in output
     assert content(store) == long_expected
 
 
@@ -222,7 +222,7 @@ def test_an_edited_file_is_refused_and_a_grown_one_goes_on(
     before = content(store)
     code, output = run(tmp_path, "run-csv", str(path))
     assert code == 2, output
-    assert f"{path} was changed since it was counted: bytes " in output
+    assert f"{path} has changed since it was counted: bytes " in output
     assert "Traceback" not in output
     assert content(store) == before
     path.write_bytes(whole)

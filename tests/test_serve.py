@@ -192,7 +192,7 @@ def test_what_is_left_at_the_end_is_taken_up_at_the_next_start(
     assert answer.json() == {"accepted": 2000, "rejected": 0, "errors": []}
     assert server.stop() == 0, server.output
     server.wait_for_the_family_s_end()
-    assert "stopping with work left" in server.output
+    assert "stopping before everything was counted" in server.output
     again = serve("--flush-interval", "1")
     again.wait_until_saved()
     assert content(again.store)[0] == {"p": 2000}

@@ -49,8 +49,8 @@ def test_without_a_state_resume_refuses_and_says_where_it_looked(
     assert str(folders[0] / "articles.csv.upload.json") in said
     assert path + ".upload.json" in said
     assert "--state" in said
-    with pytest.raises(UsageError, match="there is no elsewhere"):
-        resumed(path, UploadSettings(resume=True, state="elsewhere.json"))
+    with pytest.raises(UsageError, match="elsewhere, is not there"):
+        resumed(path, UploadSettings(resume=True, state="elsewhere"))
 
 
 def test_it_is_found_beside_the_file(
@@ -74,10 +74,10 @@ def test_it_is_found_from_another_folder(
     assert (again.run, again.path) == (first.run, folders[0] / "articles.csv.upload.json")
     again.save(again.text(None))
     assert [*folders[1].iterdir()] == []
-    with pytest.raises(UsageError, match="to http://other is"):
+    with pytest.raises(UsageError, match="to http://other: no"):
         resumed(path, UploadSettings(resume=True, url="http://other"))
     Path(write_csv([("p", "other text")]))
-    with pytest.raises(UsageError, match="there is no "):
+    with pytest.raises(UsageError, match="found no file"):
         resumed(path)
 
 

@@ -36,11 +36,6 @@ def model_with(folder: Path, code: str) -> str:
     return name
 
 
-def template_of(program: Program) -> psutil.Process | None:
-    workers = program.workers()
-    return workers[0].parent() if workers else None
-
-
 def test_workers_are_forks_and_a_dead_one_is_replaced(
     write_csv: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -51,7 +46,9 @@ def test_workers_are_forks_and_a_dead_one_is_replaced(
     assert len(workers) == 3, program.output
     parents = {each.ppid() for each in workers}
     assert len(parents) == 1
-    assert psutil.Process(parents.pop()).ppid() == program.process.pid
+    parent = psutil.Process(parents.pop())
+    assert parent.ppid() == program.process.pid
+    assert any("spacy" in each.path for each in parent.memory_maps()), "it has loaded nothing"
     kill(next(each for each in workers if each != program.saver()))
     assert program.wait() == 0, program.output
     assert content(tmp_path / "daskingest.db") == reference(Path(path))

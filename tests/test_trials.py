@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from models import make_deadly_model
 from program import until
 
 from daskingest.errors import DaskingestError, UsageError
@@ -98,6 +100,22 @@ def test_whoever_goes_away_leaves_no_answer_for_others() -> None:
             asked.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asked
+            assert await trials.entities(TEXT) == FOUND
+
+    asyncio.run(go())
+
+
+def test_a_text_that_takes_too_much_memory_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = make_deadly_model(tmp_path)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    )
+
+    async def go() -> None:
+        async with opened(model=name) as trials:
+            assert "takes more than 4 GiB of memory" in await told(trials, "GREEDY " + TEXT)
             assert await trials.entities(TEXT) == FOUND
 
     asyncio.run(go())

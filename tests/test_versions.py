@@ -34,14 +34,15 @@ def test_each_thing_that_differs_is_named() -> None:
 def test_a_worker_knows_what_is_wrong_with_it() -> None:
     model = find_model()
     here = versions_here(model)
-    assert LoadModel(model, RecognizerKind.FAST, here)._wrong(extracts=True) == ""
-    other = LoadModel(model, RecognizerKind.FAST, replace(here, model="en_x-1.0 0"))
+    assert plugin(model, here)._wrong(extracts=True) == ""
+    other = plugin(model, replace(here, model="en_x-1.0 0"))
     assert "its model is" in other._wrong(extracts=True)
     assert other._wrong(extracts=False) == ""
-    assert "xx_none is not a spaCy model" in LoadModel("xx_none", RecognizerKind.FAST, here)._wrong(
-        extracts=True
-    )
-    assert LoadModel(model, RecognizerKind.FAST, here).name != other.name
+    assert "xx_none is not a spaCy model" in plugin("xx_none", here)._wrong(extracts=True)
+
+
+def plugin(model: str, expected: Versions) -> LoadModel:
+    return LoadModel(model, RecognizerKind.FAST, expected, "client")
 
 
 def test_a_model_that_is_not_here_is_said() -> None:

@@ -13,7 +13,7 @@ import dask
 import psutil
 import pytest
 import yaml
-from program import Program, StoreContent, content, reference, run, until
+from program import Program, Server, StoreContent, content, reference, run, until
 
 import daskingest
 from daskingest.pipeline.cluster import DASK_CONFIG
@@ -111,29 +111,42 @@ def test_workers_that_would_count_otherwise_are_refused_by_name(
         address = str(yaml.safe_load(file.read_text())["address"])
         options = ["run-csv", str(sample), "--scheduler", address, "--batch-bytes", "8000"]
         saving = ("worker", *local, *one, "--resources", "saver=1")
+        with dask_process(*saving), dask_process(*extracting):
+            until(lambda: run(tmp_path, *options)[0] == 0)
+            serving = Server(tmp_path, "--scheduler", address)
+            serving.wait_until_ready()
+            with dask_process(*extracting, code=other) as late:
+                until(lambda: late.poll() is not None, 40)
+            until(lambda: "is refused: its daskingest is" in serving.output)
+            serving.kill()  # so that it can't tidy up
+        # What is there now is none of the earlier drivers' business, but the next one's.
         with dask_process(*saving), dask_process(*extracting, code=other):
+            options += ["--store", f"sqlite:///{tmp_path / 'b.db'}"]
             until(lambda: "no worker with" not in run(tmp_path, *options)[1])
+            _, found = run(tmp_path, "doctor", "--scheduler", address)
             code, output = run(tmp_path, *options)
+        assert "workers that would be refused: tcp://127.0.0.1:" in found
         assert code == 2
-        assert "these workers would count otherwise than here:" in output
+        assert "these workers would not count as this machine does:" in output
         [line] = [each for each in output.splitlines() if "its daskingest is" in each]
         assert line.strip().startswith("tcp://127.0.0.1:")
         assert "install the same daskingest there" in line
-        with dask_process(*saving), dask_process(*extracting):
-            until(lambda: run(tmp_path, *options)[0] == 0)
-            with dask_process(*extracting, code=other) as late:
-                until(lambda: late.poll() is not None, 40)
     assert content(tmp_path / "daskingest.db") == reference(sample)
+
+
+def in_a_container(place: Path) -> tuple[str, ...]:
+    """What to begin a command with, for which another folder lies at this place."""
+    apart = ("unshare", "-rm", "sh", "-c", f'mount -t tmpfs none {place} && exec "$@"', "sh")
+    if shutil.which("unshare") is None or subprocess.call([*apart, "true"]):
+        pytest.skip("this machine makes no namespaces")
+    return apart
 
 
 @pytest.mark.slow
 def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path) -> None:
-    """One in a container of its own: another folder lies where the store's is."""
     place = tmp_path / "store"
     place.mkdir()
-    apart = ("unshare", "-rm", "sh", "-c", f'mount -t tmpfs none {place} && exec "$@"', "sh")
-    if shutil.which("unshare") is None or subprocess.call([*apart, "true"]):
-        pytest.skip("this machine makes no namespaces")
+    apart = in_a_container(place)
     file, store = tmp_path / "scheduler.json", place / "counts.db"
     local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
     one = ("--nworkers", "1", "--nthreads", "1")
@@ -149,9 +162,36 @@ def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path
         for command in (["run-csv", str(sample)], ["serve", "--port", "0"]):
             code, output = run(tmp_path, *command, *options)
             assert code == 2, output
-            assert "does not see it: start the one with the resource 'saver' on this" in output
+            assert "does not see it: start the worker with the resource 'saver' on this" in output
     assert content(store) == ({}, {})
     assert {each.name for each in place.iterdir()} == {"counts.db"}
+
+
+@pytest.mark.slow
+def test_a_later_saver_that_does_not_see_the_store_s_file(tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    place.mkdir()
+    file = tmp_path / "scheduler.json"
+    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    one = ("--nworkers", "1", "--nthreads", "1")
+    saving = ("worker", *local, *one, "--resources", "saver=1")
+    with (
+        dask_process("scheduler", *local, "--port", "0"),
+        dask_process("worker", *local, *one, "--resources", "extract=1"),
+    ):
+        until(file.exists)
+        address = str(yaml.safe_load(file.read_text())["address"])
+        with dask_process(*saving):
+            until(
+                lambda: (
+                    "with the resource" not in run(tmp_path, "doctor", "--scheduler", address)[1]
+                )
+            )
+            server = Server(place, "--scheduler", address)
+            server.wait_until_ready()
+        with dask_process(*saving, before=in_a_container(place)):
+            assert server.wait() == 2
+    assert "does not see it: start the worker with the resource 'saver' on this" in server.output
 
 
 @pytest.mark.slow

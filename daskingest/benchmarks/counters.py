@@ -8,11 +8,12 @@ are. Words are as long as real ones, and labels as frequent.
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daskingest.counts import Counts, PublicationCounts
 from daskingest.packed import PackedCounts
@@ -39,17 +40,21 @@ _FREQUENT = np.array([2, 0, 2, 1, 3, 2, 0, 1, 3, 2, 0, 4, 2, 1, 5, 0], np.int64)
 _RARE = np.array([0, 1, 0, 1, 0, 2, 0, 1, 7, 0, 6, 0, 1, 8, 0, 1], np.int64)
 """Labels of frequent and of rare words, each for a sixteenth of them."""
 
-_LABEL_BITS, _WORD_BITS = 4, 46
+_LABEL_BITS, _WORD_BITS, _MONTH_BITS = 4, 46, 6
+_FIRST_MONTH, _MONTHS = 46 * 12, 52  # since January 1970: four years and a half, from 2016 on
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Counters as arrays, sorted. A key is a publication's number, a word and a label."""
+    """Counters as arrays, sorted. A key is a publication's number, a word and a label, or a month
+    in the place of the label."""
 
     articles: Whole
     """By publication."""
     keys: Whole
     counts: Whole
+    month_keys: Whole
+    month_counts: Whole
 
     @property
     def words(self) -> Whole:
@@ -58,9 +63,12 @@ class Drawn:
 
 
 class Stream:
-    """Draws batches, the same for the same seed."""
+    """Draws batches, the same for the same seed. If they are `dated` they have counts by month."""
 
-    def __init__(self, seed: int = 1, publications: int = PUBLICATIONS) -> None:
+    def __init__(
+        self, seed: int = 1, publications: int = PUBLICATIONS, dated: bool = False
+    ) -> None:
+        self._dated = dated
         self._random = np.random.default_rng(seed)
         self.shares = shares(publications)
 
@@ -71,11 +79,12 @@ class Stream:
         publications = np.repeat(np.arange(len(numbers)), numbers)
         words, labels = self._words(publications)
         times = _TIMES[np.searchsorted(_TIMES_SHARES, self._random.random(len(words)))]
-        keys, places = np.unique(
-            (publications << _WORD_BITS | words) << _LABEL_BITS | labels, return_inverse=True
-        )
-        counts = np.bincount(places, times, len(keys)).astype(np.int64)
-        return Drawn(articles, keys, counts)
+        words |= publications << _WORD_BITS
+        keys, counts = _summed(words << _LABEL_BITS | labels, times)
+        dated = len(words) if self._dated else 0
+        months = self._random.integers(_MONTHS, size=dated)
+        by_month = _summed(words[:dated] << _MONTH_BITS | months, times[:dated])
+        return Drawn(articles, keys, counts, *by_month)
 
     def _words(self, publications: Whole) -> tuple[Whole, Whole]:
         """A word and a label for each appearance."""
@@ -88,27 +97,44 @@ class Stream:
         return words, np.where(other, (labels + 1) % len(LABELS), labels)
 
 
+def _summed(keys: Whole, counts: NDArray[np.int32]) -> tuple[Whole, Whole]:
+    """Each key once, ascending, with the sum of its counts."""
+    found, places = np.unique(keys, return_inverse=True)
+    return found, np.bincount(places, counts, len(found)).astype(np.int64)
+
+
 def counts_of(drawn: Drawn) -> PackedCounts:
     """As the saver and the stores take them. All that depends on how Counts keeps them is here."""
     found = Counts()
-    publications = drawn.keys >> (_WORD_BITS + _LABEL_BITS)
-    bounds = np.searchsorted(publications, np.arange(len(drawn.articles) + 1)).tolist()
-    texts = names(drawn.keys >> _LABEL_BITS & ((1 << _WORD_BITS) - 1))
-    labels = [LABELS[each] for each in (drawn.keys & ((1 << _LABEL_BITS) - 1)).tolist()]
-    counts = drawn.counts.tolist()
+    labels = _by_publication(drawn.keys, drawn.counts, _LABEL_BITS, len(drawn.articles))
+    months = _by_publication(drawn.month_keys, drawn.month_counts, _MONTH_BITS, len(labels))
     for number, articles in enumerate(drawn.articles.tolist()):
         if articles:
-            mine = slice(bounds[number], bounds[number + 1])
-            words = dict(
-                zip(zip(texts[mine], labels[mine], strict=True), counts[mine], strict=True)
-            )
             name = f"Publication {number + 1}"
-            found.publications[name.lower()] = PublicationCounts(name, articles, Counter(words))
+            mine = PublicationCounts(name, articles)
+            mine.words.update({(word, LABELS[at]): n for word, at, n in labels[number]})
+            mine.months.update({(word, _FIRST_MONTH + at): n for word, at, n in months[number]})
+            if months[number]:
+                mine.article_months[_FIRST_MONTH] = articles
+            found.publications[name.lower()] = mine
     return found.packed()
 
 
-def batches(seed: int = 1, publications: int = PUBLICATIONS) -> Iterator[PackedCounts]:
+def _by_publication(
+    keys: Whole, counts: Whole, bits: int, publications: int
+) -> list[list[tuple[str, int, int]]]:
+    """Each publication's words, each with what the lowest bits of its key say, and its count."""
+    places = np.arange(publications + 1)
+    bounds = np.searchsorted(keys >> (_WORD_BITS + bits), places).tolist()
+    texts = names(keys >> bits & ((1 << _WORD_BITS) - 1))
+    whole = list(zip(texts, (keys & ((1 << bits) - 1)).tolist(), counts.tolist(), strict=True))
+    return [whole[a:b] for a, b in itertools.pairwise(bounds)]
+
+
+def batches(
+    seed: int = 1, publications: int = PUBLICATIONS, dated: bool = False
+) -> Iterator[PackedCounts]:
     """Endless batches."""
-    stream = Stream(seed, publications)
+    stream = Stream(seed, publications, dated)
     while True:
         yield counts_of(stream.draw())

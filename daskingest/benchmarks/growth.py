@@ -60,9 +60,11 @@ class Commit:
         )
 
 
-def flushes(rows: int = ROWS, flush: int = FLUSH, seed: int = 1) -> Iterator[Flush]:
+def flushes(
+    rows: int = ROWS, flush: int = FLUSH, seed: int = 1, dated: bool = False
+) -> Iterator[Flush]:
     """What makes a store grow to so many rows; the first one is small."""
-    stream, known = Stream(seed), np.empty(0, np.int64)
+    stream, known = Stream(seed, dated=dated), np.empty(0, np.int64)
     while len(known) < rows:
         batches = flush if len(known) else min(_FIRST, flush)
         drawn = stream.draw(batches)
@@ -103,11 +105,13 @@ def _commit(store: Store, number: int, flush: Flush, path: Path) -> Commit:
     return Commit(flush.rows, counts.size, cpu * for_each, wall * for_each, path.stat().st_size)
 
 
-def commit_growth(folder: Path, commits: Sequence[Commit], flush: int = FLUSH) -> float:
+def commit_growth(
+    folder: Path, commits: Sequence[Commit], flush: int = FLUSH, dated: bool = False
+) -> float:
     """What a counter's CPU time is in the last of these commits, divided by what it is in the one
     that finds 100,000 rows, of which there are several here, into new stores in a folder."""
     first = [
-        measure(folder / f"small-{seed}.db", islice(flushes(flush=flush, seed=seed), 2))[1]
+        measure(folder / f"small-{seed}.db", islice(flushes(ROWS, flush, seed, dated), 2))[1]
         for seed in range(_TOGETHER)
     ]
     return _cost(commits[-_TOGETHER:]) / _cost(first)
@@ -121,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=ROWS, help="grow to so many")
     parser.add_argument("--flush", type=int, default=FLUSH, help="batches in a commit")
+    parser.add_argument("--dated", action="store_true", help="with counts by month")
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
     parser.add_argument("--store", type=Path, help="a file to keep; otherwise a temporary one")
     options = parser.parse_args()
@@ -128,9 +133,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
         path = options.store or Path(folder) / "growth.db"
-        several = flushes(options.rows, options.flush)
+        several = flushes(options.rows, options.flush, dated=options.dated)
         commits = measure(path, several, lambda each: print(each, flush=True))
-        ratio = commit_growth(Path(folder), commits, options.flush)
+        ratio = commit_growth(Path(folder), commits, options.flush, options.dated)
     whole = sum(each.counters for each in commits)
     cpu = sum(each.cpu * each.counters for each in commits) / whole
     wall = sum(each.wall * each.counters for each in commits) / whole

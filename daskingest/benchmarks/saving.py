@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dask
@@ -72,10 +73,11 @@ class Feed:
     of: int
     until: int
     rate: float
+    dated: bool
 
     def __call__(self) -> Fed:
         """Hand them over, one after the other."""
-        stream, behind, waited = Stream(self.first + 1), 0.0, 0.0
+        stream, behind, waited = Stream(self.first + 1, dated=self.dated), 0.0, 0.0
         entry = Counted(Tally(rows=ARTICLES, articles=ARTICLES))
         started = time.monotonic()
         for number in range(self.first, self.until, self.of):
@@ -95,6 +97,7 @@ async def save(
     model: str,
     batches: int,
     rate: float = 0.0,
+    dated: bool = False,
     seen: Callable[[str], object] = lambda line: None,
 ) -> Saved:
     """Have one saver write so many batches into a new store; `seen` is told how it goes."""
@@ -106,7 +109,7 @@ async def save(
             await saver.take_over(_RUN)
             cpu, started = await _cpu(client), time.monotonic()
             telling = asyncio.create_task(_tell(saver, path, started, seen))
-            feeds = [Feed(saver.ref, i, _FEEDERS, batches, rate) for i in range(_FEEDERS)]
+            feeds = [Feed(saver.ref, i, _FEEDERS, batches, rate, dated) for i in range(_FEEDERS)]
             futures = [client.submit(each, resources={EXTRACT: 1}, pure=False) for each in feeds]
             fed = [await each for each in futures]
             await saver.drain()
@@ -152,6 +155,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=4_000, help="without a rate")
     parser.add_argument("--rate", type=float, default=0.0, help="batches a second")
     parser.add_argument("--seconds", type=float, default=600.0, help="with a rate")
+    parser.add_argument("--dated", action="store_true", help="with counts by month")
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
     options = parser.parse_args()
     batches = int(options.rate * options.seconds) or options.batches
@@ -159,9 +163,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
         path = Path(folder) / "saver.db"
-        saved = asyncio.run(
-            save(path, find_model(), batches, options.rate, lambda line: print(line, flush=True))
-        )
+        show = partial(print, flush=True)
+        saving = save(path, find_model(), batches, options.rate, options.dated, show)
+        saved = asyncio.run(saving)
     print(
         f"{saved.batches:,} batches in {saved.seconds:.1f} s: {saved.rate:.1f}/s; "
         f"{1000 * saved.cpu / saved.batches:.2f} ms of the saver's CPU time each; "

@@ -1,4 +1,4 @@
-"""The suite of `daskingest bench`: extraction, run-csv, the saver and a growing store.
+"""The suite of `daskingest bench`: extraction, run-csv, its parts, and a store that grows.
 
 What is extracted is measured in one run, in turns on the same articles, so that the ratios hold
 even if the machine's speed drifts. Words are words of text, separated by white space.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import itertools
 import platform
 import random
+import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,8 +24,12 @@ from dask.system import CPU_COUNT
 
 from daskingest.articles import Article
 from daskingest.benchmarks.contestants import Contestants, spacy_processes
+from daskingest.benchmarks.driver import dispatcher_tasks_per_second, driver_tasks_per_second
+from daskingest.benchmarks.firestore import firestore_writes_vs_floor
 from daskingest.benchmarks.growth import commit_growth, flushes, measure
 from daskingest.benchmarks.saving import save
+from daskingest.benchmarks.splitter import splitter_vs_wc
+from daskingest.benchmarks.startup import startup_seconds
 from daskingest.doctor.blas import library
 from daskingest.models import find_model
 from daskingest.sources.boundaries import ranges
@@ -33,6 +39,8 @@ CORPUS = Path("../shared/data/news-20k.csv")
 SAMPLE = Path(__file__).parent.parent / "sample.csv"
 
 _ARTICLES = 20_000  # for run-csv, at least
+_STARTS = 3
+_PUBLISHED = 5  # batches that are published
 
 Say = Callable[[str], None]
 
@@ -97,6 +105,7 @@ def bench(
         file = corpus or (CORPUS if CORPUS.exists() else _repeated(SAMPLE, folder))
         benchmark = Benchmark(file.name, machine(workers))
         _extraction(benchmark, file, name, workers, extent, folder, say)
+        _driving(benchmark, workers, say)
         _storing(benchmark, name, extent, folder, say)
     return benchmark
 
@@ -134,12 +143,28 @@ def _extraction(
     benchmark.stages |= {stage: seconds / whole for stage, seconds in single.stages.items()}
 
 
+def _driving(benchmark: Benchmark, workers: int, say: Say) -> None:
+    say(f"run-csv starts {_STARTS} times")
+    starts = [startup_seconds(workers) for _ in range(_STARTS)]
+    say("tasks without work")
+    benchmark.figures |= {
+        "startup_seconds": statistics.median(starts),
+        "driver_tasks_per_second": driver_tasks_per_second(workers),
+        "dispatcher_tasks_per_second": dispatcher_tasks_per_second(),
+        "splitter_vs_wc": splitter_vs_wc(),
+    }
+
+
 def _storing(benchmark: Benchmark, model: str, extent: _Extent, folder: Path, say: Say) -> None:
     say(f"a store that grows to {extent.rows:,} rows")
     commits = measure(folder / "growth.db", flushes(extent.rows))
     say(f"a saver and {extent.batches:,} batches")
     saved = asyncio.run(save(folder / "saver.db", model, extent.batches))
+    say("publishing to Firestore")
+    published = folder / "published.db"
+    measure(published, itertools.islice(flushes(flush=_PUBLISHED), 1))
     benchmark.figures |= {
+        "firestore_writes_vs_floor": firestore_writes_vs_floor(published),
         "commit_growth": commit_growth(folder, commits),
         "commit_growth_rows": commits[-1].rows,
         "commit_microseconds": sum(each.cpu * each.counters for each in commits)

@@ -18,7 +18,7 @@ from daskingest.settings import Option
 
 AsJson = Annotated[bool, Option("Print JSON.", name="--json")]
 Strict = Annotated[bool, Option("Exit with 3 if there are rejects.")]
-NoProgress = Annotated[bool, Option("Print only the summary, neither progress nor log messages.")]
+NoProgress = Annotated[bool, Option("Print only the summary, warnings and errors, no progress.")]
 
 Values = dict[str, Any]
 """The values given, by the names of Typer's parameters."""

@@ -103,12 +103,20 @@ def check_dashboard(port: int | None = None) -> Finding:
     return ok("dashboard", f"port {port} is free")
 
 
-def check_scheduler(address: str) -> Finding:
-    """Whether there is a cluster at the address, with each kind of worker."""
-    from daskingest.pipeline.cluster import EXTRACT, SAVER, survey
+def check_scheduler(address: str, model: str | None = None) -> Finding:
+    """Whether there is a cluster at the address, with each kind of worker, that counts as here."""
+    from daskingest.models import find_model
+    from daskingest.pipeline.cluster import survey
 
-    workers = asyncio.run(survey(address))
+    found = asyncio.run(survey(address, find_model(model)))
+    if found.refused:
+        return problem(
+            "scheduler",
+            f"{address} has workers that would be refused: {'; '.join(found.refused)}",
+            "start them again when they have the same as this machine",
+        )
     return ok(
         "scheduler",
-        f"{address} has {workers[EXTRACT]} workers for extraction and {workers[SAVER]} savers",
+        f"{address} has {found.extract} workers for extraction and {found.saver} savers, "
+        "with the same daskingest, spaCy and model as here",
     )

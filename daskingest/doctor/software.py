@@ -61,10 +61,10 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Find
         return ok("SQLite", found)
     return warning(
         "SQLite",
-        f"{found} has a bug, mended in 3.51.3: where two programs write to one file at the same "
-        "moment it may, very rarely, be damaged",
-        "let one program at a time count into an sqlite:/// store, and keep copies of it, or use a "
-        "Python with a newer SQLite",
+        f"{found} has a bug, fixed in 3.51.3: a file that two programs write to at the same moment "
+        "may, very rarely, be damaged",
+        "let only one program at a time count into an sqlite:/// store, and keep backups of it, or "
+        "use a Python with a newer SQLite",
     )
 
 

@@ -51,8 +51,8 @@ class Batch:
         if not entry.checksum or Kind.of(entry.checksum) is not Kind.of(self.checksum):
             return None  # of another version: it kept none, or another kind
         return DaskingestError(
-            f"batch {self.id}: another run, of a file that begins like this one, has counted other "
-            "rows under its id meanwhile, and these are not counted; run the same command again"
+            f"batch {self.id}: another run, of a file that begins like this one, has meanwhile "
+            "counted other rows under its id, so these were not; run the same command again"
         )
 
     @property

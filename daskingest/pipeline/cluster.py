@@ -60,6 +60,7 @@ DASK_CONFIG: dict[str, Any] = {
 DASHBOARD_PORT = 8787
 _LOG_TOPIC = "daskingest-log"
 _HOST = "127.0.0.1"
+_UNREGISTER_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -70,18 +71,26 @@ class LoadModel(WorkerPlugin):
     A worker that counts with something else than `expected` is refused: it is closed before it has
     a task, and it is logged what differs. What the workers log is sent to the client. With
     `niceness` the worker leaves the processor to others first, as far as that goes.
+
+    It is of one driver, whose client has the id `client`. Where that is gone, it does nothing.
     """
 
     idempotent = True
 
     def __init__(
-        self, model: str, recognizer: RecognizerKind, expected: Versions, niceness: int = 0
+        self,
+        model: str,
+        recognizer: RecognizerKind,
+        expected: Versions,
+        client: str,
+        niceness: int = 0,
     ) -> None:
         self._model = model
         self._recognizer = recognizer
         self._expected = expected
+        self._client = client
         self._niceness = niceness
-        self.name = f"daskingest-model-{model}-{recognizer}-{expected}"
+        self.name = f"daskingest-model-{client}"
 
     async def setup(self, worker: Any) -> None:
         """Called by Dask on each worker, also on those that join later."""
@@ -93,6 +102,8 @@ class LoadModel(WorkerPlugin):
         extracts = EXTRACT in worker.state.total_resources
         if not extracts and SAVER not in worker.state.total_resources:
             return  # another's
+        if await self._is_left(worker):
+            return
         if wrong := self._wrong(extracts):
             log.error("worker %s is refused: %s", worker.address, wrong)
             await _retire(worker, wrong)
@@ -101,6 +112,12 @@ class LoadModel(WorkerPlugin):
 
             load_model(self._model, self._recognizer)
             os.nice(self._niceness)
+
+    async def _is_left(self, worker: Any) -> bool:
+        """Whether its driver has gone without taking it along, as one that was killed does."""
+        events = await worker.scheduler.events(topic=self._client)
+        actions = [event["action"] for _, event in events if "action" in event]
+        return "remove-client" in actions[-1:]
 
     def _wrong(self, extracts: bool) -> str:
         """What keeps this process from counting as the driver would."""
@@ -160,12 +177,17 @@ async def cluster(
             client = await stack.enter_async_context(_connect(scheduler))
         await require_resources(client, scheduler or client.scheduler.address)
         expected = await asyncio.to_thread(versions_here, model)
-        if scheduler is not None:
-            await _require_same(client, model, expected)
+        if scheduler is not None and (lines := await _differing(client, model, expected)):
+            raise UsageError(
+                "\n  ".join(["these workers would not count as this machine does:", *lines])
+            )
         client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
             nice = niceness if scheduler is None else 0
-            await client.register_plugin(LoadModel(model, recognizer, expected, nice))
+            plugin = LoadModel(model, recognizer, expected, client.id, nice)
+            if scheduler is not None:
+                stack.push_async_callback(_unregister, client, plugin.name)
+            await client.register_plugin(plugin)
         except UsageError:
             raise
         except Exception as error:
@@ -276,31 +298,51 @@ async def require_resources(client: Client, address: str) -> None:
             )
 
 
-async def _require_same(client: Client, model: str, expected: Versions) -> None:
-    """Raise UsageError with a line for each worker that would count with something else."""
+async def _unregister(client: Client, plugin: str) -> None:
+    """Workers that join from now on are none of this driver's business."""
+    with contextlib.suppress(Exception):  # there may be no scheduler any more
+        async with asyncio.timeout(_UNREGISTER_SECONDS):
+            await client.unregister_worker_plugin(plugin)
+
+
+async def _differing(client: Client, model: str, expected: Versions) -> list[str]:
+    """A line for each worker that would count with something else."""
     lines = []
     for kind, wanted in ((EXTRACT, model), (SAVER, "")):
-        workers = await _addresses(client, kind)
+        workers = await addresses(client, kind)
         found = await client.run(versions_here, wanted, workers=workers, on_error="return")
         for address, theirs in sorted(found.items()):
             if isinstance(theirs, Versions):
                 lines += [f"{address}: {each}" for each in differences(theirs, expected)]
             else:
                 reason = f"{type(theirs).__name__}: {theirs}"
-                lines.append(f"{address}: cannot count: {reason}; see what is installed there")
-    if lines:
-        raise UsageError("\n  ".join(["these workers would count otherwise than here:", *lines]))
+                lines.append(f"{address}: cannot count: {reason}; check what is installed there")
+    return lines
 
 
-async def survey(address: str) -> dict[str, int]:
-    """How many workers of each kind the cluster at an address has.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How many workers of each kind a cluster has, and a line for each that would be refused."""
+
+    extract: int
+    saver: int
+    refused: list[str]
+
+
+async def survey(address: str, model: str) -> Survey:
+    """What the cluster at an address has for counting with a model.
 
     Raises UsageError if it cannot be used.
     """
+    expected = versions_here(model)
     with dask.config.set(DASK_CONFIG), _quiet():
         async with _connect(address) as client:
             await require_resources(client, address)
-            return {kind: await count_workers(client, kind) for kind in (EXTRACT, SAVER)}
+            return Survey(
+                await count_workers(client, EXTRACT),
+                await count_workers(client, SAVER),
+                await _differing(client, model, expected),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +375,10 @@ async def workers_of(client: Client) -> dict[str, WorkerSeen]:
 
 async def count_workers(client: Client, resource: str) -> int:
     """How many workers with the resource the cluster has now."""
-    return len(await _addresses(client, resource))
+    return len(await addresses(client, resource))
 
 
-async def _addresses(client: Client, resource: str) -> list[str]:
+async def addresses(client: Client, resource: str) -> list[str]:
+    """The workers with the resource that the cluster has now. Raises OSError."""
     workers = await workers_of(client)
     return [address for address, each in workers.items() if resource in each.resources]

@@ -111,11 +111,6 @@ class Dispatcher:
         self._ended = False
 
     @property
-    def in_flight(self) -> int:
-        """How many tasks the workers have."""
-        return self._jobs.in_flight
-
-    @property
     def late(self) -> dict[BatchId, float]:
         """See `Tasks.late`."""
         return self._tasks.late
@@ -245,7 +240,8 @@ class Dispatcher:
             yield from self._worker_unfit(job, "it died, or took too long")
             return
         if verdict is Verdict.SUSPECT:
-            log.warning("batch %s: workers died with it; trying it alone", job.batch.id)
+            reason = TOO_LONG if task.overdue is not None else "workers died with it"
+            log.warning("batch %s: %s; trying it alone", job.batch.id, reason)
             self._jobs.suspect(job)
         self._jobs.move(job, State.WAITING)
 

@@ -99,12 +99,12 @@ class Driver:
     def trouble(self) -> str:
         """What is keeping counts out of the store, if anything is."""
         if self._savers.awaited:
-            return f"waiting for a worker with the resource {SAVER!r}"
+            return f"no worker with the resource {SAVER!r} is ready"
         if not self.workers:
-            return f"no worker with the resource {EXTRACT!r}; waiting for one"
+            return f"no worker with the resource {EXTRACT!r} is ready"
         if self.late:
-            batch_id, seconds = next(iter(self.late.items()))
-            return f"batch {batch_id} is late: {seconds:.0f} s so far; its time limit ends it"
+            batch_id = next(iter(self.late))  # for how long, it would be told as news each time
+            return f"batch {batch_id} is taking long; it is ended at its time limit"
         return self._trouble
 
     @property

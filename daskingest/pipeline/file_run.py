@@ -139,8 +139,8 @@ class FileRun:
             if is_edited(self._file, found):
                 raise edited(self._file, found)
             if theirs.head == begun.head:
-                progress.say(
-                    f"{self.name} begins like {theirs.file}, and is another file: "
+                progress.warn(
+                    f"{self.name} begins like {theirs.file}, but is a different file: "
                     f"{places_text(differing)} differ"
                 )
             others.append(found.comparison.first)
@@ -160,9 +160,9 @@ class FileRun:
                 self.summary.outcome = Outcome.ALREADY
         self._lost = found.comparison.lost
         if found.comparison.unknown:
-            progress.say(
-                f"an earlier version, which kept no checksums, has counted {self.name} or a part "
-                "of it: that is told by the file's size and samples alone"
+            progress.warn(
+                f"{self.name}, or a part of it, was counted by an earlier version, which kept no "
+                "checksums: only its size and samples of it could be compared"
             )
 
     @staticmethod
@@ -172,9 +172,9 @@ class FileRun:
             same = same_model(before, after) if field == "model" else before == after
             if not same:
                 raise UsageError(
-                    f"{now.file} was begun in this store with the {option} {before!r}; "
+                    f"counting {now.file} into this store was begun with the {option} {before!r}; "
                     f"with {after!r} its articles would be counted twice: "
-                    f"use the same {option}, or another --store"
+                    f"use {before!r} again, or another --store"
                 )
 
     def _count_done(self, segment: Segment, done: Done) -> None:
@@ -190,18 +190,20 @@ class FileRun:
         if growth is None:
             self.finished = True
             if not self._file.compression and end < self._file.size:
-                progress.say(
-                    f"{self.name} has grown, and no row begins behind byte {end:,}, where it was "
-                    "counted up to: nothing of that is counted yet"
+                progress.warn(
+                    f"{self.name} has grown, but no row begins after byte {end:,}, up to which it "
+                    "was counted: there is nothing new to count"
                 )
             return
         if growth.broken:
-            progress.say(
+            progress.warn(
                 f"{self.name} was counted when its last row, {places_text([growth.broken])}, was "
-                "not all there: it counts as it was then"
+                "incomplete: that row is not counted again"
             )
         size = "" if self._file.compression else f" by {size_text(self._file.size - end)}"
-        progress.say(f"{self.name} has grown{size} since it was counted: what is new is counted")
+        progress.warn(
+            f"{self.name} has grown{size} since it was counted: only what is new will be counted"
+        )
         begun = dataclasses.replace(self._begun, start=growth.start)
         run, row = following(self.id, end), self.summary.tally.rows
         self._segment = Segment(run, self._file, begun, {}, row)
@@ -221,8 +223,8 @@ class FileRun:
                 break
         grown = await asyncio.to_thread(self._file.size_now) - self._file.size
         if self.finished and grown > 0:
-            progress.say(
-                f"{self.name} has grown by {size_text(grown)} while it was counted: run the same "
+            progress.warn(
+                f"{self.name} grew by {size_text(grown)} while it was being counted: run the same "
                 "command again to count what is new"
             )
 
@@ -276,14 +278,14 @@ class FileRun:
         """Say what is going to be done, and what is unusual about it."""
         batch_bytes = self._segment.begun.batch_bytes
         if batch_bytes != self._settings.batch_bytes:
-            progress.say(f"going on with the batches of {batch_bytes:,} bytes")
+            progress.say(f"continuing with batches of {batch_bytes:,} bytes, as it was begun")
         if not self._file.layout.regular:
             progress.say(
-                f"{self.name} does not quote as RFC 4180 has it: its rows' ends are found by "
-                "reading it in one go, which is slower than counting quotes"
+                f"{self.name} does not follow RFC 4180 in its quoting: it must be read row by row "
+                "to find where rows end, which is slower"
             )
         if self._file.compression:
-            progress.say(f"{self.name} is compressed: one process unpacks it for the workers")
+            progress.say(f"{self.name} is compressed: one process decompresses it for all workers")
         if self._place.forecast:
             progress.say(self._place.forecast)
         log.info("counting", extra={"file": self.name, "run": self._segment.run})
@@ -334,8 +336,8 @@ class FileRun:
         self.summary.rows = self.summary.tally.rows - taken + rows
         if rows != taken:
             raise DaskingestError(
-                f"{self.name} has {rows:,} rows at bytes from {self._segment.extent.start:,} on, "
-                f"but {taken:,} were taken or rejected; was it changed while it was read?"
+                f"{self.name} has {rows:,} rows from byte {self._segment.extent.start:,} on, "
+                f"but {taken:,} were counted or rejected; was it changed while it was being read?"
             )
 
 

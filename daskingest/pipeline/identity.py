@@ -30,11 +30,10 @@ from daskingest.errors import UsageError
 from daskingest.ledger import BatchId, Begun, Ledger
 from daskingest.pipeline.segment import Comparison, Place, Segment
 from daskingest.progress import Progress
-from daskingest.sources.checksum import checksum
+from daskingest.sources.checksum import run_id
 from daskingest.sources.csvfile import CsvFile
 
 _NAMED = 5  # places that an error names
-_ID_DIGITS = 16
 
 
 def may_be(file: CsvFile, run: str, begun: Begun) -> bool:
@@ -52,8 +51,7 @@ def new_run(file: CsvFile, others: list[str]) -> str:
 
     `others`: the checksums of the ranges where it first differs from those that begin alike.
     """
-    told = [file.head(file.size), *sorted(others)]
-    return checksum("\n".join(told).encode())[:_ID_DIGITS]
+    return run_id(file.head(file.size), others)
 
 
 def following(run: str, start: int) -> str:
@@ -122,7 +120,7 @@ def is_edited(file: CsvFile, found: Found) -> bool:
 def edited(file: CsvFile, found: Found) -> UsageError:
     """What is to be told of a file that was counted and then changed."""
     return UsageError(
-        f"{file.path} was changed since it was counted: "
-        f"{places_text(found.comparison.differing)} are not what they were, and are not counted; "
+        f"{file.path} has changed since it was counted: "
+        f"{places_text(found.comparison.differing)} differ, so nothing of it was counted now; "
         "restore the file, or count it into another --store"
     )

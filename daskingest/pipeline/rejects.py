@@ -38,13 +38,13 @@ class RejectsFile:
         self.path = Path(path)
         if not self.path.absolute().parent.is_dir() or self.path.is_dir():
             raise UsageError(
-                f"cannot write rejects to {path}: expected a file in a folder that is there"
+                f"cannot write rejects to {path}: expected a file in an existing folder"
             )
         try:
             self._lines = JsonLines(self.path, ("file", "offset"), names=_names)
         except JsonLinesError as error:
             raise UsageError(
-                f"{path} is no file of rejects ({error}); name another with --rejects"
+                f"{path} is not a file of rejects ({error}); name another with --rejects"
             ) from None
 
     def add(

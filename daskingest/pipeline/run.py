@@ -75,9 +75,9 @@ class Run(Observer):
         finally:
             ticker.cancel()
         if rejects.given_up:
-            self._progress.say(
-                f"{rejects.trouble}: {rejects.given_up:,} are not written; when there is space "
-                "again, run the same command, which finds them again"
+            self._progress.warn(
+                f"{rejects.trouble}: {rejects.given_up:,} rejects were not written; when there is "
+                "space, run the same command again, which finds them again"
             )
         return [each.summary for each in runs]
 
@@ -86,7 +86,7 @@ class Run(Observer):
         self._destination = destination(self._settings, self._progress)
         self._destination.look_up(runs, self._progress)
         if len({each.id for each in runs}) < len(runs):
-            raise UsageError("the same file is named twice (or a copy of it); name it once")
+            raise UsageError("the same file, or a copy of it, is given twice; give it once")
         return runs
 
     async def _count(self, runs: list[FileRun], model: str) -> None:

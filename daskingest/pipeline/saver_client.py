@@ -75,6 +75,11 @@ class SaverClient:
                 raise scheduler_lost() from None
             return cls(client, number, future, SaverRef(ActorAddress(actor._address, actor.key)))
 
+    @property
+    def worker(self) -> str:
+        """The address of the worker that it is on."""
+        return self.ref.address.worker
+
     def release(self) -> None:
         """Let Dask end the actor, which may be running for nobody."""
         self._future.release()
@@ -108,6 +113,6 @@ class SaverClient:
 def scheduler_lost() -> DaskingestError:
     """The error for a lost connection to the scheduler."""
     return DaskingestError(
-        "the connection to the Dask scheduler was lost; what was committed is kept: "
-        "run the same command again to go on"
+        "the connection to the Dask scheduler was lost; what was counted is kept; "
+        "run the same command again to resume"
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 from distributed import Client
 
-from daskingest.errors import DaskingestError
+from daskingest.errors import DaskingestError, StoreError
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.saver_client import SaverClient
+from daskingest.pipeline.store_place import require_one_store
 from daskingest.settings import RecognizerKind
 from daskingest.stores import Replaced
 
@@ -23,8 +25,8 @@ class TakenOver(DaskingestError):
 
     def __init__(self) -> None:
         super().__init__(
-            "another daskingest, started later, counts the same into this store: it goes on, and "
-            "this one ends; what this one had committed is kept, and nothing is counted twice"
+            "another daskingest, started later, is counting the same articles into this store: it "
+            "continues and this one ends; what this one counted is kept, and nothing counts twice"
         )
 
 
@@ -61,15 +63,23 @@ class Savers:
         return self._count > 0 and self.current is None
 
     async def ready(self) -> SaverClient:
-        """The current saver, or a new one. Raises DaskingestError as `SaverClient.start` does."""
+        """The current saver, or a new one.
+
+        Raises DaskingestError as `SaverClient.start` does, and if it does not see the store's file.
+        """
         async with self._starting:
             if self.current is None:
                 self._count += 1
                 work = self._work
-                self.current = await SaverClient.start(
+                started = await SaverClient.start(
                     self._client, self._count, work.store_url, work.flush_interval, work.owner
                 )
-                self._started(self.current)
+                # It may be on a worker that was not there when the run began. If the disk is full
+                # now, the saver itself waits for it.
+                with suppress(StoreError):
+                    await require_one_store(self._client, work.store_url, [started.worker])
+                self.current = started
+                self._started(started)
             return self.current
 
     def with_number(self, number: int) -> SaverClient:

@@ -120,8 +120,9 @@ class Segment:
             return self
         if begun.sample and self._file.fingerprint(begun.size) != begun.sample:
             raise DaskingestError(
-                f"{begun.file}, which begins like {self._file.path}, is counted into this store "
-                "since just now; run the same command again, and both are told apart"
+                f"another run has just begun to count {begun.file}, which begins like "
+                f"{self._file.path}, into this store; run the same command again, and the two "
+                "files will be told apart"
             )
         return Segment(self.run, self._file, begun, ledger, self.first_row)
 
@@ -152,7 +153,7 @@ class Segment:
         self, extent: Extent, missing: set[BatchId], progress: Progress, found: Comparison
     ) -> None:
         size = size_text((extent.end or self._file.size) - extent.start)
-        message = f"comparing {self._file.path}, {size}, with what was counted of it"
+        message = f"comparing {self._file.path}, {size}, with what was counted before"
         progress.start((extent.end or self._file.size) - extent.start, message, "reading")
         self._whole = Whole()
         self._rest = self._seen(self._read())
@@ -220,4 +221,4 @@ class Segment:
 
 
 def _status(read: int, size: str, seconds: float) -> str:
-    return f"{size_text(read)} of {size} are compared"
+    return f"{size_text(read)} of {size} compared"

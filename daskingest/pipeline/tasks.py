@@ -115,7 +115,7 @@ class Tasks:
                 if task.kills <= _KILLS:
                     kill.append(KillWorker(task.worker))
                 else:
-                    log.warning("the worker %s can't be killed; going on without it", task.worker)
+                    log.warning("the worker %s can't be killed; continuing without it", task.worker)
                     self.places.give_up(task.worker)
                     give_up.append(task.worker)
         return kill, give_up
@@ -129,7 +129,7 @@ class Tasks:
             limit = self._limit_of(job, task)
             if now - task.began <= limit:
                 return False
-            log.warning("batch %s: longer than %.0f s on %s", job.batch.id, limit, task.worker)
+            log.warning("batch %s: took longer than %.0f s on %s", job.batch.id, limit, task.worker)
             task.overdue = now
         return now - task.overdue >= _KILL_SECONDS * task.kills
 

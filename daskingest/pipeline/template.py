@@ -43,6 +43,9 @@ ENVIRONMENT: Mapping[str, int] = {
 QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 """Silences what Dask says about its processes: the driver reports what matters."""
 
+THREADLESS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Keeps pyarrow from starting a thread when it is imported: see the end of `preload`'s `_main`."""
+
 kept: list[logging.LogRecord] = []
 """What was logged while the template loaded, for each of its workers to tell the driver."""
 
@@ -67,7 +70,7 @@ def start(model: str, recognizer: RecognizerKind) -> bool:
     start_resource_tracker()
     variables = {name: os.environ.get(name, str(value)) for name, value in ENVIRONMENT.items()}
     try:
-        with _environment({**variables, **QUIET, **more}), _uninterrupted():
+        with _environment({**variables, **QUIET, **THREADLESS, **more}), _uninterrupted():
             forkserver.ensure_running()
     except OSError:  # such as a temporary folder with too long a name for a socket
         return False

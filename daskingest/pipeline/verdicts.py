@@ -76,7 +76,7 @@ def none_is_fit(workers: int, reason: str) -> DaskingestError:
     """What to raise when no worker can be found to try a suspect on."""
     return DaskingestError(
         f"{workers} workers, one after the other, failed on a harmless text, the last because "
-        f"{reason}: expected workers that the model runs on; see whether they have enough memory, "
+        f"{reason}: expected workers on which the model runs; check that they have enough memory, "
         "and try the bundled sample with the same model"
     )
 

@@ -35,7 +35,7 @@ class Background:
         try:
             await work
         except Exception as error:
-            log.exception("the service cannot go on")
+            log.exception("the service cannot continue")
             if self.failure is not None:  # later failures are consequences
                 return
             if not isinstance(error, DaskingestError):

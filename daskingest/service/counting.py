@@ -48,7 +48,7 @@ class Counting:
         await self._spool.keep_owner(self._owner)
         await self._forget()
         if self._spool.articles:
-            log.info("taking up the spool", extra={"articles": self._spool.articles})
+            log.info("counting what is in the spool", extra={"articles": self._spool.articles})
         self._task = background.start(self._run(ledger))
 
     async def drain(self, seconds: float) -> bool:
@@ -62,7 +62,9 @@ class Counting:
             await asyncio.wait([self._task], timeout=seconds)
         done = self._task is not None and self._task.done() and not self._spool.articles
         if not done:
-            log.warning("stopping with work left", extra={"articles": self._spool.articles})
+            log.warning(
+                "stopping before everything was counted", extra={"articles": self._spool.articles}
+            )
         return done
 
     async def _forget(self) -> None:

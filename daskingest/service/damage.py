@@ -41,8 +41,8 @@ class Damage:
         self._db.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?)", values)
         self.articles += articles
         log.error(
-            "the spool is damaged: %s cannot be read (%s); the rest goes on, and what is there "
-            "of them is set aside in the table %s of spool.db",
+            "the spool is damaged: %s cannot be read (%s); everything else continues, and what "
+            "is left of them is set aside in the table %s of spool.db",
             place,
             reason,
             TABLE,

@@ -85,8 +85,7 @@ class Intake:
 
     def check_room(self, size: int = 0, articles: int = 0) -> None:
         """Raise Draining or SpoolFull if so many more articles and bytes can't be accepted now."""
-        if self.draining:
-            raise Draining("the service is shutting down; try again when it is back", articles)
+        self.check_open(articles)
         if self._spool.bytes + size >= self._max_bytes:
             keys = self._spool.key_bytes
             kept = f", {keys:,} of them as idempotency keys" if keys else ""
@@ -96,6 +95,11 @@ class Intake:
                 f"counted{kept}{asked}; try again later",
                 articles,
             )
+
+    def check_open(self, articles: int) -> None:
+        """Raise Draining if nothing is accepted any more."""
+        if self.draining:
+            raise Draining("the service is shutting down; try again when it is back", articles)
 
     def taken(self, answer: Answer, articles: int, rejected: Mapping[str, int]) -> None:
         """Record an answered request: its articles, and its rejects by reason."""
@@ -155,6 +159,7 @@ class Submission:
         The answer is `body`, or what was answered the first time. `rejected` has the numbers of
         other articles in the request, by reason. Raises Refused.
         """
+        self._intake.check_open(self._articles)  # what is given to the spool from here on is seen
         with self._refusing():
             if self._upload is None:
                 answer = await self._spool.add(self._held.articles, key, body)

@@ -31,9 +31,9 @@ def check_spool(spool: Spool, store: Store, folder: Path, take_over: bool) -> No
     if not take_over:
         raise UsageError(
             f"the data directory {folder} was restored from a backup, or is a copy: {found}. "
-            "Articles that it takes now could be lost. Use the directory that was in use last; or "
-            f"start with --take-over to count the {spool.articles:,} articles that wait in this "
-            "one as new ones, of which those that the store has already are then counted twice"
+            "Articles accepted into it now could be lost. Use the directory that was in use last, "
+            f"or start with --take-over to count the {spool.articles:,} articles waiting in this "
+            "one as new ones; those that the store already has are then counted twice"
         )
     spool.renew()
     log.warning(
@@ -47,9 +47,9 @@ def what_is_wrong(spool: Spool, hold: Hold | None, ledger: Ledger) -> str:
     numbers = [int(each.entry) for each in ledger if each.is_batch]
     counted = max([hold.watermark if hold else 0, *numbers])
     if spool.last_number < counted:
-        return f"the store has its batch {counted:,}, and it has made {spool.last_number:,} so far"
+        return f"the store has its batch {counted:,}, but it has made only {spool.last_number:,}"
     if hold is not None and hold.owner not in spool.owners:
         return "another service has counted its articles since"
     if hold is not None and spool.forgotten_up_to < hold.watermark:
-        return f"the store has all its batches up to {hold.watermark:,}, which it still holds"
+        return f"it still holds batches up to {hold.watermark:,}, all of which the store has"
     return ""

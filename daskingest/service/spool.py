@@ -199,7 +199,7 @@ class Spool:
         """Make up to `most` batches of the waiting articles: full ones, and others if they are due.
 
         A batch is due if one of the `idle` workers has nothing to do, if its oldest article has
-        waited for `limits.seconds`, or if draining.
+        waited for `limits.seconds`, or if draining. Then all is seen that was added before.
         """
 
         def work() -> list[SpooledBatch]:
@@ -216,7 +216,7 @@ class Spool:
                     self._tables.refresh()
             return batches
 
-        return await self._writer.do(work) if self.waiting else []
+        return await self._writer.do(work) if self.waiting or drain else []
 
     def _release(self, reason: Reason, limits: Limits) -> SpooledBatch:
         batch = fill(reason, self._tables.waiting_articles(), limits)

@@ -279,7 +279,7 @@ class SpoolFile:
             try:
                 ranges = [(int(first), int(last)) for first, last in json.loads(text)]
             except (ValueError, TypeError) as error:
-                raise Unreadable(f"which articles it has is not legible: {error}") from error
+                raise Unreadable(f"its list of articles cannot be read: {error}") from error
             if any(first > last for first, last in ranges) or articles != sum(
                 last - first + 1 for first, last in ranges
             ):

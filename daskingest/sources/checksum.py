@@ -12,12 +12,14 @@ what the ledger has of it can be compared.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 _DIGITS = 32
+_ID_DIGITS = 16
 _xxhash: Any = import_module("xxhash") if find_spec("xxhash") else None
 
 
@@ -46,6 +48,14 @@ def checksum(data: bytes | bytearray | memoryview, kind: Kind = Kind.SHA256) -> 
 def matches(data: bytes, known: str) -> bool:
     """Whether the bytes have a checksum of whatever kind."""
     return checksum(data, Kind.of(known)) == known
+
+
+def run_id(head: str, others: Iterable[str] = ()) -> str:
+    """The id of the run of a file, from the checksum of what it begins with.
+
+    `others`: the checksums of the ranges where it first differs from files that begin alike.
+    """
+    return checksum("\n".join([head, *sorted(others)]).encode())[:_ID_DIGITS]
 
 
 class Whole:

@@ -255,14 +255,14 @@ class CsvRange:
             data = read_fully(stream, self.size)
         if len(data) != self.size:
             raise DaskingestError(
-                f"{self.path} changed while it was read: expected {self.size} bytes at "
-                f"{self.start}, found {len(data)}; start again with the complete file"
+                f"{self.path} was changed while it was being read: expected {self.size:,} bytes at "
+                f"{self.start:,}, found {len(data):,}; run it again with the complete file"
             )
         if self.checksum and not matches(data, self.checksum):
             raise DaskingestError(
-                f"the rows at bytes {self.start:,} to {self.end:,} of {self.path} are not what "
-                "they were when the file was cut: they were changed meanwhile, or this machine has "
-                "another file there; nothing of them is counted; restore the file, and run it again"
+                f"bytes {self.start:,} to {self.end:,} of {self.path} are not what they were when "
+                "the run began: they were changed since, or this machine has another file there; "
+                "these rows were not counted; restore the file, and run it again"
             )
         return data
 

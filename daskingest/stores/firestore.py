@@ -128,7 +128,7 @@ class FirestoreStore:
                     raise self._too_large(entries) from error
                 if isinstance(error, exceptions.InvalidArgument):
                     told = advice(error, self._project)
-                    raise Invalid(f"{self._name} does not take it: {told}") from error
+                    raise Invalid(f"{self._name} refuses it: {told}") from error
                 raise
         self._builder.committed(counts)
         return writes
@@ -325,7 +325,7 @@ class FirestoreStore:
         try:
             yield
         except (ValueError, TypeError) as error:
-            raise Invalid(f"{self._name} does not take it: {error}") from error
+            raise Invalid(f"{self._name} refuses it: {error}") from error
 
     @contextmanager
     def _working(self, doing: str) -> Iterator[None]:
@@ -337,7 +337,7 @@ class FirestoreStore:
             raise StoreError(f"cannot {doing} {self._name}: {told}") from error
         except Changed as error:
             raise StoreError(
-                f"in {self._name} somebody has changed {error}; repair it there"
+                f"{self._name} was changed by somebody: {error}; repair it there"
             ) from error
 
     @property

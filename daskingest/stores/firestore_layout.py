@@ -103,7 +103,7 @@ def labels_in(fields: Mapping[str, Any]) -> dict[str, int]:
     """A word's counts by label."""
     labels = fields.get("labels", {})
     if not isinstance(labels, dict):
-        raise Changed(f"its `labels` are {labels!r}, expected was a map")
+        raise Changed(f"its `labels` are {labels!r}, expected a map")
     return {label: _number(f"labels.{label}", count) for label, count in sorted(labels.items())}
 
 
@@ -158,12 +158,12 @@ def _decoded(document: str) -> str:
 
 def _number(name: str, value: object) -> int:
     if not is_number(value):
-        raise Changed(f"its `{name}` is {value!r}, expected was a whole number")
+        raise Changed(f"its `{name}` is {value!r}, expected a whole number")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
-        raise Changed(f"its `{name}` is {value!r}, expected was text")
+        raise Changed(f"its `{name}` is {value!r}, expected text")
     return value

@@ -261,7 +261,7 @@ class SqliteStore:
             with self._opened().transaction() as db:
                 yield db
         except _OF_THE_DATA as error:
-            raise Invalid(f"the store {self._path} does not take it: {error}") from error
+            raise Invalid(f"the store {self._path} refuses it: {error}") from error
         except sqlite3.Error as error:
             raise StoreError(
                 f"cannot write to the store {self._path}: {self._why(error)}"

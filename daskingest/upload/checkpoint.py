@@ -40,14 +40,13 @@ class Checkpoint:
     def done(self, parcel: Parcel, rejects: list[Reject]) -> None:
         """A parcel is done, and the service rejected these of its articles."""
         self._new_rejects += parcel.rejects + rejects
-        self.state.done(parcel.number)
+        self.state.done(parcel)
 
     async def save(self, ended: bool = False) -> None:
         """Write what is done, and what is halved. Raises DaskingestError; nothing is lost then."""
 
         def write() -> None:
-            run = self.state.begin["fingerprint"]
-            self._rejects.write(self._report.file, rejects, run=run)
+            self._rejects.write(self._report.file, rejects, run=self.state.file_run)
             if self._lasting:
                 self.state.save(text)
 

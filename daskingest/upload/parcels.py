@@ -12,7 +12,9 @@ from typing import Any
 from daskingest.articles import Article, Reject
 from daskingest.settings import UploadSettings
 from daskingest.sources.boundaries import ranges
+from daskingest.sources.checksum import Kind
 from daskingest.sources.csvfile import CsvFile
+from daskingest.upload.marks import START, Mark, Reading
 
 _MAX_REJECTS = 1_000  # per parcel, so a file of rejects only is not held in memory
 _GZIP_LEVEL = 1  # twice as fast as the default, with bodies a fifth larger
@@ -32,7 +34,8 @@ class Parcel:
     """The articles of one request, and the rejected rows between them.
 
     `number` is its index among the upload's parcels, `first` the index of its first article among
-    the file's, both from 0. `position` is the progress after it, in the unit of `length_of`.
+    the file's, both from 0. `position` is the progress after it, in the unit of `length_of`, and
+    `read` how far all the file's rows are in it or in those before it.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Parcel:
     items: list[Item]
     rejects: list[Reject]
     position: int
+    read: Mark
     body: bytes
 
     @property
@@ -61,18 +65,21 @@ class Parcel:
             yield dataclasses.replace(self, first=first, items=items, rejects=[], body=body)
 
 
-def parcels(file: CsvFile, settings: UploadSettings) -> Iterator[Parcel]:
-    """The file's articles, as often as they should be sent. Raises DaskingestError."""
-    number = 0
+def parcels(file: CsvFile, settings: UploadSettings, begun: Mark = START) -> Iterator[Parcel]:
+    """The file's articles, as often as they should be sent.
+
+    Raises DaskingestError, also if the file up to `begun` is not what it was.
+    """
+    number, reading = 0, Reading(file.path, begun)
     for repetition in range(settings.repeat):
         first = 0
         for items, rejects, offset in _gathered(
-            _rows(file, settings), settings.articles_per_request
+            _rows(file, settings, reading), settings.articles_per_request
         ):
             done, each = first + len(items), settings.count or file.size
             position = repetition * each + (done if settings.count else offset)
             body = _body(items, settings)
-            yield Parcel(number, repetition, first, items, rejects, position, body)
+            yield Parcel(number, repetition, first, items, rejects, position, reading.mark, body)
             number, first = number + 1, done
 
 
@@ -82,10 +89,13 @@ def length_of(file: CsvFile, settings: UploadSettings) -> int | None:
     return None if each is None else each * settings.repeat
 
 
-def _rows(file: CsvFile, settings: UploadSettings) -> Iterator[tuple[int, Item | Reject]]:
+def _rows(
+    file: CsvFile, settings: UploadSettings, reading: Reading
+) -> Iterator[tuple[int, Item | Reject]]:
     """The file's rows with their offsets, up to the last article to be sent."""
     taken = 0
-    for part in ranges(file):
+    for part in ranges(file, kind=Kind.SHA256):  # which all machines can make
+        reading.enter(part)
         for row, (offset, each) in enumerate(part.placed_rows(), part.first_row):
             if isinstance(each, Reject):
                 yield offset, dataclasses.replace(each, row=row)

@@ -78,14 +78,14 @@ class Upload:
         """Warn about what earlier uploads have left behind."""
         state = self._checkpoint.state
         if self._settings.resume and state.path.is_absolute():
-            self._progress.say(f"{state.path} says how far the upload is")
+            self._progress.say(f"the progress of the upload is in {state.path}")
         if state.unsure is not None and time.time() - state.unsure > REMEMBERED:
-            self._progress.say(
+            self._progress.warn(
                 "the upload was interrupted more than a day ago: articles that were being sent "
                 "then may count twice"
             )
         if state.aside is not None and not self._settings.open_loop:
-            self._progress.say(
+            self._progress.warn(
                 "an earlier upload is unfinished, and this one starts over; to continue that one "
                 f"instead: --resume --state {state.aside}"
             )
@@ -103,7 +103,7 @@ class Upload:
             try:
                 fingerprint = await asyncio.to_thread(self._file.fingerprint)
                 if fingerprint != self._checkpoint.state.begin["fingerprint"]:
-                    raise UploadError(f"{self.report.file} was changed while it was being sent")
+                    raise UploadError(f"{self.report.file} changed while it was being sent")
                 self.report.outcome = "sent"
                 self._checkpoint.state.complete = True
             except DaskingestError as error:
@@ -152,10 +152,11 @@ class Upload:
 
     async def _parcels(self) -> AsyncGenerator[Parcel]:
         """The parcels to be sent, read ahead on another thread."""
+        state = self._checkpoint.state
         wanted = (
             each
-            for each in parcels(self._file, self._settings)
-            if not self._checkpoint.state.is_done(each.number)
+            for each in parcels(self._file, self._settings, state.read)
+            if not state.is_done(each.number)
         )
         groups = grouped(wanted, lambda each: each.size, _AHEAD)
         ahead = asyncio.create_task(asyncio.to_thread(next, groups, None))

@@ -10,8 +10,10 @@ from typing import Any
 from daskingest.errors import UsageError
 from daskingest.files import write_atomically
 from daskingest.settings import UploadSettings
+from daskingest.sources.checksum import run_id
 from daskingest.sources.csvfile import CsvFile
 from daskingest.upload import state_path
+from daskingest.upload.marks import START, Mark
 from daskingest.upload.parcels import Parcel
 from daskingest.upload.tally import UploadTally
 
@@ -37,10 +39,14 @@ class UploadState:
     halves again.
     """
 
-    def __init__(self, path: Path, begin: dict[str, Any], run: str) -> None:
+    def __init__(self, path: Path, begin: dict[str, Any], run: str, file_run: str) -> None:
         self.path = path
         self.begin = begin
         self.run = run
+        self.file_run = file_run
+        """What its rejects are known by, as they are by `run-csv`."""
+        self.read = START
+        """How far all rows of the file are done."""
         self.tally = UploadTally()
         self.complete = False
         self.unsure: float | None = None
@@ -48,7 +54,7 @@ class UploadState:
         self.aside: Path | None = None
         """Where the state of another, unfinished upload is moved to."""
         self._below = 0  # all parcels before this one are done
-        self._beyond: set[int] = set()
+        self._beyond: dict[int, Mark | None] = {}  # that are done, with how far the file was read
         self._halved: set[tuple[int, str]] = set()  # parcels and parts of parcels that are not done
 
     @classmethod
@@ -72,7 +78,7 @@ class UploadState:
         place = Path(settings.state) if settings.state else state_path.default_path(path)
         if settings.resume and not settings.state:
             place = state_path.find(path, fingerprint, settings.url)
-        state = cls(place, begin, secrets.token_hex(8))
+        state = cls(place, begin, secrets.token_hex(8), run_id(file.head(file.size)))
         if settings.resume:
             state._go_on(state._read())
         elif state.path.exists() and not state._read()["complete"]:
@@ -92,12 +98,12 @@ class UploadState:
         """Whether nothing of a parcel needs to be sent any more."""
         return number < self._below or number in self._beyond
 
-    def done(self, number: int) -> None:
+    def done(self, parcel: Parcel) -> None:
         """A parcel is done."""
-        self._beyond.add(number)
-        self._halved = {each for each in self._halved if each[0] != number}
+        self._beyond[parcel.number] = parcel.read
+        self._halved = {each for each in self._halved if each[0] != parcel.number}
         while self._below in self._beyond:
-            self._beyond.remove(self._below)
+            self.read = self._beyond.pop(self._below) or self.read
             self._below += 1
 
     def is_halved(self, parcel: Parcel) -> bool:
@@ -113,10 +119,12 @@ class UploadState:
         return json.dumps(
             {
                 "run": self.run,
+                "file_run": self.file_run,
                 **self.begin,
                 "complete": self.complete,
                 "unsure": unsure,
                 "done": self._below,
+                "read": self.read,
                 "beyond": sorted(self._beyond),
                 "halved": sorted(self._halved),
                 "tally": self.tally.as_dict(),
@@ -140,8 +148,8 @@ class UploadState:
         """What is in the file. Raises UsageError if there is none, or it is no state."""
         if not self.path.exists():
             raise UsageError(
-                f"nothing says how far the upload is: there is no {self.path}; name another file "
-                "with --state, or leave out --resume to send all articles anew"
+                f"cannot resume: the file with the upload's progress, {self.path}, is not there; "
+                "name another with --state, or leave out --resume to send all articles anew"
             )
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
@@ -175,6 +183,9 @@ class UploadState:
                     f"use the same {option} as then, or leave out --resume"
                 )
         self.run, self.unsure, self.complete = found["run"], found["unsure"], found["complete"]
-        self._below, self._beyond = found["done"], set(found["beyond"])
+        # Earlier versions had neither of these.
+        self.file_run = found.get("file_run", found["fingerprint"])
+        self.read = Mark(*found.get("read", START))
+        self._below, self._beyond = found["done"], dict.fromkeys(found["beyond"])
         self._halved = {(number, name) for number, name in found.get("halved", [])}
         self.tally = found["tally"]

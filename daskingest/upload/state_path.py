@@ -42,8 +42,8 @@ def find(csv: str, fingerprint: str, url: str) -> Path:
     if not found:
         looked = ", no ".join(map(str, reversed(places)))
         raise UsageError(
-            f"nothing says how far an upload of {csv} to {url} is: there is no {looked}; name "
-            "the file that says it with --state, or leave out --resume to send all articles anew"
+            f"cannot resume: found no file with the progress of an upload of {csv} to {url}: no "
+            f"{looked}; name it with --state, or leave out --resume to send all articles anew"
         )
     return next((each for each in found if _is_of(each, fingerprint, url)), found[0])
 

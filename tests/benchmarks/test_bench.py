@@ -17,6 +17,9 @@ KEYS = {
     "run_csv_vs_nlp_pipe",
     "commit_growth",
     "saver_batches_per_second",
+    "driver_tasks_per_second",
+    "firestore_writes_vs_floor",
+    "startup_seconds",
 }
 
 

@@ -42,6 +42,13 @@ FirestoreStateCollection.prototype.getDocument = function (name) {
 const ownTransform = FirestoreStateDocument.prototype.v1Transform;
 FirestoreStateDocument.prototype.v1Transform = function (date, transforms) {
   const nested = transforms.filter((each) => segments(each.field_path).length > 1);
+  // What is no number is replaced by the increment.
+  for (const { field_path, has_increment } of transforms) {
+    const field = this.fields[field_path];
+    if (has_increment && field && typeof field.value !== "number") {
+      this.set(date, { [field_path]: new Integer(0) }, [field_path]);
+    }
+  }
   ownTransform.call(this, date, transforms.filter((each) => !nested.includes(each)));
   const increments = new Map();
   for (const each of nested) {
@@ -50,7 +57,8 @@ FirestoreStateDocument.prototype.v1Transform = function (date, transforms) {
     increments.get(map).push([key, each.increment.integer_value]);
   }
   for (const [map, changes] of increments) {
-    const fields = { ...this.fields[map]?.value };
+    const before = this.fields[map];
+    const fields = before instanceof MapField ? { ...before.value } : {};
     for (const [key, by] of changes) fields[key] = new Integer((fields[key]?.value ?? 0) + by);
     this.set(date, { [map]: new MapField(fields) }, [map]);
   }

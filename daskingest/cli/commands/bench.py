@@ -32,7 +32,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine extracts entities, compared with spaCy and matrix products, and
-    what the saver and a growing store take."""
+    how fast the other parts of run-csv are: start-up, driver, saver, and a store that grows."""
     for library in (
         "OMP",
         "OPENBLAS",

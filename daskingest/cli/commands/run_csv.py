@@ -60,9 +60,7 @@ def _count(
 
     def aborting() -> None:
         display.close()
-        messages.print(
-            "stopped; what is in the store stays there; run the same command again to resume"
-        )
+        messages.print("stopped; what was counted is kept; run the same command again to resume")
 
     interrupts = Interrupts(
         lambda: messages.print("finishing what is in flight; press Ctrl-C again to stop at once"),
@@ -74,7 +72,7 @@ def _count(
 
         from daskingest.pipeline.run import Run  # not before: numpy's threads would take Ctrl-C
 
-        set_up(log, display.say)
+        set_up(log, display.warn)
 
         async def go() -> tuple[list[Summary], PublishReport | None]:
             run = Run(files, settings, display)
