@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from daskingest.benchmarks.counters import LABELS, Stream, counts_of
@@ -114,24 +115,29 @@ def forget(path: Path) -> None:
 
 
 @contextmanager
-def writing(url: str) -> Iterator[None]:
-    """Another process commits to the store, until the end of the context."""
-    process = multiprocessing.get_context("spawn").Process(target=_write, args=(url,))
+def writing(url: str, batches: int = _BATCHES) -> Iterator[None]:
+    """Another process commits to the store, so many batches at a time, until the context ends."""
+    spawn = multiprocessing.get_context("spawn")
+    begun = spawn.Event()
+    process = spawn.Process(target=_write, args=(url, batches, begun))
     process.start()
     try:
+        while not begun.wait(1) and process.is_alive():
+            pass
         yield
     finally:
         process.kill()
         process.join()
 
 
-def _write(url: str) -> None:
+def _write(url: str, batches: int, begun: Event) -> None:
     run = f"reading-{time.time():.0f}"
+    drawn = [counts_of(Stream(number).draw(batches)) for number in range(2)]
     with open_store(url, create=True) as store:
+        begun.set()
         for number in count():
-            counts = counts_of(Stream(number).draw(_BATCHES))
             started = time.monotonic()
-            store.commit(counts, {BatchId(run, str(number)): Counted()})
+            store.commit(drawn[number % 2], {BatchId(run, str(number)): Counted()})
             time.sleep(max(0.0, started + _PAUSE - time.monotonic()))
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from daskingest.doctor.finding import Finding, ok, problem, warning
 from daskingest.errors import UsageError
-from daskingest.stores.sqlite_layout import SCHEMA
-from daskingest.stores.sqlite_upgrade import lacking_room
 
 _LOOK_THROUGH = 256 << 20  # a store up to this size, in bytes, is checked for damage
 _BUSY_SECONDS = 2.0
@@ -50,6 +48,9 @@ def _check_place(url: str, path: Path) -> Finding:
 
 
 def _check_file(found: str, path: Path) -> Finding:
+    from daskingest.stores.sqlite_layout import SCHEMA
+    from daskingest.stores.sqlite_upgrade import lacking_room
+
     uri = f"{path.absolute().as_uri()}?mode=rw"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as db:
