@@ -43,9 +43,23 @@ class OtherVersion(SchemaError):
         self.found = found
 
 
+class Upgrading:
+    """Is told of an upgrade. This one ignores it."""
+
+    def begins(self, db: sqlite3.Connection, version: int) -> None:
+        """A file of this version is upgraded now. What this raises leaves it as it is."""
+
+    def waits(self) -> None:
+        """Another program has been writing to the file for long: it may be upgrading it."""
+
+    def ended(self) -> None:
+        """The file is upgraded."""
+
+
 class SqliteFile:
     """A file with this schema, open until `close`; made if there is none, unless `read_only`, and
-    brought to this version from those that have an upgrade.
+    brought to this version from those that have an upgrade: in one transaction, by one process,
+    while others that would write to it wait and those that read it see what was there before.
 
     Readers and one writer do not block each other; a second writer waits up to `busy_seconds`. What
     was committed survives a power cut. To be used by one thread at a time.
@@ -54,21 +68,25 @@ class SqliteFile:
     """
 
     def __init__(
-        self, path: Path, schema: SqliteSchema, read_only: bool = False, busy_seconds: float = 30.0
+        self,
+        path: Path,
+        schema: SqliteSchema,
+        read_only: bool = False,
+        busy_seconds: float = 30.0,
+        upgrading: Upgrading | None = None,
     ) -> None:
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self.connection = sqlite3.connect(
             uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
-            if not read_only:
-                if self._is_empty():
-                    self._create_tables(schema)
-                self._upgrade(schema)
+            if not read_only and self._is_empty():
+                self._create_tables(schema)
             self._check(schema, read_only)
             if not read_only:
                 self._use_wal(busy_seconds)
                 self.connection.execute("PRAGMA synchronous = FULL")
+                self._upgrade(schema, upgrading or Upgrading())
         except BaseException:
             self.connection.close()
             raise
@@ -121,14 +139,26 @@ class SqliteFile:
             db.execute(f"PRAGMA application_id = {schema.application_id}")
             db.execute(f"PRAGMA user_version = {schema.version}")
 
-    def _upgrade(self, schema: SqliteSchema) -> None:
-        if not self._has_upgrade(schema):
-            return
+    def _upgrade(self, schema: SqliteSchema, upgrading: Upgrading) -> None:
+        while self._has_upgrade(schema):
+            try:
+                self._upgrade_now(schema, upgrading)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                upgrading.waits()
+
+    def _upgrade_now(self, schema: SqliteSchema, upgrading: Upgrading) -> None:
         with self.transaction() as db:
-            while self._has_upgrade(schema):  # another process may have been quicker
-                _, version = self._identity()
+            _, version = self._identity()
+            if version not in schema.upgrades:
+                return  # another process was quicker
+            upgrading.begins(db, version)
+            while version in schema.upgrades:
                 _run(db, schema.upgrades[version])
-                db.execute(f"PRAGMA user_version = {version + 1}")
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
+        upgrading.ended()
 
     def _has_upgrade(self, schema: SqliteSchema) -> bool:
         application, version = self._identity()
@@ -143,7 +173,8 @@ class SqliteFile:
         application, version = self._identity()
         if application != schema.application_id:
             raise OtherApplication
-        if version != schema.version and not (read_only and version in schema.readable):
+        others = schema.readable if read_only else schema.upgrades
+        if version != schema.version and version not in others:
             raise OtherVersion(version)
 
 

@@ -14,6 +14,7 @@ import spacy
 from program import free_port, run
 from test_workers import dask_process
 
+from daskingest import resources
 from daskingest.doctor import machine, places, software
 from daskingest.doctor.blas import Products, check_blas, check_products, expected_rate, measured
 from daskingest.doctor.examination import guarded
@@ -183,7 +184,7 @@ def test_memory_and_cores() -> None:
     assert machine.check_cores(16, 16).verdict is Verdict.OK
     assert machine.check_cores(2, 2).verdict is Verdict.OK
     assert "--workers 2" in machine.check_cores(16, 2).advice
-    assert 1 <= machine.usable_cores() <= (os.cpu_count() or 1)
+    assert 1 <= resources.usable_cores() <= (os.cpu_count() or 1)
     assert machine.check_files(16, 1024).verdict is Verdict.OK
     assert machine.check_files(16, 256).verdict is Verdict.PROBLEM
 
@@ -209,8 +210,8 @@ def test_the_limits_of_a_container(tmp_path: Path, version: int) -> None:
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    assert machine.free_memory(tmp_path, own) == 15_000_000
-    assert machine.free_memory(tmp_path / "none", own) > 15_000_000
+    assert resources.free_memory(tmp_path, own) == 15_000_000
+    assert resources.free_memory(tmp_path / "none", own) > 15_000_000
 
 
 def test_stores(tmp_path: Path) -> None:

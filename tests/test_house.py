@@ -10,7 +10,17 @@ PACKAGE = Path(__file__).parent.parent / "daskingest"
 
 LAYERS = (
     (
-        *("errors", "text", "grouping", "settings", "logs", "progress", "files", "sqlite_file"),
+        *(
+            "errors",
+            "text",
+            "grouping",
+            "settings",
+            "logs",
+            "progress",
+            "files",
+            "resources",
+            "sqlite_file",
+        ),
         *("articles", "packed", "counts", "ledger"),
     ),
     ("recognizer",),

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile, SqliteSchema
+from daskingest.sqlite_file import (
+    OtherApplication,
+    OtherVersion,
+    SqliteFile,
+    SqliteSchema,
+    Upgrading,
+)
 
 SCHEMA = SqliteSchema(
     0x74657374, 3, "CREATE TABLE t (x INTEGER);\nCREATE TABLE u (\n    y TEXT\n);\n"
@@ -175,3 +181,50 @@ def test_a_version_before_is_upgraded_where_there_is_a_way(tmp_path: Path) -> No
     assert pragma(path, "user_version") == 5
     with pytest.raises(OtherVersion):
         SqliteFile(path, SCHEMA)
+
+
+class Waiting(Upgrading):
+    """Tells whether it waits."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.waiting = threading.Event()
+
+    def begins(self, db: sqlite3.Connection, version: int) -> None:
+        self.begun.append(version)
+
+    def waits(self) -> None:
+        self.waiting.set()
+
+
+def test_an_upgrade_waits_for_other_writers(tmp_path: Path) -> None:
+    path, upgrading = tmp_path / "f.db", Waiting()
+    later = replace(SCHEMA, version=4, upgrades={3: "INSERT INTO t VALUES (2)"}, readable=[3])
+    with SqliteFile(path, SCHEMA) as before:
+        thread = threading.Thread(
+            target=lambda: SqliteFile(path, later, busy_seconds=0.01, upgrading=upgrading).close()
+        )
+        with before.transaction() as db:
+            db.execute("INSERT INTO t VALUES (1)")
+            thread.start()
+            assert upgrading.waiting.wait(60)
+            with SqliteFile(path, later, read_only=True) as reader:
+                assert numbers(reader) == []
+        thread.join()
+    assert upgrading.begun == [3]
+    with SqliteFile(path, later) as file:
+        assert numbers(file) == [1, 2]
+
+
+def test_an_upgrade_that_is_refused_leaves_the_file(tmp_path: Path) -> None:
+    class Refusing(Upgrading):
+        def begins(self, db: sqlite3.Connection, version: int) -> None:
+            raise KeyError(version)
+
+    path = tmp_path / "f.db"
+    SqliteFile(path, SCHEMA).close()
+    later = replace(SCHEMA, version=4, upgrades={3: "INSERT INTO t VALUES (2)"})
+    with pytest.raises(KeyError):
+        SqliteFile(path, later, upgrading=Refusing())
+    with SqliteFile(path, SCHEMA) as file:
+        assert numbers(file) == []

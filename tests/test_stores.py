@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskingest.counts import Counts, Tally
@@ -224,70 +222,6 @@ def test_readers_are_not_blocked_by_a_writer(sqlite_url: str) -> None:
         assert reader.publications() == [Publication("p", "P", 1)]
     writer.execute("ROLLBACK")
     writer.close()
-
-
-def test_a_file_of_another_version_is_refused(sqlite_url: str) -> None:
-    open_store(sqlite_url, create=True).close()
-    db = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    db.execute("PRAGMA user_version = 99")
-    db.close()
-    for create in (False, True):
-        with pytest.raises(StoreError, match=r"version 99 of the store's schema, expected 2;"):
-            open_store(sqlite_url, create=create)
-
-
-def test_a_file_of_the_first_version_is_read_as_it_is_and_counted_into(sqlite_url: str) -> None:
-    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as db:
-        db.executescript(FIRST_VERSION)
-        db.execute("INSERT INTO publications VALUES (1, 'p', 'P', 9)")
-        db.execute("INSERT INTO words VALUES (1, 'a', 9), (1, 'b', 1), (1, 'c', 3)")
-        db.execute("INSERT INTO labels SELECT publication, word, 'ORG', count FROM words")
-        db.commit()
-    old = [Word("a", 9, {"ORG": 9}), Word("c", 3, {"ORG": 3}), Word("b", 1, {"ORG": 1})]
-    with open_store(sqlite_url) as store:
-        assert store.words("p", 9) == old
-    with open_store(sqlite_url, create=True) as store:
-        assert store.words("p", 9) == store.words("p", 9, label="ORG") == old
-        store.commit(counts_of(("P", [("c", "GPE"), ("d", "GPE")])), one("r:1"))
-        assert [each.word for each in store.words("p", 9)] == ["a", "c", "b", "d"]
-        assert store.words("p", 9)[1] == Word("c", 4, {"GPE": 1, "ORG": 3})
-
-
-FIRST_VERSION = """
-PRAGMA application_id = 1684108139;
-PRAGMA user_version = 1;
-CREATE TABLE publications (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
-    count INTEGER NOT NULL);
-CREATE TABLE words (publication INTEGER NOT NULL, word TEXT NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (publication, word)) WITHOUT ROWID;
-CREATE INDEX words_by_count ON words (publication, count DESC, word);
-CREATE TABLE labels (publication INTEGER NOT NULL, word TEXT NOT NULL, label TEXT NOT NULL,
-    count INTEGER NOT NULL, PRIMARY KEY (publication, word, label)) WITHOUT ROWID;
-CREATE TABLE ledger (batch_id TEXT PRIMARY KEY, note TEXT NOT NULL) WITHOUT ROWID;
-"""
-
-
-@given(ARTICLES)
-@settings(max_examples=30, deadline=None)
-def test_pages_have_every_word_once_in_order(articles: list[list[str]]) -> None:
-    """However often words occur: frequent ones are found in another way than the others."""
-    words = [(word, label) for each in articles for word in each for label in "AB"[: len(word)]]
-    with (
-        TemporaryDirectory() as folder,
-        open_store(f"sqlite:///{folder}/a.db", create=True) as store,
-    ):
-        store.commit(counts_of(("P", words)), one("r:1"))
-        for label in (None, "A", "B"):
-            counted = Counter(word for word, its in words if label in (None, its))
-            expected = sorted(counted.items(), key=lambda each: (-each[1], each[0]))
-            found: list[Word] = []
-            while page := store.words(
-                "p", 3, after=(found[-1].count, found[-1].word) if found else None, label=label
-            ):
-                found += page
-            assert [(each.word, each.count) for each in found] == expected
-            inside = [each for each in expected if "b" in each[0]]
-            assert [(each.word, each.count) for each in store.search("p", "b", 99, label)] == inside
 
 
 def test_counts_are_kept_by_month(tmp_path: Path) -> None:

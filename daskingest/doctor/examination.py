@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from daskingest import resources
 from daskingest.doctor import machine, places, software
 from daskingest.doctor.blas import check_blas
 from daskingest.doctor.finding import Finding, problem
@@ -36,7 +37,7 @@ def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Findin
     """The checks, with the names of their findings."""
 
     def workers() -> int:
-        return 0 if settings.scheduler else settings.workers or machine.usable_cores()
+        return 0 if settings.scheduler else settings.workers or resources.usable_cores()
 
     keys = os.environ.get("DASKINGEST_API_KEY")
     yield "Python", software.check_python
@@ -48,9 +49,9 @@ def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Findin
     if settings.scheduler:
         yield "scheduler", partial(places.check_scheduler, settings.scheduler, settings.model)
     else:
-        yield "cores", lambda: machine.check_cores(workers(), machine.usable_cores())
+        yield "cores", lambda: machine.check_cores(workers(), resources.usable_cores())
         yield "dashboard", places.check_dashboard
-    yield "memory", lambda: machine.check_memory(workers(), machine.free_memory())
+    yield "memory", lambda: machine.check_memory(workers(), resources.free_memory())
     yield "open files", lambda: machine.check_files(workers())
     yield "store", partial(places.check_store, settings.store)
     yield "disk", lambda: machine.check_disk(Path(settings.data_dir), MAX_SPOOL_BYTES)

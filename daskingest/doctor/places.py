@@ -48,6 +48,9 @@ def _check_place(url: str, path: Path) -> Finding:
 
 
 def _check_file(found: str, path: Path) -> Finding:
+    from daskingest.stores.sqlite_layout import SCHEMA
+    from daskingest.stores.sqlite_upgrade import lacking_room
+
     uri = f"{path.absolute().as_uri()}?mode=rw"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as db:
@@ -60,11 +63,17 @@ def _check_file(found: str, path: Path) -> Finding:
             db.isolation_level = None
             db.execute("BEGIN IMMEDIATE")
             db.execute("ROLLBACK")
+            [version] = db.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             return ok("store", f"{found}; another program is writing to it")
         return problem("store", f"{path} cannot be written: {error}", "name another with --store")
-    return ok("store", f"{found}, and can be written")
+    if version == SCHEMA.version:
+        return ok("store", f"{found}, and can be written")
+    found = f"{found}; it gets the layout of this version when it is next counted into"
+    if lacking := lacking_room(path):
+        return problem("store", f"{found}, which {lacking}", "make room")
+    return ok("store", found)
 
 
 def check_port(host: str, port: int, keys_text: str | None) -> Finding:

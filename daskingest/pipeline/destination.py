@@ -49,10 +49,10 @@ class Destination(Protocol):
         """What to report when that was not begun."""
 
 
-def destination(settings: Settings) -> Destination:
+def destination(settings: Settings, progress: Progress) -> Destination:
     """Where files are counted with these settings. Raises DaskingestError."""
     url = absolute_url(settings.store)
-    with open_store(url, create=True) as store:
+    with open_store(url, create=True, say=progress.say) as store:
         if not store.billed:
             return Direct(url)
     return Staging(Route.between(_staging_url(url, settings.staging), url))
@@ -94,7 +94,7 @@ class Staging:
         route = self._route
         with (
             open_store(route.target, create=True) as target,
-            open_store(route.source, create=True) as staging,
+            open_store(route.source, create=True, say=progress.say) as staging,
             PublishedFile(route.published_path) as file,
         ):
             prepare(route, staging, target, file)

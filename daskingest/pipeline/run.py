@@ -83,7 +83,7 @@ class Run(Observer):
 
     def _open(self, model: str, rejects: PatientRejects) -> list[FileRun]:
         runs = [FileRun(path, model, self._settings, rejects) for path in self._files]
-        self._destination = destination(self._settings)
+        self._destination = destination(self._settings, self._progress)
         self._destination.look_up(runs, self._progress)
         if len({each.id for each in runs}) < len(runs):
             raise UsageError("the same file, or a copy of it, is given twice; give it once")

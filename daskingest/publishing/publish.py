@@ -33,8 +33,8 @@ def publish(route: Route, progress: Progress, stopped: Callable[[], bool]) -> Pu
     """
     open_store(route.source).close()  # it must exist
     with (
-        open_store(route.source, create=True) as source,
-        open_store(route.target, create=True) as target,
+        open_store(route.source, create=True, say=progress.say) as source,
+        open_store(route.target, create=True, say=progress.say) as target,
         PublishedFile(route.published_path) as file,
     ):
         publisher = _Publisher(route, target, file, progress, stopped)

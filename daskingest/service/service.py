@@ -161,7 +161,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
     metrics, in_flight = Metrics(asyncio.get_running_loop().time()), InFlight()
     limits = Limits(settings.batch_articles, settings.batch_bytes, settings.batch_seconds)
     async with AsyncExitStack() as stack:
-        with open_store(store_url, create=True) as store:
+        with await asyncio.to_thread(open_store, store_url, create=True) as store:
             billed = store.billed
             spool = stack.enter_context(closing(Spool(Path(settings.data_dir))))
             check_spool(spool, store, Path(settings.data_dir), settings.take_over)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -11,6 +12,8 @@ from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.settings import DEFAULT_STORE
+
+log = logging.getLogger(__name__)
 
 
 class AlreadyCommitted(Exception):
@@ -174,9 +177,14 @@ class Store(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
-def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
+def open_store(
+    url: str = DEFAULT_STORE, create: bool = False, say: Callable[[str], None] = log.info
+) -> Store:
     """The store at a URL: `sqlite:///PATH`, with a fourth slash for an absolute path, or
     `firestore://PROJECT[/DATABASE]`.
+
+    With `create` it can be written: it is made if there is none, and one of an earlier version is
+    brought to this one's layout, which may take a minute; `say` is told so.
 
     Raises UsageError if this is not the URL of a store, and StoreError if there is no store (unless
     `create`) or it cannot be used.
@@ -185,7 +193,7 @@ def open_store(url: str = DEFAULT_STORE, create: bool = False) -> Store:
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         from daskingest.stores.sqlite import SqliteStore
 
-        store = SqliteStore(rest[1:], create=create)
+        store = SqliteStore(rest[1:], create, say)
         store.check()
         return store
     project, _, database = rest.partition("/")

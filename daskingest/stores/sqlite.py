@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import logging
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -30,16 +30,19 @@ from daskingest.stores import (
     Replaced,
     Word,
     sqlite_commit,
+    sqlite_words,
 )
-from daskingest.stores.sqlite_layout import FREQUENT, SCHEMA
+from daskingest.stores.sqlite_layout import SCHEMA
+from daskingest.stores.sqlite_upgrade import StoreUpgrading
+from daskingest.stores.sqlite_words import Selection
+
+log = logging.getLogger(__name__)
 
 _OF_THE_DATA = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
     *(OverflowError, UnicodeError),
 )
 """What says that a value can't be written, whenever it is tried."""
-
-_CACHE_KIB = 262_144  # the tables outgrow SQLite's default of 2 MiB
 
 
 class SqliteStore:
@@ -48,9 +51,12 @@ class SqliteStore:
     billed = False
     commit_size = 100_000_000  # any number
 
-    def __init__(self, path: str, create: bool = False) -> None:
+    def __init__(
+        self, path: str, create: bool = False, say: Callable[[str], None] = log.info
+    ) -> None:
         self._path = Path(path)
         self._create = create
+        self._say = say
         self._file: SqliteFile | None = None
 
     def __enter__(self) -> Self:
@@ -167,13 +173,23 @@ class SqliteStore:
         label: str | None = None,
     ) -> list[Word]:
         """See `Store.words`."""
-        return self._words(publication, limit, label, after)
+        with self._snapshot() as db:
+            selection = self._selection(db, publication, label)
+            return [selection.with_labels(db, each) for each in selection.page(db, limit, after)]
 
     def search(
         self, publication: str, text: str, limit: int, label: str | None = None
     ) -> list[Word]:
         """See `Store.search`."""
-        return self._words(publication, limit, label, None, text)
+        with self._snapshot() as db:
+            selection = self._selection(db, publication, label, text)
+            return [selection.with_labels(db, each) for each in selection.search(db, limit)]
+
+    def _selection(
+        self, db: sqlite3.Connection, publication: str, label: str | None, text: str = ""
+    ) -> Selection:
+        found = db.execute("SELECT id FROM publications WHERE key = ?", (publication,)).fetchone()
+        return Selection(self._reader, found[0] if found else 0, label, text)
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """See `Store.find_words`."""
@@ -191,26 +207,6 @@ class SqliteStore:
                 labels = {**before.labels, label: count}
                 found[key, word] = Word(word, before.count + count, labels)
         return found
-
-    def _words(
-        self,
-        publication: str,
-        limit: int,
-        label: str | None,
-        after: tuple[int, str] | None,
-        text: str = "",
-    ) -> list[Word]:
-        with self._reading() as db:
-            found = list(
-                itertools.islice(_by_count(db, publication, label, after, text, limit), limit)
-            )
-            if label is not None:
-                return [Word(word, count, {label: count}) for _, word, count in found]
-            by_label = "SELECT label, count FROM labels WHERE publication = ? AND word = ?"
-            return [
-                Word(word, count, dict(db.execute(by_label, (pid, word)).fetchall()))
-                for pid, word, count in found
-            ]
 
     def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
         """See `Store.all_words`."""
@@ -250,6 +246,16 @@ class SqliteStore:
             raise StoreError(f"cannot read the store {self._path}: {self._why(error)}") from error
 
     @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """What is read inside is of one moment."""
+        with self._reading() as db:
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                db.execute("COMMIT")
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._opened().transaction() as db:
@@ -263,72 +269,42 @@ class SqliteStore:
 
     def _opened(self) -> SqliteFile:
         if self._file is None:
-            file = self._open()
-            try:
-                if self._create:
-                    sqlite_commit.prepare(file.connection)
-                file.connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-            except BaseException:
-                file.close()
-                raise
-            self._file = file
+            self._file = self._writer() if self._create else self._reader()
         return self._file
 
-    def _open(self) -> SqliteFile:
-        if not self._create and not self._path.is_file():
+    def _writer(self) -> SqliteFile:
+        with self._refusals():
+            file = SqliteFile(self._path, SCHEMA, upgrading=StoreUpgrading(self._path, self._say))
+        sqlite_commit.prepare(file.connection)
+        return file
+
+    def _reader(self) -> SqliteFile:
+        if not self._path.is_file():
             raise StoreError(
                 f"no store at {self._path}: nothing has been counted there yet; "
                 "start with `daskingest run-csv FILE`, or name another with --store"
             )
+        with self._refusals():
+            file = SqliteFile(self._path, SCHEMA, read_only=True)
+        sqlite_words.prepare(file.connection)
+        return file
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
         try:
-            return SqliteFile(self._path, SCHEMA, read_only=not self._create)
+            yield
         except OtherApplication:
             raise StoreError(
                 f"{self._path} is not a daskingest store, but another SQLite file; "
                 "name another with --store"
             ) from None
         except OtherVersion as error:
+            which = "a newer" if error.found > SCHEMA.version else "an older"
             raise StoreError(
-                f"{self._path} has version {error.found} of the store's schema, expected "
-                f"{SCHEMA.version}; use the daskingest that wrote it"
+                f"{which} daskingest wrote {self._path}: it has version {error.found} of the "
+                f"store's schema, and this one knows {SCHEMA.version}; use the daskingest that "
+                "wrote it, or name another with --store"
             ) from None
-
-
-def _by_count(
-    db: sqlite3.Connection,
-    publication: str,
-    label: str | None,
-    after: tuple[int, str] | None,
-    text: str,
-    limit: int,
-) -> Iterator[tuple[int, str, int]]:
-    """A publication's words that contain the text, by count descending, then word.
-
-    The frequent ones are read from their index, the others count by count in the table's order.
-    """
-    table = "words" if label is None else "labels"
-    query = (
-        f"SELECT publication, word, count FROM {table} "
-        "WHERE publication = (SELECT id FROM publications WHERE key = :publication) "
-        + ("AND label = :label " if label is not None else "")
-        + ("AND instr(word, :text) " if text else "")
-    )
-    values = {"publication": publication, "label": label, "text": text, "limit": limit}
-    highest, behind = after or (None, "")
-    if highest is None or highest >= FREQUENT:
-        more = "AND count <= :count AND (count < :count OR word > :word) " if after else ""
-        order = "ORDER BY count DESC, word LIMIT :limit"
-        yield from db.execute(
-            f"{query} AND count >= {FREQUENT} {more} {order}",
-            {**values, "count": highest, "word": behind},
-        )
-        highest, behind = FREQUENT - 1, ""
-    for count in range(highest, 0, -1):
-        yield from db.execute(
-            f"{query} AND count = {count} AND word > :word ORDER BY word LIMIT :limit",
-            {**values, "word": behind},
-        )
-        behind = ""
 
 
 def _hold(db: sqlite3.Connection, run: str) -> Hold | None:

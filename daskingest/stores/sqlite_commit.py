@@ -12,6 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from daskingest.packed import Column, PackedCounts, PackedPublication
+from daskingest.resources import free_memory
+
+_LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is free, between these
 
 _LONG = 600  # characters of months, beyond which those of one word are summed up
 
@@ -34,6 +37,8 @@ ON CONFLICT (publication, word) DO UPDATE SET months = CASE
 
 def prepare(db: sqlite3.Connection) -> None:
     """Make what `add` needs in a connection, and leaves nothing in the file."""
+    cache = min(max(free_memory() // 4, _LEAST_CACHE), _MOST_CACHE)
+    db.execute(f"PRAGMA cache_size = {-(cache >> 10)}")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("CREATE TEMP TABLE fresh (word TEXT, label TEXT, count INTEGER)")
     db.execute("CREATE TEMP TABLE fresh_months (word TEXT, months TEXT)")

@@ -23,7 +23,7 @@ def prune(
     from daskingest.stores import prune as pruning
 
     open_store(store).close()  # it must exist
-    with open_store(store, create=True) as opened:
+    with open_store(store, create=True, say=note) as opened:
         removed = pruning.prune(opened, older_than * 3600)
     entries = "entry" if removed == 1 else "entries"
     note(f"{removed:,} {entries} removed")
