@@ -96,7 +96,7 @@ class Directly(Program):
         "from daskingest.pipeline import run\n"
         "from daskingest.pipeline.destination import Direct\n"
         "from daskingest.__main__ import main\n"
-        "run.destination = lambda settings: Direct(settings.store)\n"
+        "run.destination = lambda settings, progress: Direct(settings.store)\n"
         "if __name__ == '__main__': main()",
     )
 

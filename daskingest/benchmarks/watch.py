@@ -85,6 +85,8 @@ def watch(program: subprocess.Popen[bytes], store: Path) -> Watched:
         found.sizes.append((now, sum(file.stat().st_size for file in _files(store))))
         time.sleep(_SECONDS)
     found.seconds = time.monotonic() - started
+    if len(found.batches) < 2:  # all in one commit: there is no first one to count from
+        found.batches.insert(0, (0.0, 0))
     return found
 
 
