@@ -25,7 +25,7 @@ def test_the_later_one_goes_on_and_the_earlier_one_ends(
     until(lambda: ledger(store) > 2)
     second = Program(tmp_path / "second", *options, *often)
     assert first.wait() == 1, first.output
-    assert "another daskingest, started later, counts the same into this store" in first.output
+    assert "another daskingest, started later, is counting the same articles" in first.output
     assert "Traceback" not in first.output
     assert second.wait() == 0, second.output
     assert content(store)[0] == {"p": 2000}

@@ -42,7 +42,8 @@ def count(file: Path, folder: Path, workers: int) -> tuple[Watched, Path]:
     command = [sys.executable, "-m", "daskingest", "run-csv", str(file.absolute())]
     command += ["--store", f"sqlite:///{store}", "--workers", str(workers)]
     command += ["--rejects", str(folder / "rejects.jsonl")]
-    with subprocess.Popen(command, env={**os.environ, **PRELOAD}, cwd=folder) as program:
+    environment = {**os.environ, **PRELOAD}
+    with subprocess.Popen(command, env=environment, cwd=folder, stdout=sys.stderr) as program:
         watched = watch(program, store)
     if program.returncode:
         raise SystemExit(f"run-csv ended with {program.returncode}")

@@ -95,7 +95,7 @@ def _look(process: psutil.Process, found: Watched, now: float, store: Path) -> N
     seen.memory.append((now, process.memory_info().rss))
     used = process.cpu_times()
     seen.cpu = used.user + used.system
-    if len(seen.memory) % 10 == 5:
+    if len(seen.memory) < 30 or len(seen.memory) % 10 == 5:  # it takes its time
         seen.is_saver |= any(Path(file.path) == store for file in process.open_files())
 
 
