@@ -75,6 +75,8 @@ class Stub:
                 pass
 
         class Quiet(ThreadingHTTPServer):
+            request_queue_size = 128  # connections that the kernel would drop on a loaded machine
+
             def handle_error(self, request: Any, client_address: Any) -> None:
                 pass  # a client that does not trust the certificate goes away
 

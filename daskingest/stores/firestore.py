@@ -28,7 +28,13 @@ from daskingest.stores import (
 )
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
 from daskingest.stores.firestore_documents import read
-from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY, advice, says_too_large
+from daskingest.stores.firestore_errors import (
+    CHECK_RETRY,
+    READ_SECONDS,
+    RETRY,
+    advice,
+    says_too_large,
+)
 from daskingest.stores.firestore_holds import held, refused, take_over
 from daskingest.stores.firestore_layout import (
     LEDGER,
@@ -143,7 +149,8 @@ class FirestoreStore:
         with self._working("read"):
             for some in grouped(batch_ids, lambda each: 1, _PAGE):
                 documents = [self._entry(batch_id) for batch_id in some]
-                for snapshot in self._db().get_all(documents, retry=RETRY):
+                answer = self._db().get_all(documents, retry=RETRY, timeout=READ_SECONDS)
+                for snapshot in answer:
                     if snapshot.exists:
                         found |= read(ledger_of, snapshot)
         return found

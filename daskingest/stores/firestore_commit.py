@@ -18,7 +18,7 @@ from google.cloud import firestore
 from daskingest.ledger import BatchId, Entry
 from daskingest.packed import Column, PackedCounts
 from daskingest.stores import Hold
-from daskingest.stores.firestore_errors import CHECK_RETRY, RETRY
+from daskingest.stores.firestore_errors import CHECK_RETRY, READ_SECONDS, RETRY
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
@@ -112,7 +112,12 @@ class CommitBuilder:
         unknown = sorted(set(ids) - self._named)
         documents = [db.collection(PUBLICATIONS).document(each) for each in unknown]
         nameless, miscounted = set(unknown), set[str]()
-        for each in db.get_all(documents, field_paths=["name", "count"], retry=RETRY):
+        if not documents:
+            return nameless, miscounted
+        found = db.get_all(
+            documents, field_paths=["name", "count"], retry=RETRY, timeout=READ_SECONDS
+        )
+        for each in found:
             fields = each.to_dict() or {}
             count = fields.get("count", 0)
             if not is_number(count):
@@ -146,6 +151,6 @@ def _labels(
     db: firestore.Client, documents: Collection[firestore.DocumentReference]
 ) -> dict[str, dict[str, int]]:
     """The counts by label in words' documents, by document id."""
-    found = db.get_all(list(documents), retry=RETRY)
+    found = db.get_all(list(documents), retry=RETRY, timeout=READ_SECONDS)
     by_id = {each.id: (each.to_dict() or {}).get("labels") for each in found}
     return {key: labels for key, labels in by_id.items() if isinstance(labels, dict)}

@@ -33,6 +33,9 @@ def _is_transient(error: Exception) -> bool:
 RETRY = Retry(predicate=_is_transient, initial=0.5, maximum=8.0, multiplier=2.0, timeout=20.0)
 """With jitter. If an error lasts longer, the saver reports it and tries again."""
 
+READ_SECONDS = 30.0
+"""For one answer to a saver. By default the client waits five minutes for one that got lost."""
+
 CHECK_RETRY = Retry(predicate=_is_transient, initial=0.5, maximum=2.0, multiplier=2.0, timeout=10.0)
 """For checking that the database is there, while a user waits."""
 

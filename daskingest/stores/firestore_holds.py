@@ -14,7 +14,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from daskingest.stores import Hold, Replaced
 from daskingest.stores.firestore_documents import read
-from daskingest.stores.firestore_errors import RETRY
+from daskingest.stores.firestore_errors import READ_SECONDS, RETRY
 from daskingest.stores.firestore_layout import RUNS, held_of, hold_id
 
 
@@ -45,7 +45,7 @@ def take_over(db: firestore.Client, run: str, owner: str, timeout: float) -> Hol
 def held(db: firestore.Client, run: str) -> tuple[Hold | None, str]:
     """How a run is held, and the token of who took it over."""
     query = db.collection(RUNS).where(filter=FieldFilter("run", "==", run))
-    found = [read(held_of, each) for each in query.stream(retry=RETRY)]
+    found = [read(held_of, each) for each in query.stream(retry=RETRY, timeout=READ_SECONDS)]
     return max(found, key=lambda each: each[0].epoch, default=(None, ""))
 
 
