@@ -314,7 +314,8 @@ def test_older_clients_work(serve: Callable[..., Server]) -> None:
         assert http.get("/publications").json() == [{"name": "BBC News", "count": 2}]
         store = sqlite3.connect(server.store)
         store.execute(
-            "INSERT INTO words SELECT 1, 'w' || value, 1 FROM json_each('[1,2,3,4,5,6,7,8]')"
+            "INSERT INTO words (publication, word, count) "
+            "SELECT 1, 'w' || value, 1 FROM json_each('[1,2,3,4,5,6,7,8]')"
         )
         store.commit()
         store.close()

@@ -80,9 +80,10 @@ def news_store(path: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("write", ["large_store", "news_store"])
 def test_pages_over_large_stores(write: str, tmp_path: Path) -> None:
-    explorer = Explorer(tmp_path, globals()[write](tmp_path / "large.db"))
-    source = random.Random(1)
-    names = [each["name"] for each in explorer.client.get("/publications").json()]
+    url = globals()[write](tmp_path / "large.db")
+    with open_store(url) as store:
+        names = [each.name for each in store.publications()]
+    explorer, source = Explorer(tmp_path, url), random.Random(1)
 
     def name() -> str:
         return f"name={quote_plus(source.choice(names))}"
