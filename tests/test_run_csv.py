@@ -245,7 +245,7 @@ def test_what_is_appended_while_a_file_is_read_counts_next_time(
     until(lambda: ledger(store) > 2)
     long_file.write_bytes(whole + row)
     assert program.wait() == 0, program.output
-    assert "while it was counted: run the same command again" in program.output
+    assert "while it was being counted: run the same command again" in program.output
     assert content(store) == long_expected
     code, output = run(tmp_path, "run-csv", str(long_file), *SMALL)
     assert code == 0, output
@@ -268,7 +268,7 @@ def test_rejects_that_cannot_be_written_are_waited_for(
     if interrupted:
         program.interrupt()
         assert program.wait() == 130, program.output
-        assert "are not written; when there is space again" in program.output
+        assert "were not written; when there is space, run the same" in program.output
     rejects.rmdir()
     if interrupted:
         assert run(tmp_path, "run-csv", path)[0] == 0
