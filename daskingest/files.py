@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from daskingest.errors import UsageError
+
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
     """Write a file, replacing any file of that name: durably, and completely or not at all.
@@ -39,6 +41,31 @@ def durable_rename(complete: Path, path: Path) -> None:
         os.fsync(file.fileno())
     complete.replace(path)
     _sync_folder(path.parent)
+
+
+@contextmanager
+def completed(path: Path) -> Iterator[Path]:
+    """A path to write a file at, which has its own name, `path`, when all is written, and not else.
+
+    Raises UsageError if it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        durable_rename(part, path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def state_folder(kind: str) -> Path:
+    """The folder for one kind of what is kept for the user between commands; it may not exist yet.
+
+    Raises RuntimeError if the user has no home.
+    """
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "daskingest" / kind
 
 
 def lock_file(path: Path) -> IO[str]:

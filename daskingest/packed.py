@@ -1,7 +1,7 @@
 """Counts in columns: how they travel from the workers, wait in the saver, and reach the stores.
 
 Millions of counters are merged and sorted in this form without an object for each of them, which
-takes a tenth of the time and memory, and keeps no other thread from running.
+takes a small part of the time and memory, and keeps no other thread from running.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class PackedPublication(NamedTuple):
     months: Mapping[int, int]
 
 
-class Column(NamedTuple):
-    """One publication's counters, in parallel lists: ordered by word, then label or month."""
+class Counters(NamedTuple):
+    """One publication's, in parallel lists, ordered by word. `kinds` are labels or months."""
 
     words: list[str]
     kinds: list[Any]
@@ -55,9 +55,9 @@ class PackedCounts:
         """The number of counters, which determines the size of a commit."""
         return len(self.publications) + len(self.words)
 
-    def by_publication(self) -> Iterator[tuple[PackedPublication, Column, Column]]:
+    def by_publication(self) -> Iterator[tuple[PackedPublication, Counters, Counters]]:
         """Each publication, by key, with its counters by label and by month."""
-        labels, months = _slices(self.words), _slices(self.months)
+        labels, months = _ByPublication(self.words), _ByPublication(self.months)
         for number in sorted(
             range(len(self.publications)), key=lambda each: self.publications[each].key
         ):
@@ -121,7 +121,7 @@ def _table(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -
     return pa.table(arrays, schema=schema)
 
 
-class _slices:
+class _ByPublication:
     """A table, sorted, and where in it each publication's rows are."""
 
     def __init__(self, table: pa.Table) -> None:
@@ -129,7 +129,7 @@ class _slices:
         self._table = table.sort_by(order)
         self._numbers = self._table.column(0).to_numpy()
 
-    def __call__(self, number: int) -> Column:
+    def __call__(self, number: int) -> Counters:
         start, end = np.searchsorted(self._numbers, [number, number + 1]).tolist()
         rows = self._table.slice(start, end - start)
-        return Column(*(rows.column(place).to_pylist() for place in (1, 2, 3)))
+        return Counters(*(rows.column(place).to_pylist() for place in (1, 2, 3)))

@@ -19,9 +19,9 @@ from daskingest.progress import Progress
 from daskingest.publishing.publish import publish
 from daskingest.publishing.route import Route
 from daskingest.stores import open_store
+from daskingest.stores.emulator import VARIABLE
 
 _COMMIT = "/google.firestore.v1.Firestore/Commit"
-_EMULATOR = "FIRESTORE_EMULATOR_HOST"
 
 
 class Sink(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -55,14 +55,14 @@ def firestore_sink() -> Iterator[Sink]:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     server.add_insecure_port(address)
     server.start()
-    before = os.environ.get(_EMULATOR)
-    os.environ[_EMULATOR] = address
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = address
     try:
         yield sink
     finally:
-        del os.environ[_EMULATOR]
+        del os.environ[VARIABLE]
         if before is not None:
-            os.environ[_EMULATOR] = before
+            os.environ[VARIABLE] = before
         server.stop(None).wait()
 
 

@@ -10,12 +10,12 @@ version began in the store itself goes on there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from daskingest.errors import UsageError
+from daskingest.files import state_folder
 from daskingest.ledger import BatchId, Ledger
 from daskingest.pipeline.file_run import FileRun, Place
 from daskingest.progress import Progress
@@ -170,8 +170,7 @@ def _staging_url(target: str, path: str | None) -> str:
     """The URL of the staging store for a target, whose folder exists then."""
     try:
         if path is None:
-            home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-            place = Path(home) / "daskingest" / "staging" / f"{target_digest(target)}.db"
+            place = state_folder("staging") / f"{target_digest(target)}.db"
         else:
             place = Path(path)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from daskingest.errors import UsageError
 from daskingest.stores import absolute_url
+from daskingest.stores.emulator import emulator
 
 _SQLITE = "sqlite:///"
 _DIGITS = 12
@@ -56,5 +56,5 @@ class Route:
 
 def target_digest(url: str) -> str:
     """The same for the same target on every machine; an emulator is not the real one."""
-    emulated = url.startswith("firestore://") and "FIRESTORE_EMULATOR_HOST" in os.environ
-    return hashlib.sha256(f"{url}{' emulated' * emulated}".encode()).hexdigest()[:_DIGITS]
+    emulated = " emulated" if url.startswith("firestore://") and emulator() else ""
+    return hashlib.sha256(f"{url}{emulated}".encode()).hexdigest()[:_DIGITS]

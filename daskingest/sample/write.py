@@ -17,7 +17,7 @@ from typing import BinaryIO
 from dask.system import CPU_COUNT
 
 from daskingest.errors import UsageError
-from daskingest.files import durable_rename
+from daskingest.files import completed
 from daskingest.sample.learned import learn
 from daskingest.sample.maker import BLOCK, HEADER, Block, Maker
 
@@ -39,21 +39,14 @@ def write_sample(
     """
     if out.exists():
         raise UsageError(f"there is a file {out} already; name another, or remove it")
-    part = out.with_name(f"{out.name}.part")
-    try:
+    with completed(out) as part:
         free = shutil.disk_usage(out.absolute().parent).free
         if size is not None and size > free:
             raise UsageError(f"no room for {size:,} bytes at {out}: {free:,} bytes are free")
         with part.open("wb") as file:
             maker = Maker(learn(), seed, publications)
             few = (articles or 0) <= _FEW and (size or 0) <= _FEW * 3_000
-            done = _write(file, blocks(maker, 0 if few else CPU_COUNT), articles, size, progress)
-        durable_rename(part, out)
-    except OSError as error:
-        raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return done
+            return _write(file, blocks(maker, 0 if few else CPU_COUNT), articles, size, progress)
 
 
 def blocks(maker: Maker, processes: int) -> Iterator[Block]:

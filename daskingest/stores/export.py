@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daskingest.errors import UsageError
-from daskingest.files import durable_rename
+from daskingest.files import completed
 from daskingest.stores import Store
 
 HEADER = ("publication", "word", "label", "count")
@@ -30,15 +30,8 @@ def write_counts(store: Store, out: Path) -> int:
     write = writers.get(out.suffix.lower())
     if write is None:
         raise UsageError(f"cannot export to {out}: expected a name that ends in .csv or .parquet")
-    part = out.with_name(f"{out.name}.part")
-    try:
-        rows = write(store.all_words(), part)
-        durable_rename(part, out)
-    except OSError as error:
-        raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return rows
+    with completed(out) as part:
+        return write(store.all_words(), part)
 
 
 def _write_csv(rows: Rows, path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +25,7 @@ from daskingest.stores import (
     TooLarge,
     Word,
 )
+from daskingest.stores.emulator import emulator
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
 from daskingest.stores.firestore_documents import read
 from daskingest.stores.firestore_errors import (
@@ -49,16 +49,15 @@ from daskingest.stores.firestore_layout import (
     word_id,
     word_of,
 )
+from daskingest.stores.price_list import FREE_WRITES_A_DAY
 from daskingest.stores.write_rate import WriteRate
 
-_FREE_WRITES_A_DAY = 20_000
 _WRITES_PER_MB = 4_000
 """For a CSV file of news; 4,228 were measured with 20,087 articles in eleven commits."""
 
 _MAX_BYTES = 9 << 20  # of a commit; Firestore accepts 10 MiB
 _PAGE = 5_000
 _IN = 30  # values in one query
-_EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _ATTEMPT_SECONDS = 60.0  # the deadline that a request carries
 
 
@@ -74,7 +73,7 @@ class FirestoreStore:
         self._create = create
         self._client: firestore.Client | None = None
         self._builder = CommitBuilder()
-        self._rate = WriteRate(enabled=_EMULATOR not in os.environ)
+        self._rate = WriteRate(enabled=not emulator())
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +88,7 @@ class FirestoreStore:
         if self._create:
             with self._working("write to"):
                 nothing = self._db().collection(LEDGER).document("none")
-                if _EMULATOR in os.environ:
+                if emulator():
                     self._builder.whole_maps = not increments_in_maps(nothing)
                 nothing.delete(retry=CHECK_RETRY, timeout=10.0)
         self.close()
@@ -285,10 +284,10 @@ class FirestoreStore:
     def forecast(self, size: int) -> str:
         """See `Store.forecast`."""
         writes = max(1, round(size / 1e6 * _WRITES_PER_MB, -3))
-        quota = "more than" if writes > _FREE_WRITES_A_DAY else "within"
+        quota = "more than" if writes > FREE_WRITES_A_DAY else "within"
         return (
             f"expecting about {writes:,.0f} writes to Firestore, {quota} the free "
-            f"{_FREE_WRITES_A_DAY:,} a day; a longer --flush-interval means fewer"
+            f"{FREE_WRITES_A_DAY:,} a day; a longer --flush-interval means fewer"
         )
 
     def close(self) -> None:
@@ -350,10 +349,8 @@ class FirestoreStore:
     @property
     def _name(self) -> str:
         database = f"/{self._database}" if self._database else ""
-        emulator = os.environ.get(_EMULATOR)
-        return f"firestore://{self._project}{database}" + (
-            f" in the emulator at {emulator}" if emulator else ""
-        )
+        emulated = f" in the emulator at {address}" if (address := emulator()) else ""
+        return f"firestore://{self._project}{database}{emulated}"
 
 
 def _seen(word: Word, label: str | None) -> list[Word]:

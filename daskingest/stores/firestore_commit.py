@@ -16,7 +16,7 @@ from google.api_core import exceptions
 from google.cloud import firestore
 
 from daskingest.ledger import BatchId, Entry
-from daskingest.packed import Column, PackedCounts
+from daskingest.packed import Counters, PackedCounts
 from daskingest.stores import Hold
 from daskingest.stores.firestore_errors import CHECK_RETRY, READ_SECONDS, RETRY
 from daskingest.stores.firestore_layout import (
@@ -85,7 +85,7 @@ class CommitBuilder:
         db: firestore.Client,
         batch: firestore.WriteBatch,
         collection: firestore.CollectionReference,
-        counts: Column,
+        counts: Counters,
     ) -> None:
         words: dict[str, dict[str, int]] = {}
         for word, label, count in zip(*counts, strict=True):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from daskingest.stores.emulator import emulator
 from daskingest.stores.write_rate import seconds_for
 from daskingest.text import time_text
 
@@ -19,7 +18,7 @@ FREE_WRITES_A_DAY = 20_000
 
 def writes_text(writes: int) -> str:
     """What so many writes cost and how long they take, for people."""
-    if _is_emulated():
+    if emulator():
         return f"{writes:,} writes to an emulator, which cost nothing"
     return (
         f"{writes:,} writes, {dollars_text(writes)} at most (list price of {AS_OF} for a "
@@ -30,11 +29,7 @@ def writes_text(writes: int) -> str:
 
 def dollars_text(writes: int) -> str:
     """What so many writes cost."""
-    return "$0.00" if _is_emulated() else f"${writes * DOLLARS_FOR_A_WRITE:,.2f}"
-
-
-def _is_emulated() -> bool:
-    return "FIRESTORE_EMULATOR_HOST" in os.environ
+    return "$0.00" if emulator() else f"${writes * DOLLARS_FOR_A_WRITE:,.2f}"
 
 
 def distinct_words(size: float) -> int:

@@ -1,7 +1,7 @@
 """Adds counts to the tables of an SQLite store: in key order, and by whole columns.
 
 A publication's counters are first put into a temporary table, from where two statements add them to
-`words` and `labels`. That takes half the time of adding them one by one from Python, and lets other
+`words` and `labels`. That takes less time than adding them one by one from Python, and lets other
 threads run.
 """
 
@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 
-from daskingest.packed import Column, PackedCounts, PackedPublication
+from daskingest.packed import Counters, PackedCounts, PackedPublication
 from daskingest.resources import free_memory
 
 _LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is free, between these
@@ -49,16 +49,14 @@ def add(db: sqlite3.Connection, counts: PackedCounts) -> None:
     """Add all counts. To be called inside a transaction."""
     for publication, words, months in counts.by_publication():
         number = _add_publication(db, publication)
-        db.execute("DELETE FROM fresh")
         db.executemany("INSERT INTO fresh VALUES (?, ?, ?)", zip(*words, strict=True))
         db.execute(_WORDS, (number,))
         db.execute(_LABELS, (number,))
+        db.execute("DELETE FROM fresh")
         if months.words:
-            db.execute("DELETE FROM fresh_months")
             db.executemany("INSERT INTO fresh_months VALUES (?, ?)", _texts(months).items())
             db.execute(_MONTHS, (number,))
-    db.execute("DELETE FROM fresh")
-    db.execute("DELETE FROM fresh_months")
+            db.execute("DELETE FROM fresh_months")
 
 
 def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> int:
@@ -73,7 +71,7 @@ def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> 
     return int(number)
 
 
-def _texts(months: Column) -> dict[str, str]:
+def _texts(months: Counters) -> dict[str, str]:
     """Each word's months, as they are kept: `[month, count]`, separated by commas."""
     found: dict[str, str] = {}
     for word, month, count in zip(*months, strict=True):

@@ -6,8 +6,8 @@ articles with a date.
 
 Each counter is one row in each of the two tables, ordered by word, so that a large commit changes
 whole pages from left to right. What is read by count, the frequent words, has an index; the many
-words that occur fewer than `FREQUENT` times have none, because keeping it costs more than all the
-rest, and are found in the tables' own order.
+words that occur fewer than `FREQUENT` times have none, which would cost every commit, and are found
+in the tables' own order.
 """
 
 from __future__ import annotations

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from daskingest.errors import UsageError
-from daskingest.files import write_atomically
+from daskingest.files import state_folder, write_atomically
 
 
 def default_path(csv: str) -> Path:
@@ -67,6 +66,5 @@ def _is_of(path: Path, fingerprint: str, url: str) -> bool:
 
 def _note_of(fingerprint: str, url: str) -> Path:
     """Raises RuntimeError if the user has no home."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     digest = hashlib.sha256(f"{fingerprint} {url}".encode()).hexdigest()[:32]
-    return Path(home) / "daskingest" / "uploads" / digest
+    return state_folder("uploads") / digest
