@@ -15,7 +15,6 @@ from daskingest.settings import DEFAULT_STORE, Option
 
 if TYPE_CHECKING:
     from daskingest.publishing.report import PublishReport
-    from daskingest.publishing.route import Route
 
 
 def publish(
@@ -40,15 +39,16 @@ def publish(
     Exit codes: 0 done, 1 failed, or the other store refused some of it, 2 wrong usage, 130
     interrupted.
     """
-    from daskingest.publishing.publish import forecast
-    from daskingest.publishing.report import report_lines
-    from daskingest.publishing.route import Route
-
-    route, results = Route.between(source, target), Console()
+    results = Console()
     if dry_run:
-        print_lines(results, forecast(route))
+        from daskingest.publishing.publish import forecast
+        from daskingest.publishing.route import Route
+
+        print_lines(results, forecast(Route.between(source, target)))
         return ExitCode.DONE
-    report = _publish(route, progress=not no_progress)
+    report = _publish(source, target, progress=not no_progress)
+    from daskingest.publishing.report import report_lines
+
     print_lines(results, "\n".join(report_lines(report)))
     if report.stopped:
         results.print("interrupted; run the same command again to go on")
@@ -56,9 +56,7 @@ def publish(
     return ExitCode.FAILED if report.refused else ExitCode.DONE
 
 
-def _publish(route: Route, progress: bool) -> PublishReport:
-    from daskingest.publishing.publish import publish
-
+def _publish(source: str, target: str, progress: bool) -> PublishReport:
     messages = Console(stderr=True)
     display = Display(messages, progress)
 
@@ -70,4 +68,8 @@ def _publish(route: Route, progress: bool) -> PublishReport:
         lambda: messages.print("finishing a commit; press Ctrl-C again to stop at once"), aborting
     )
     with signals(interrupts.request, interrupts.abort), display:
-        return publish(route, display, lambda: interrupts.asked)
+        # Not before: the threads of numpy and pyarrow would take Ctrl-C.
+        from daskingest.publishing.publish import publish
+        from daskingest.publishing.route import Route
+
+        return publish(Route.between(source, target), display, lambda: interrupts.asked)
