@@ -61,3 +61,18 @@ def test_half_of_the_memory_closes_a_flush() -> None:
     assert pending.first is not None
     assert pending.first.closed
     assert not pending.full
+
+
+def test_a_saver_that_is_behind_still_gathers() -> None:
+    """While one half is committed, what comes after it is one flush, too, however full it is."""
+    pending = Pending(most=100)
+    number = 0
+    sizes = []
+    for _ in range(10):
+        while not pending.full:
+            add(pending, number, counts_of(*"abcdefgh"), limit=1_000)
+            number += 1
+        assert pending.first is not None
+        sizes.append(len(pending.first.batches))
+        pending.remove_first(started=0, seconds=1)
+    assert min(sizes) >= 5

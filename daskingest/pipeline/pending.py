@@ -64,6 +64,8 @@ class Flush:
     closed: bool = False
     size: int = 0
     """At least as many counters as the batches have together."""
+    held: int = 0
+    """What the batches add to `Pending.size`: their counters, each batch's for itself."""
     _merged: PackedCounts = field(default_factory=PackedCounts)
     _of: int = 0  # of the first so many batches
 
@@ -120,7 +122,9 @@ class Pending:
         flush.add(batch_id, counts, entry, limit)
         self._sizes[batch_id] = counts.size + 1
         self.size += counts.size + 1
-        flush.closed |= self.size >= self.most // 2
+        flush.held += counts.size + 1
+        # Of this flush alone: else, as long as all is full, each flush would be of one batch.
+        flush.closed |= flush.held >= self.most // 2
 
     def remove_first(self, started: float, seconds: float) -> None:
         """Remove the first flush: it is committed, which was started then and took so long."""
