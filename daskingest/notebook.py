@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daskingest.settings import DEFAULT_STORE
-from daskingest.sources.boundaries import ranges
-from daskingest.sources.csvfile import CsvRange, open_csv
+from daskingest.sources.csvfile import open_csv
+from daskingest.sources.csvrows import CsvRange
 from daskingest.stores import open_store
 from daskingest.stores.reading import find_publication
 
@@ -101,7 +101,7 @@ def read_csv(
 
     file = open_csv(path, content_column, publication_column)
     meta = _frame([], file.layout.names)
-    parts = list(ranges(file, batch_bytes))
+    parts = list(file.ranges(batch_bytes))
     frames: Any = dd
     whole: dd.DataFrame = (
         frames.from_map(_read_range, parts, meta=meta) if parts else frames.from_pandas(meta, 1)

@@ -9,11 +9,11 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted, Ledger, Split
 from daskingest.pipeline.batch import Batch, planned
-from daskingest.sources.csvfile import CsvRange
+from daskingest.sources.csvrows import CsvRange
 
 
 def test_parts_of_a_batch() -> None:
-    source = CsvRange("x", None, 0, 100, 0, 10)  # type: ignore[arg-type]
+    source = CsvRange(path="x", layout=None, start=0, end=100, row_count=10)  # type: ignore[arg-type]
     batch = Batch(BatchId.parse("r:0"), source)
     first, second = batch.parts(4)
     assert (str(first.id), first.first, first.last) == ("r:0.0", 0, 4)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from daskingest.articles import Reject
 from daskingest.sources import boundaries
-from daskingest.sources.boundaries import ranges
-from daskingest.sources.csvfile import CsvRange, Dialect, is_regular, open_csv, records
+from daskingest.sources.csvfile import open_csv
+from daskingest.sources.csvrows import CsvRange, Dialect, is_regular, records
 from daskingest.sources.marks import RecordStarts
 
 HEADER = ["article", "publication", "n"]
@@ -51,7 +51,7 @@ def check(path: Path, data: bytes, batch_bytes: int) -> list[CsvRange]:
     """Check a file's ranges: each byte is in exactly one, and the row counts are right."""
     path.write_bytes(data)
     file = open_csv(str(path))
-    parts = list(ranges(file, batch_bytes))
+    parts = list(file.ranges(batch_bytes))
     ends = [file.layout.data_start, *(part.end for part in parts)]
     assert [part.start for part in parts] == ends[:-1]
     assert ends[-1] == len(data)
@@ -143,7 +143,7 @@ def test_a_stray_quote_after_the_probe_costs_one_range(
     file = open_csv(str(path))
     assert file.layout.regular
     monkeypatch.setattr(boundaries, "_LOOKAHEAD", 256)
-    parts = list(ranges(file, 500))
+    parts = list(file.ranges(500))
     assert rows_of(parts) == python_rows(text)[1:]
     assert len(parts) > 10
 
@@ -164,7 +164,7 @@ def test_a_row_too_long_to_be_one_loses_nothing_after_it(
     text = head + '"open,P,2\n' + "line without a quote\n" * 100 + "z,P,3\n" * 50
     path = folder / "g.csv"
     path.write_bytes(text.encode())
-    parts = list(ranges(open_csv(str(path)), 16))
+    parts = list(open_csv(str(path)).ranges(16))
     found = [row for part in parts for row in part.rows()]
     rejects = [row for row in found if isinstance(row, Reject)]
     assert {row.reason for row in rejects} == {
@@ -188,8 +188,8 @@ def test_ranges_of_compressed_files_have_their_bytes(folder: Path) -> None:
     plain, packed = folder / "i.csv", folder / "i.csv.gz"
     plain.write_text(text, newline="")
     packed.write_bytes(gzip.compress(text.encode()))
-    mine = list(ranges(open_csv(str(packed)), 100))
-    assert rows_of(mine) == rows_of(list(ranges(open_csv(str(plain)), 100)))
+    mine = list(open_csv(str(packed)).ranges(100))
+    assert rows_of(mine) == rows_of(list(open_csv(str(plain)).ranges(100)))
     assert all(part.data is not None for part in mine)
     assert len(mine) > 5
 
@@ -250,7 +250,7 @@ def test_a_stray_quote_damages_its_own_row_only(
         patch.setattr(boundaries, "_WINDOW", 4096)
         path.write_text(data, newline="")
         file = open_csv(str(path))
-        found = rows_of(list(ranges(file, batch_bytes)))
+        found = rows_of(list(file.ranges(batch_bytes)))
     assert found == python_rows(data)[1:]
     assert file.count_rows() == 400
 
@@ -259,8 +259,8 @@ def test_what_is_appended_while_reading_is_ignored(folder: Path) -> None:
     path = folder / "k.csv"
     path.write_text("article,publication,n\na,P,1\n")
     file = open_csv(str(path))
-    before = file.fingerprint()
+    before = file.origin.fingerprint()
     with path.open("a") as out:
         out.write("b,P,2\n")
-    assert rows_of(list(ranges(file, 10))) == [["a", "P", "1"]]
-    assert file.fingerprint() != before
+    assert rows_of(list(file.ranges(10))) == [["a", "P", "1"]]
+    assert file.origin.fingerprint() != before

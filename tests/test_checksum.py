@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from daskingest.errors import DaskingestError
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.checksum import FASTEST, Kind, Whole, checksum, matches
 from daskingest.sources.csvfile import open_csv
 
@@ -58,7 +57,7 @@ def test_a_range_has_the_checksum_of_its_bytes(
     data = Path(write_csv([("P", f"text {i}") for i in range(100)])).read_bytes()
     path = tmp_path / name
     path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
-    parts = list(ranges(open_csv(str(path)), 200, kind=kind))
+    parts = list(open_csv(str(path)).ranges(200, kind=kind))
     assert len(parts) > 10
     for part in parts:
         assert part.checksum == checksum(data[part.start : part.end], kind)
@@ -69,7 +68,7 @@ def test_rows_that_were_changed_since_the_file_was_cut_are_refused_by_their_plac
     write_csv: Callable[..., str],
 ) -> None:
     path = Path(write_csv([("P", f"text {i}") for i in range(100)]))
-    parts = list(ranges(open_csv(str(path)), 1_000))
+    parts = list(open_csv(str(path)).ranges(1_000))
     path.write_bytes(path.read_bytes().replace(b"text 60", b"TEXT 60"))
     refused = []
     for part in parts:

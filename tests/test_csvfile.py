@@ -10,7 +10,6 @@ from conftest import HEADER, csv_text
 
 from daskingest.articles import Article, Reject
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import open_csv
 
 
@@ -19,7 +18,7 @@ def test_cuts_of_a_real_file(many_real_articles: Path) -> None:
     text = many_real_articles.read_bytes().decode()
     expected = list(csv.reader(io.StringIO(text, newline="")))[1:]
     for batch_bytes in (100_000, 256 << 10, 10 << 20):
-        parts = list(ranges(open_csv(str(many_real_articles)), batch_bytes))
+        parts = list(open_csv(str(many_real_articles)).ranges(batch_bytes))
         assert sum(part.row_count for part in parts) == len(expected) == 20_087
         assert [r.fields for part in parts for r in part.records()] == expected
 
@@ -54,7 +53,7 @@ def test_every_bad_row_is_a_reject_with_its_place(tmp_path: Path, batch_bytes: i
             expected.append((offset, reason))
         offset += len(piece)
     found = []
-    for part in ranges(open_csv(str(path)), batch_bytes):
+    for part in open_csv(str(path)).ranges(batch_bytes):
         rows = list(part.rows())
         assert len(rows) == part.row_count
         for row, (each, record) in enumerate(zip(rows, part.records(), strict=True)):
@@ -68,9 +67,9 @@ def test_every_bad_row_is_a_reject_with_its_place(tmp_path: Path, batch_bytes: i
 
 def test_articles_are_what_the_columns_say(write_csv: Callable[..., str]) -> None:
     path = write_csv([("  The   Post ", 'a "b"\nc')])
-    [part] = ranges(open_csv(path))
+    [part] = open_csv(path).ranges()
     assert list(part.rows()) == [Article('a "b"\nc', "The Post")]
-    [part] = ranges(open_csv(path, content="title", publication="date"))
+    [part] = open_csv(path, content="title", publication="date").ranges()
     assert list(part.rows()) == [Article("t", "2020-01-01")]
 
 
@@ -110,7 +109,7 @@ def test_the_fingerprint_is_of_the_content_and_not_of_the_name(tmp_path: Path) -
     for name, data in (("a", text), ("b", text), ("c", text + "1,,,x,,P\n"), ("d", text[:-1])):
         path = tmp_path / f"{name}.csv"
         path.write_text(data)
-        prints.append(open_csv(str(path)).fingerprint())
+        prints.append(open_csv(str(path)).origin.fingerprint())
     assert prints[0] == prints[1]
     assert len(set(prints)) == 3
     assert len(prints[0]) == 16
@@ -119,5 +118,5 @@ def test_the_fingerprint_is_of_the_content_and_not_of_the_name(tmp_path: Path) -
 def test_a_header_may_hold_newlines(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('\n"a\nb",text,source\n1,hello,P\n')
-    [part] = ranges(open_csv(str(path)))
+    [part] = open_csv(str(path)).ranges()
     assert list(part.rows()) == [Article("hello", "P")]

@@ -143,14 +143,14 @@ def test_an_edit_that_no_sample_sees_is_found(tmp_path: Path, store: Store) -> N
     path = tmp_path / "large.csv"
     text = "".join(f"The Post,Take {i}: {'words ' * 50}\n" for i in range(25_000))
     path.write_text("publication,article\n" + text)
-    before = open_csv(str(path)).fingerprint()
+    before = open_csv(str(path)).origin.fingerprint()
     step, changed = (path.stat().st_size - (64 << 10)) // 31, bytearray(path.read_bytes())
     for i in range(31):
         at = changed.index(b"Take", i * step + 100_000)
         changed[at : at + 4] = b"TAKE"
     count(path, store)
     path.write_bytes(changed)
-    assert open_csv(str(path)).fingerprint() == before
+    assert open_csv(str(path)).origin.fingerprint() == before
     with pytest.raises(UsageError, match="differ, so nothing of it was counted now"):
         look_up(path, store)
 
@@ -291,7 +291,7 @@ def test_a_last_line_without_an_end_may_get_one(path: Path, store: Store) -> Non
 def test_what_an_earlier_version_counted_goes_on(path: Path, store: Store, tmp_path: Path) -> None:
     """Its entries have no checksums, and its runs' ids are fingerprints."""
     segment = count(path, store, most=3)
-    old = open_csv(str(path)).fingerprint()
+    old = open_csv(str(path)).origin.fingerprint()
     db = sqlite3.connect(tmp_path / "store.db")
     for key, note in db.execute("SELECT batch_id, note FROM ledger").fetchall():
         value = json.loads(note)

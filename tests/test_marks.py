@@ -40,11 +40,11 @@ def sent(path: Path, state: UploadState, repeat: int = 1) -> list[Parcel]:
 def changed_at(path: Path, place: int) -> None:
     """Change some bytes there, without changing the file's samples."""
     file, data = open_csv(str(path)), bytearray(path.read_bytes())
-    before = file.fingerprint()
+    before = file.origin.fingerprint()
     at = data.index(b"Take", place)
     data[at : at + 4] = b"TAKE"
     path.write_bytes(data)
-    assert file.fingerprint() == before
+    assert file.origin.fingerprint() == before
 
 
 def half_sent(path: Path) -> UploadState:

@@ -14,7 +14,6 @@ from daskingest.ledger import BatchId
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.rejects import RejectsFile
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import open_csv
 
 TALLY = Tally(2, 1, rejected=Counter({"no content": 1}))
@@ -22,7 +21,7 @@ TALLY = Tally(2, 1, rejected=Counter({"no content": 1}))
 
 @pytest.fixture
 def batch(write_csv: Callable[..., str]) -> Batch:
-    [part] = ranges(open_csv(write_csv([("P", "good"), ("P", "")])))
+    [part] = open_csv(write_csv([("P", "good"), ("P", "")])).ranges()
     return Batch(BatchId("r", "1"), part)
 
 

@@ -15,8 +15,8 @@ from daskingest.articles import Reject
 from daskingest.counts import Tally
 from daskingest.errors import UsageError
 from daskingest.pipeline.rejects import RejectsFile, find_rejects
-from daskingest.sources.boundaries import ranges
-from daskingest.sources.csvfile import CsvRange, open_csv
+from daskingest.sources.csvfile import open_csv
+from daskingest.sources.csvrows import CsvRange
 
 BEFORE = (
     '{"file": "a.csv", "offset": 120, "row": 3, "reason": "no content"}\n'
@@ -73,7 +73,7 @@ def batch(source: object, first: int = 0, last: int | None = None) -> Any:
 def source(write_csv: Callable[..., str]) -> CsvRange:
     texts = ["good", "", "bad", "good", "", "bad"]
     path = write_csv([("P", text) for text in texts])
-    [found] = ranges(open_csv(path), 1 << 20)
+    [found] = open_csv(path).ranges(1 << 20)
     return found
 
 

@@ -6,9 +6,9 @@ from daskingest.ledger import BatchId
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.jobs import Job, Task
 from daskingest.pipeline.verdicts import Verdict, judge
-from daskingest.sources.csvfile import CsvRange
+from daskingest.sources.csvrows import CsvRange
 
-SOURCE = CsvRange("x", None, 0, 100, 0, 10)  # type: ignore[arg-type]
+SOURCE = CsvRange(path="x", layout=None, start=0, end=100, row_count=10)  # type: ignore[arg-type]
 
 
 def job(alone: bool = False) -> Job:

@@ -9,7 +9,6 @@ from collections import deque
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import open_csv
 
 _SAMPLE = Path(__file__).parent.parent / "sample.csv"
@@ -27,7 +26,7 @@ def splitter_vs_wc(file: Path | None = None) -> float:
         cutting, counting = [], []
         for _ in range(_TURNS):
             started = time.process_time()
-            deque(ranges(open_csv(str(file))), maxlen=0)
+            deque(open_csv(str(file)).ranges(), maxlen=0)
             cutting.append(time.process_time() - started)
             started = _of_children()
             subprocess.run(["wc", "-l", file], stdout=subprocess.DEVNULL, check=True)

@@ -32,7 +32,6 @@ from daskingest.benchmarks.splitter import splitter_vs_wc
 from daskingest.benchmarks.startup import startup_seconds
 from daskingest.doctor.blas import library
 from daskingest.models import find_model
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import open_csv
 
 CORPUS = Path("../shared/data/news-20k.csv")
@@ -201,7 +200,7 @@ def machine(workers: int) -> dict[str, Any]:
 
 
 def _texts(file: Path) -> Iterator[str]:
-    for part in ranges(open_csv(str(file)), 1 << 20):
+    for part in open_csv(str(file)).ranges(1 << 20):
         yield from (row.content for row in part.rows() if isinstance(row, Article))
 
 

@@ -33,7 +33,8 @@ from daskingest.pipeline.segment import Comparison, Segment
 from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.progress import Progress
 from daskingest.settings import Settings
-from daskingest.sources.csvfile import CsvRange, open_csv
+from daskingest.sources.datafile import DataRange, Extent
+from daskingest.sources.opening import open_file
 from daskingest.text import size_text
 
 _FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently
@@ -77,24 +78,23 @@ class FileRun:
         self.finished = False
         self._settings = settings
         self._rejects = rejects
-        self._file = open_csv(path, settings.content_column, settings.publication_column)
-        columns, extent = self._file.layout.columns, self._file.extent
+        self._file = open_file(path, settings)
+        origin, columns, extent = self._file.origin, self._file.columns, self._file.extent
         self._begun = begun = Begun(
-            file=self._file.path,
-            size=self._file.size,
+            file=origin.path,
+            size=origin.size,
             content=columns.content,
             publication=columns.publication,
             model=model_identity(model),
             batch_bytes=settings.batch_bytes,
             format=_FORMAT,
-            head=self._file.head(self._file.size),
-            sample=self._file.fingerprint(self._file.size),
+            head=origin.head(),
+            sample=origin.fingerprint(origin.size),
             end=extent.end or 0,
         )
         self._segment = Segment(new_run(self._file, []), self._file, begun, {})
         self._taken = _Taken()
-        size = None if extent.end is None else extent.end - extent.start
-        self.summary = Summary(path, size)
+        self.summary = Summary(path, self._file.size_of(extent))
         self._limited = False
         self._place = Place()
         self._lost: list[tuple[Batch, Tally]] = []  # batches whose rejects may not be written
@@ -141,7 +141,7 @@ class FileRun:
             if theirs.head == begun.head:
                 progress.warn(
                     f"{self.name} begins like {theirs.file}, but is a different file: "
-                    f"{places_text(differing)} differ"
+                    f"{places_text(differing, self._file.unit)} differ"
                 )
             others.append(found.comparison.first)
         else:
@@ -181,15 +181,16 @@ class FileRun:
         """All of a segment is in the store, from an earlier run."""
         self.summary.tally.merge(done.tally)
         self.summary.rows += done.tally.rows
-        self.summary.bytes_done += segment.last[1] - segment.extent.start
+        begin, end = segment.extent.start, segment.last[1]
+        self.summary.bytes_done += self._file.size_of(Extent(begin, end)) or 0
 
     def _advance(self, progress: Progress) -> None:
         """Go on behind a segment that is done, if the file has more."""
         end = self._segment.last[1]
         growth = self._segment.growth()
-        if growth is None:
+        if growth is None or growth.start is None:
             self.finished = True
-            if not self._file.compression and end < self._file.size:
+            if growth is not None:
                 progress.warn(
                     f"{self.name} has grown, but no row begins after byte {end:,}, up to which it "
                     "was counted: there is nothing new to count"
@@ -197,10 +198,11 @@ class FileRun:
             return
         if growth.broken:
             progress.warn(
-                f"{self.name} was counted when its last row, {places_text([growth.broken])}, was "
-                "incomplete: that row is not counted again"
+                f"{self.name} was counted when its last row, "
+                f"{places_text([growth.broken], self._file.unit)}, was incomplete: that row is not "
+                "counted again"
             )
-        size = "" if self._file.compression else f" by {size_text(self._file.size - end)}"
+        size = "" if growth.size is None else f" by {size_text(growth.size)}"
         progress.warn(
             f"{self.name} has grown{size} since it was counted: only what is new will be counted"
         )
@@ -221,7 +223,7 @@ class FileRun:
             await asyncio.to_thread(self._advance, progress)
             if self.finished:
                 break
-        grown = await asyncio.to_thread(self._file.size_now) - self._file.size
+        grown = await asyncio.to_thread(self._file.origin.size_now) - self._file.origin.size
         if self.finished and grown > 0:
             progress.warn(
                 f"{self.name} grew by {size_text(grown)} while it was being counted: run the same "
@@ -279,12 +281,9 @@ class FileRun:
         batch_bytes = self._segment.begun.batch_bytes
         if batch_bytes != self._settings.batch_bytes:
             progress.say(f"continuing with batches of {batch_bytes:,} bytes, as it was begun")
-        if not self._file.layout.regular:
-            progress.say(
-                f"{self.name} does not follow RFC 4180 in its quoting: it must be read row by row "
-                "to find where rows end, which is slower"
-            )
-        if self._file.compression:
+        if self._file.slow:
+            progress.say(f"cutting {self.name} takes longer than usual: {self._file.slow}")
+        if self._file.origin.packed:
             progress.say(f"{self.name} is compressed: one process decompresses it for all workers")
         if self._place.forecast:
             progress.say(self._place.forecast)
@@ -311,7 +310,7 @@ class FileRun:
             left -= self.summary.tally.articles  # of the segments before
         for each in segment.batches():
             batch, part = each, each.source
-            assert isinstance(part, CsvRange)
+            assert isinstance(part, DataRange)
             rows = part.row_count
             if left is not None:
                 if left <= 0:
@@ -336,12 +335,13 @@ class FileRun:
         self.summary.rows = self.summary.tally.rows - taken + rows
         if rows != taken:
             raise DaskingestError(
-                f"{self.name} has {rows:,} rows from byte {self._segment.extent.start:,} on, "
-                f"but {taken:,} were counted or rejected; was it changed while it was being read?"
+                f"{self.name} has {rows:,} rows from {self._file.unit[:-1]} "
+                f"{self._segment.extent.start:,} on, but {taken:,} were counted or "
+                "rejected; was it changed while it was being read?"
             )
 
 
-def _count_rows(source: CsvRange, articles: int) -> tuple[int, int, bool]:
+def _count_rows(source: DataRange, articles: int) -> tuple[int, int, bool]:
     """How many rows to count to get `articles`, the articles in them, and whether that is all."""
     taken = count = 0
     rows = source.rows()

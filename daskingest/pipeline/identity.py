@@ -31,27 +31,27 @@ from daskingest.ledger import BatchId, Begun, Ledger
 from daskingest.pipeline.segment import Comparison, Place, Segment
 from daskingest.progress import Progress
 from daskingest.sources.checksum import run_id
-from daskingest.sources.csvfile import CsvFile
+from daskingest.sources.datafile import DataFile
 
 _NAMED = 5  # places that an error names
 
 
-def may_be(file: CsvFile, run: str, begun: Begun) -> bool:
+def may_be(file: DataFile, run: str, begun: Begun) -> bool:
     """Whether a file may be the one that a run is of, as far as its first entry tells."""
     if begun.start:
         return False  # what a file grew by; it is found by way of the run before it
     if begun.head:
-        return begun.file == file.path or file.head(begun.size) == begun.head
-    grown = begun.size < file.size and Path(begun.file).name == Path(file.path).name
-    return (grown or begun.size == file.size) and file.fingerprint(begun.size) == run
+        return begun.file == file.origin.path or file.origin.head(begun.size) == begun.head
+    grown = begun.size < file.origin.size and Path(begun.file).name == Path(file.origin.path).name
+    return (grown or begun.size == file.origin.size) and file.origin.fingerprint(begun.size) == run
 
 
-def new_run(file: CsvFile, others: list[str]) -> str:
+def new_run(file: DataFile, others: list[str]) -> str:
     """An id for a file that no run is of.
 
     `others`: the checksums of the ranges where it first differs from those that begin alike.
     """
-    return run_id(file.head(file.size), others)
+    return run_id(file.origin.head(), others)
 
 
 def following(run: str, start: int) -> str:
@@ -64,11 +64,11 @@ def first_of(run: str) -> str:
     return run.partition("+")[0]
 
 
-def places_text(places: list[Place]) -> str:
+def places_text(places: list[Place], unit: str = "bytes") -> str:
     """Places in a file, for people."""
     named = [f"{start:,} to {end:,}" for start, end in places[:_NAMED]]
     more = f" and {len(places) - _NAMED:,} more places" if len(places) > _NAMED else ""
-    return f"bytes {', '.join(named)}{more}"
+    return f"{unit} {', '.join(named)}{more}"
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Ledgers(Protocol):
         """See `Store.ledger`."""
 
 
-def follow(file: CsvFile, run: str, begun: Begun, store: Ledgers, progress: Progress) -> Found:
+def follow(file: DataFile, run: str, begun: Begun, store: Ledgers, progress: Progress) -> Found:
     """Go from the run of a file's beginning through those of what it grew by, and compare.
 
     Raises DaskingestError if the file cannot be read.
@@ -108,19 +108,19 @@ def follow(file: CsvFile, run: str, begun: Begun, store: Ledgers, progress: Prog
         begun = next_begun
 
 
-def is_edited(file: CsvFile, found: Found) -> bool:
+def is_edited(file: DataFile, found: Found) -> bool:
     """Whether a file that differs from the one that was counted is what became of it."""
     begun = found.segments[0].begun
-    if begun.file != file.path:
+    if begun.file != file.origin.path:
         return False
-    as_it_was = found.comparison.agreeing > 0 or begun.size == file.size
-    return as_it_was or file.head(begun.size) == begun.head
+    as_it_was = found.comparison.agreeing > 0 or begun.size == file.origin.size
+    return as_it_was or file.origin.head(begun.size) == begun.head
 
 
-def edited(file: CsvFile, found: Found) -> UsageError:
+def edited(file: DataFile, found: Found) -> UsageError:
     """What is to be told of a file that was counted and then changed."""
     return UsageError(
-        f"{file.path} has changed since it was counted: "
-        f"{places_text(found.comparison.differing)} differ, so nothing of it was counted now; "
-        "restore the file, or count it into another --store"
+        f"{file.origin.path} has changed since it was counted: "
+        f"{places_text(found.comparison.differing, file.unit)} differ, so nothing of it was "
+        "counted now; restore the file, or count it into another --store"
     )

@@ -11,7 +11,7 @@ from daskingest.articles import Reject
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.files import JsonLines, JsonLinesError, Name
-from daskingest.sources.csvfile import CsvRange
+from daskingest.sources.datafile import DataRange
 
 if TYPE_CHECKING:  # it imports Dask, which uploads don't need
     from daskingest.pipeline.batch import Batch
@@ -22,14 +22,14 @@ class RejectsUnwritten(DaskingestError):
 
 
 class RejectsFile:
-    """Collects the rejects of CSV files, each once, over any number of interrupted runs.
+    """Collects the rejects of files, each once, over any number of interrupted runs.
 
     A reject is known by its file's run, which follows from the file's content, and by its place in
     it; lines that earlier versions wrote have no run, and are known by the file's name. Several
     processes may share the file.
 
     The file is written when there is a first reject. It needs no ledger of its own: a reject that
-    a killed run had no time to write is found again in the CSV file, because the store's ledger
+    a killed run had no time to write is found again in the file, because the store's ledger
     tells how many there are in each batch. To be used by one thread at a time. Raises UsageError
     if it cannot be used.
     """
@@ -63,7 +63,7 @@ class RejectsFile:
             return
         if rejects is None or tally.failed:
             rejects = list(find_rejects(batch, tally))
-        first_row = batch.source.first_row if isinstance(batch.source, CsvRange) else 0
+        first_row = batch.source.first_row if isinstance(batch.source, DataRange) else 0
         self.write(name, rejects, first_row, run)
 
     def write(
@@ -98,9 +98,9 @@ def _entry(name: str, run: str, reject: Reject, first_row: int) -> dict[str, obj
 
 
 def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:
-    """Read a CSV batch's rejects again. The tally has the rows of those rejected by extraction."""
+    """Read a batch's rejects again. The tally has the rows of those rejected by extraction."""
     source = batch.source
-    if not isinstance(source, CsvRange):
+    if not isinstance(source, DataRange):
         return
     rows = enumerate(source.placed_rows())
     for row, (offset, each) in itertools.islice(rows, batch.first, batch.last):

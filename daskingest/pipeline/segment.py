@@ -12,13 +12,12 @@ from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Ledger, Split
 from daskingest.pipeline.batch import Batch
 from daskingest.progress import Progress
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.checksum import FASTEST, Kind, Whole
-from daskingest.sources.csvfile import CsvFile, CsvRange, Extent, Growth
+from daskingest.sources.datafile import DataFile, DataRange, Extent, Growth
 from daskingest.text import size_text
 
 Place = tuple[int, int]
-"""The offsets where bytes begin and end."""
+"""Where something begins and ends in a file, in its unit."""
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class Comparison:
     lost: list[tuple[Batch, Tally]] = field(default_factory=list)
 
     def differs(self, start: int, end: int, checksum: str = "") -> None:
-        """Bytes [start, end) are not what they were."""
+        """What is in [start, end) is not what it was."""
         if not self.differing:
             self.first = checksum or f"{start}-{end}"
         if self.differing and self.differing[-1][1] == start:
@@ -53,18 +52,18 @@ class Segment:
     """
 
     def __init__(
-        self, run: str, file: CsvFile, begun: Begun, ledger: Ledger, first_row: int = 0
+        self, run: str, file: DataFile, begun: Begun, ledger: Ledger, first_row: int = 0
     ) -> None:
         self.run = run
         self.begun = begun
         self.first_row = first_row
-        self.last: Place = (begun.start or file.layout.data_start,) * 2
+        self.last: Place = (begun.start or file.extent.start,) * 2
         """The last range that was seen."""
         self._file = file
         self._ledger = ledger
         self._whole = Whole()
-        self._compared: list[CsvRange] = []
-        self._rest: Iterator[CsvRange] | None = None
+        self._compared: list[DataRange] = []
+        self._rest: Iterator[DataRange] | None = None
 
     @property
     def done(self) -> Done | None:
@@ -83,14 +82,14 @@ class Segment:
         begun, done = self.begun, self.done
         end: int | None = (done.end if done else 0) or begun.end
         if not end:  # of an earlier version, or not known before all of it is unpacked
-            end = None if self._file.compression else begun.size
-        return Extent(begun.start or self._file.layout.data_start, end, self.first_row)
+            end = None if self._file.origin.packed else begun.size
+        return Extent(begun.start or self._file.extent.start, end, self.first_row)
 
-    def batch(self, part: CsvRange) -> Batch:
+    def batch(self, part: DataRange) -> Batch:
         """A range as a batch."""
         return Batch(BatchId(self.run, str(part.start)), part, checksum=part.checksum)
 
-    def parts(self) -> Iterator[CsvRange]:
+    def parts(self) -> Iterator[DataRange]:
         """All its ranges. Those that were read to be compared are not read again."""
         compared, self._compared = self._compared, []
         rest, self._rest = self._rest, None
@@ -118,18 +117,16 @@ class Segment:
         if not isinstance(begun, Begun) or begun == self.begun:
             self._ledger = ledger
             return self
-        if begun.sample and self._file.fingerprint(begun.size) != begun.sample:
+        if begun.sample and self._file.origin.fingerprint(begun.size) != begun.sample:
             raise DaskingestError(
                 f"another run has just begun to count {begun.file}, which begins like "
-                f"{self._file.path}, into this store; run the same command again, and the two "
-                "files will be told apart"
+                f"{self._file.origin.path}, into this store; run the same command again, and the "
+                "two files will be told apart"
             )
         return Segment(self.run, self._file, begun, ledger, self.first_row)
 
     def growth(self) -> Growth | None:
         """What the file has behind it; to be asked when all its ranges were seen."""
-        if not self._file.compression and self.last[1] >= self._file.size:
-            return None
         return self._file.growth(*self.last)
 
     def compare(self, progress: Progress, found: Comparison) -> None:
@@ -141,35 +138,36 @@ class Segment:
         extent = self.extent
         if missing or self.done is not None:
             self._compare_ranges(extent, missing, progress, found)
-        elif extent.end is not None and extent.end > self._file.size:
-            found.differs(self._file.size, extent.end)
+        elif extent.end is not None and extent.end > (now := self._file.extent.end or extent.end):
+            found.differs(now, extent.end)
         begun = self.begun
         if self.done is None and begun.sample and not found.differing:
-            sample = self._file.fingerprint(begun.size)
+            sample = self._file.origin.fingerprint(begun.size)
             if sample != begun.sample:  # in what was not counted yet
-                found.differs(self.last[1], begun.size, sample)
+                found.differs(self.last[1], extent.end or begun.size, sample)
 
     def _compare_ranges(
         self, extent: Extent, missing: set[BatchId], progress: Progress, found: Comparison
     ) -> None:
-        size = size_text((extent.end or self._file.size) - extent.start)
-        message = f"comparing {self._file.path}, {size}, with what was counted before"
-        progress.start((extent.end or self._file.size) - extent.start, message, "reading")
+        total = self._file.size_of(extent) or self._file.origin.size
+        size, read = size_text(total), 0
+        message = f"comparing {self._file.origin.path}, {size}, with what was counted before"
+        progress.start(total, message, "reading")
         self._whole = Whole()
         self._rest = self._seen(self._read())
         for part in self._rest:
-            if not self._file.compression:  # the bytes that were unpacked are not kept
+            if not self._file.origin.packed:  # the bytes that were unpacked are not kept
                 self._compared.append(part)
             self._compare(part, found)
             missing.discard(BatchId(self.run, str(part.start)))
-            read = part.end - extent.start
+            read += part.size
             progress.show(read, partial(_status, read, size))
             if not missing and self.done is None:
                 return
         self._compare_whole(extent, missing, found)
 
-    def _read(self) -> Iterator[CsvRange]:
-        return ranges(self._file, self.begun.batch_bytes, self.extent, self._kind)
+    def _read(self) -> Iterator[DataRange]:
+        return self._file.ranges(self.begun.batch_bytes, self.extent, self._kind)
 
     @property
     def _kind(self) -> Kind:
@@ -178,13 +176,13 @@ class Segment:
         known = next((each.checksum for each in kept if each.checksum), None)
         return FASTEST if known is None else Kind.of(known)
 
-    def _seen(self, parts: Iterator[CsvRange]) -> Iterator[CsvRange]:
+    def _seen(self, parts: Iterator[DataRange]) -> Iterator[DataRange]:
         for part in parts:
             self._whole.add(part.checksum)
             self.last = part.start, part.end
             yield part
 
-    def _compare(self, part: CsvRange, found: Comparison) -> None:
+    def _compare(self, part: DataRange, found: Comparison) -> None:
         batch = self.batch(part)
         entry = self._ledger.get(batch.id)
         if isinstance(entry, Counted | Split):

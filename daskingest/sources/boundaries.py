@@ -13,24 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from daskingest.settings import BATCH_BYTES
-from daskingest.sources.checksum import FASTEST, Kind, checksum
-from daskingest.sources.csvfile import (
-    MAX_RECORD,
-    NEVER_CLOSED,
-    CsvFile,
-    CsvRange,
-    Extent,
-    Layout,
-    records,
-    split_lines,
-)
+from daskingest.sources.csvrows import NEVER_CLOSED, Layout, records
+from daskingest.sources.datafile import Extent
 from daskingest.sources.marks import RecordStarts
-from daskingest.sources.streams import reading, skip
+from daskingest.sources.textfile import MAX_RECORD, split_lines
 
 _WINDOW = 4 << 20  # kept of the file, at least
 _BLOCK = 1 << 18  # read and marked at once, while it is in the processor's cache
@@ -39,29 +29,23 @@ _QUOTED_ROWS = 2  # and of these, how many that have a quote
 _TRIES = 32  # possible cuts that are looked at before the quotes are doubted
 
 
-def ranges(
-    file: CsvFile,
-    batch_bytes: int = BATCH_BYTES,
-    extent: Extent | None = None,
-    kind: Kind = FASTEST,
-) -> Iterator[CsvRange]:
-    """The file's rows, in ranges of at least `batch_bytes` (the last may be smaller).
+class Cut(NamedTuple):
+    """Bytes [start, end) of a file, with so many whole rows.
 
-    Every byte behind the header, or of `extent`, is in exactly one range, with its checksum of this
-    kind. Where the file is compressed the ranges carry their bytes. Raises DaskingestError if the
-    file cannot be read to its end.
+    `content` is to be released before the next cut is asked for.
     """
-    # What is appended meanwhile is left alone: it is counted when the file is opened again.
-    extent = extent or file.extent
-    with reading(file.path), file.open() as stream:
-        skip(stream, extent.start)
-        splitter = _Splitter(stream, file.layout, batch_bytes, extent)
-        row = extent.first_row
-        for start, end, rows in splitter.spans():
-            with splitter.bytes_of(start, end) as data:
-                digest, kept = checksum(data, kind), bytes(data) if file.compression else None
-            yield CsvRange(file.path, file.layout, start, end, row, rows, digest, kept)
-            row += rows
+
+    start: int
+    end: int
+    rows: int
+    content: memoryview
+
+
+def cuts(stream: BinaryIO, layout: Layout, batch_bytes: int, extent: Extent) -> Iterator[Cut]:
+    """Cut what is in a stream, which is at the start of the extent, see `DataFile.ranges`."""
+    splitter = _Splitter(stream, layout, batch_bytes, extent)
+    for start, end, rows in splitter.spans():
+        yield Cut(start, end, rows, splitter.bytes_of(start, end))
 
 
 class _Splitter:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from daskingest.errors import DaskingestError
 from daskingest.sources.checksum import Whole
-from daskingest.sources.csvfile import CsvRange
+from daskingest.sources.datafile import DataRange
 
 
 class Mark(NamedTuple):
@@ -32,7 +32,7 @@ class Reading:
         self._whole = Whole()
         self._entered = START
 
-    def enter(self, part: CsvRange) -> None:
+    def enter(self, part: DataRange) -> None:
         """Its rows are given out from now on. Raises DaskingestError if something has changed."""
         if part.start < self._entered.end:  # of a repetition
             return

@@ -11,9 +11,8 @@ from typing import Any
 
 from daskingest.articles import Article, Reject
 from daskingest.settings import UploadSettings
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.checksum import Kind
-from daskingest.sources.csvfile import CsvFile
+from daskingest.sources.datafile import DataFile
 from daskingest.upload.marks import START, Mark, Reading
 
 _MAX_REJECTS = 1_000  # per parcel, so a file of rejects only is not held in memory
@@ -65,36 +64,36 @@ class Parcel:
             yield dataclasses.replace(self, first=first, items=items, rejects=[], body=body)
 
 
-def parcels(file: CsvFile, settings: UploadSettings, begun: Mark = START) -> Iterator[Parcel]:
+def parcels(file: DataFile, settings: UploadSettings, begun: Mark = START) -> Iterator[Parcel]:
     """The file's articles, as often as they should be sent.
 
     Raises DaskingestError, also if the file up to `begun` is not what it was.
     """
-    number, reading = 0, Reading(file.path, begun)
+    number, reading = 0, Reading(file.origin.path, begun)
     for repetition in range(settings.repeat):
         first = 0
         for items, rejects, offset in _gathered(
             _rows(file, settings, reading), settings.articles_per_request
         ):
-            done, each = first + len(items), settings.count or file.size
+            done, each = first + len(items), settings.count or file.origin.size
             position = repetition * each + (done if settings.count else offset)
             body = _body(items, settings)
             yield Parcel(number, repetition, first, items, rejects, position, reading.mark, body)
             number, first = number + 1, done
 
 
-def length_of(file: CsvFile, settings: UploadSettings) -> int | None:
+def length_of(file: DataFile, settings: UploadSettings) -> int | None:
     """The length of the upload: articles if limited, else bytes of the file; None if unknown."""
-    each = settings.count or (None if file.compression else file.size)
+    each = settings.count or (None if file.origin.packed else file.origin.size)
     return None if each is None else each * settings.repeat
 
 
 def _rows(
-    file: CsvFile, settings: UploadSettings, reading: Reading
+    file: DataFile, settings: UploadSettings, reading: Reading
 ) -> Iterator[tuple[int, Item | Reject]]:
     """The file's rows with their offsets, up to the last article to be sent."""
     taken = 0
-    for part in ranges(file, kind=Kind.SHA256):  # which all machines can make
+    for part in file.ranges(kind=Kind.SHA256):  # which all machines can make
         reading.enter(part)
         for row, (offset, each) in enumerate(part.placed_rows(), part.first_row):
             if isinstance(each, Reject):

@@ -13,7 +13,7 @@ from daskingest.grouping import grouped
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.progress import Progress
 from daskingest.settings import UploadSettings
-from daskingest.sources.csvfile import open_csv
+from daskingest.sources.opening import open_file
 from daskingest.upload.answers import UploadError
 from daskingest.upload.checkpoint import Checkpoint
 from daskingest.upload.parcels import Parcel, length_of, parcels
@@ -36,7 +36,7 @@ class Upload:
     def __init__(self, path: str, settings: UploadSettings, progress: Progress) -> None:
         self._settings = settings
         self._progress = progress
-        self._file = open_csv(path, settings.content_column, settings.publication_column)
+        self._file = open_file(path, settings)
         state = UploadState.open(self._file, path, settings)
         rejects = RejectsFile(settings.rejects)
         total = length_of(self._file, settings)
@@ -101,7 +101,7 @@ class Upload:
         """Record the outcome, when all requests have been answered."""
         if not self._stopping.is_set():
             try:
-                fingerprint = await asyncio.to_thread(self._file.fingerprint)
+                fingerprint = await asyncio.to_thread(self._file.origin.fingerprint)
                 if fingerprint != self._checkpoint.state.begin["fingerprint"]:
                     raise UploadError(f"{self.report.file} changed while it was being sent")
                 self.report.outcome = "sent"

@@ -11,7 +11,7 @@ from daskingest.errors import UsageError
 from daskingest.files import write_atomically
 from daskingest.settings import UploadSettings
 from daskingest.sources.checksum import run_id
-from daskingest.sources.csvfile import CsvFile
+from daskingest.sources.datafile import DataFile
 from daskingest.upload import state_path
 from daskingest.upload.marks import START, Mark
 from daskingest.upload.parcels import Parcel
@@ -58,12 +58,12 @@ class UploadState:
         self._halved: set[tuple[int, str]] = set()  # parcels and parts of parcels that are not done
 
     @classmethod
-    def open(cls, file: CsvFile, path: str, settings: UploadSettings) -> UploadState:
+    def open(cls, file: DataFile, path: str, settings: UploadSettings) -> UploadState:
         """A new one, or with `resume` the one that is there. Raises UsageError, also if none is.
 
         The state of an unfinished upload is not overwritten, but moved aside.
         """
-        columns, fingerprint = file.layout.columns, file.fingerprint()
+        columns, fingerprint = file.columns, file.origin.fingerprint()
         begin = {
             "format": _FORMAT,
             "fingerprint": fingerprint,
@@ -78,7 +78,7 @@ class UploadState:
         place = Path(settings.state) if settings.state else state_path.default_path(path)
         if settings.resume and not settings.state:
             place = state_path.find(path, fingerprint, settings.url)
-        state = cls(place, begin, secrets.token_hex(8), run_id(file.head(file.size)))
+        state = cls(place, begin, secrets.token_hex(8), run_id(file.origin.head()))
         if settings.resume:
             state._go_on(state._read())
         elif state.path.exists() and not state._read()["complete"]:

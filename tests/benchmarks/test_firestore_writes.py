@@ -15,7 +15,6 @@ from daskingest.models import find_model, load_model
 from daskingest.packed import merged
 from daskingest.pipeline.saver import Saver
 from daskingest.settings import BATCH_BYTES
-from daskingest.sources.boundaries import ranges
 from daskingest.sources.csvfile import open_csv
 from daskingest.stores import open_store
 
@@ -30,7 +29,7 @@ def test_publishing_writes_each_word_once(sample: Path, tmp_path: Path) -> None:
     model = load_model(find_model(None))
     path = tmp_path / "store.db"
     with open_store(f"sqlite:///{path}", create=True) as store:
-        for i, part in enumerate(ranges(open_csv(str(sample), None, None), 10_000)):
+        for i, part in enumerate(open_csv(str(sample), None, None).ranges(10_000)):
             store.commit(
                 extract(part.rows(), model).counts.packed(), {BatchId("r", str(i)): Counted()}
             )
@@ -45,7 +44,7 @@ def test_publishing_against_distinct_words(many_real_articles: Path, tmp_path: P
     model = load_model(find_model(None))
     path, file = tmp_path / "store.db", open_csv(str(many_real_articles), None, None)
     with open_store(f"sqlite:///{path}", create=True) as store:
-        for i, part in enumerate(ranges(file, BATCH_BYTES)):
+        for i, part in enumerate(file.ranges(BATCH_BYTES)):
             store.commit(
                 extract(part.rows(), model).counts.packed(), {BatchId("r", str(i)): Counted()}
             )
@@ -58,7 +57,7 @@ def test_publishing_against_distinct_words(many_real_articles: Path, tmp_path: P
 def test_writes_against_distinct_words(many_real_articles: Path, sink: Sink) -> None:
     model = load_model(find_model(None))
     file = open_csv(str(many_real_articles), None, None)
-    batches = [extract(each.rows(), model) for each in ranges(file, BATCH_BYTES)]
+    batches = [extract(each.rows(), model) for each in file.ranges(BATCH_BYTES)]
 
     async def go() -> None:
         saver = Saver("firestore://sink", 60.0, "me")
