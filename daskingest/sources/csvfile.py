@@ -12,9 +12,10 @@ from daskingest.articles import Columns
 from daskingest.errors import UsageError
 from daskingest.sources.boundaries import cuts
 from daskingest.sources.checksum import Kind, checksum
+from daskingest.sources.containers import find_origin
 from daskingest.sources.csvrows import CsvRange, Dialect, Layout, Lines, is_regular, records
 from daskingest.sources.datafile import PROBE_BYTES, Extent
-from daskingest.sources.origin import Origin, find_origin
+from daskingest.sources.origin import Origin
 from daskingest.sources.streams import read_fully, reading
 from daskingest.sources.textfile import TextFile
 
@@ -83,7 +84,7 @@ def open_csv(
     origin = find_origin(path) if isinstance(path, str) else path
     with reading(origin.path), origin.open() as stream:
         head = read_fully(stream, PROBE_BYTES)
-    return CsvFile(origin, _probe(origin.path, head, content, publication))
+    return CsvFile(origin, _probe(origin.name or origin.path, head, content, publication))
 
 
 def _probe(path: str, head: bytes, content: str | None, publication: str | None) -> Layout:
