@@ -9,6 +9,7 @@ from typing import Any
 
 from daskingest.articles import publication_key
 from daskingest.packed import PackedCounts, PackedPublication, pack
+from daskingest.spelling import spelling_of
 from daskingest.text import fold_space
 
 MAX_WORD = 256
@@ -19,13 +20,18 @@ SKIPPED_LABELS = frozenset({"CARDINAL", "MONEY", "ORDINAL", "DATE", "TIME"})
 
 
 def word_of(text: str) -> str:
-    """The word that an entity's text is counted as; may be empty or too long to count."""
+    """The word that an entity's text is counted as; may be empty or too long to count.
+
+    It is the text's lower case; the text in one line is its name.
+    """
     return fold_space(text).lower()
 
 
 @dataclass(slots=True)
 class PublicationCounts:
     """One publication's number of articles, and how often each (word, label) occurred.
+
+    `spellings` says how words are written, those that have capitals, where they came first.
 
     `article_months` and `months` have the same of articles with a date, the latter by (word,
     month). A month is its number, counted from January 1970, which is 0.
@@ -36,6 +42,7 @@ class PublicationCounts:
     words: Counter[tuple[str, str]] = field(default_factory=Counter)
     article_months: Counter[int] = field(default_factory=Counter)
     months: Counter[tuple[str, int]] = field(default_factory=Counter)
+    spellings: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -45,16 +52,21 @@ class Counts:
     publications: dict[str, PublicationCounts] = field(default_factory=dict)
 
     def add_article(
-        self, publication: str, words: Iterable[tuple[str, str]], month: int | None = None
+        self, publication: str, entities: Iterable[tuple[str, str]], month: int | None = None
     ) -> None:
-        """Count one article of `publication` (a display name) with its (word, label) pairs.
+        """Count one article of `publication` (a display name) with its entities: (name, label).
 
-        Of a publication the first name is kept.
+        Of a publication, and of each word in it, the first name is kept.
         """
         key = publication_key(publication)
         mine = self.publications.setdefault(key, PublicationCounts(publication))
         mine.articles += 1
-        words = list(words)
+        words = []
+        for name, label in entities:
+            word = name.lower()
+            words.append((word, label))
+            if word not in mine.spellings:
+                mine.spellings[word] = spelling_of(name, word)
         mine.words.update(words)
         if month is not None:
             mine.article_months[month] += 1
@@ -69,6 +81,7 @@ class Counts:
             ],
             [each.words for each in self.publications.values()],
             [each.months for each in self.publications.values()],
+            [each.spellings for each in self.publications.values()],
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from daskingest.settings import DEFAULT_STORE
 from daskingest.sources.csvfile import open_csv
 from daskingest.sources.csvrows import CsvRange
+from daskingest.spelling import spelled
 from daskingest.stores import open_store
 from daskingest.stores.reading import find_publication
 
@@ -36,7 +37,8 @@ def publications(store: str = DEFAULT_STORE) -> pd.DataFrame:
 def words(
     store: str = DEFAULT_STORE, publication: str | None = None, label: str | None = None
 ) -> pd.DataFrame:
-    """The counts: columns `publication`, `word`, `label`, `count`, the most frequent first.
+    """The counts: columns `publication`, `word`, `label`, `count`, and `name`, the word as
+    it is written; the most frequent first.
 
     For all publications, or the one named; for all labels, or one. Raises UsageError if there is no
     such publication.
@@ -47,8 +49,12 @@ def words(
         key = find_publication(opened, publication).key if publication is not None else None
         rows = opened.all_words(key)
         frame = pd.DataFrame(
-            [row for row in rows if label is None or row[2] == label],
-            columns=["publication", "word", "label", "count"],
+            [
+                (*row[:4], spelled(row[1], row[4]))
+                for row in rows
+                if label is None or row[2] == label
+            ],
+            columns=["publication", "word", "label", "count", "name"],
         )
     order = ["count", "publication", "word", "label"]
     return frame.sort_values(order, ascending=[False, True, True, True], ignore_index=True)

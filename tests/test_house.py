@@ -20,6 +20,7 @@ LAYERS = (
             "files",
             "resources",
             "sqlite_file",
+            "spelling",
         ),
         *("articles", "packed", "counts", "ledger"),
     ),
