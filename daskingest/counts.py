@@ -89,14 +89,15 @@ class Counts:
 class Tally:
     """What became of a batch's rows: every row is an article or a reject.
 
-    `text_words` is the number of words in the articles' texts (runs of non-space characters),
-    `entities` the number of entities counted, `dropped` the number whose text was too long to
-    count. `failed` has, by row, the reason of each reject that reading alone would not find again:
-    the rejects of extraction.
+    `dated` is the number of articles that have a date, `text_words` that of words in the articles'
+    texts (runs of non-space characters), `entities` that of entities counted, `dropped` that of
+    those whose text was too long to count. `failed` has, by row, the reason of each reject that
+    reading alone would not find again: the rejects of extraction.
     """
 
     rows: int = 0
     articles: int = 0
+    dated: int = 0
     text_words: int = 0
     entities: int = 0
     dropped: int = 0
@@ -107,6 +108,7 @@ class Tally:
         """Add the numbers of `other`; `failed` is about the rows of one batch and is not merged."""
         self.rows += other.rows
         self.articles += other.articles
+        self.dated += other.dated
         self.text_words += other.text_words
         self.entities += other.entities
         self.dropped += other.dropped
@@ -122,6 +124,7 @@ class Tally:
         value = {
             "rows": self.rows,
             "articles": self.articles,
+            "dated": self.dated,
             "words": self.text_words,
             "entities": self.entities,
             "dropped": self.dropped,
@@ -136,6 +139,7 @@ class Tally:
         return cls(
             rows=value.get("rows", 0),
             articles=value.get("articles", 0),
+            dated=value.get("dated", 0),
             text_words=value.get("words", 0),
             entities=value.get("entities", 0),
             dropped=value.get("dropped", 0),

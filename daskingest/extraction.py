@@ -112,8 +112,9 @@ def _count(group: list[_TextPart], find: Finder, found: Extraction) -> None:
             else:
                 mine.append((name, label))
     for row, article in {part.row: part.article for part in group}.items():
-        found.counts.add_article(article.publication, names[row])
+        found.counts.add_article(article.publication, names[row], article.month)
         found.tally.articles += 1
+        found.tally.dated += article.month is not None
         found.tally.text_words += len(article.content.split())
         found.tally.entities += len(names[row])
     found.tally.dropped += dropped

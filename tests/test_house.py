@@ -21,6 +21,7 @@ LAYERS = (
             "resources",
             "sqlite_file",
             "spelling",
+            "months",
         ),
         *("articles", "packed", "counts", "ledger"),
     ),

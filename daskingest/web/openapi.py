@@ -189,6 +189,9 @@ def _article() -> Schema:
             "content": filled,
             "publication": {**filled, "maxLength": MAX_PUBLICATION},
             "id": ident,
+            "published": {
+                "description": "When: ISO 8601. Anything else counts under no month.",
+            },
         },
         "required": ["content", "publication"],
     }
