@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daskingest.errors import UsageError
+from daskingest.months import month_from, month_of
 from daskingest.text import fold_space, is_unicode
 
 CONTENT_COLUMNS = ("article", "content", "text")
 PUBLICATION_COLUMNS = ("publication", "source")
+DATE_COLUMNS = ("date", "published", "publication_date")
+YEAR_COLUMN, MONTH_COLUMN = "year", "month"
 MAX_PUBLICATION = 1000
 """Longest publication name, in characters. A longer one is text that was misread as a name."""
 
@@ -21,11 +24,15 @@ def publication_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """A text and the publication that it appeared in; neither is empty."""
+    """A text and the publication that it appeared in; neither is empty.
+
+    `month` is that of its date, see `months`; None if that is not known.
+    """
 
     content: str
     publication: str
     id: str | None = None
+    month: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +61,50 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the fields that hold an article's content and publication."""
+    """The names of the fields that hold an article's content and publication, and its date.
+
+    Where there is no `date`, or it isn't one, the `year` and the `month` tell; any of them may be
+    missing.
+    """
 
     content: str
     publication: str
+    date: str | None = None
+    year: str | None = None
+    month: str | None = None
 
     @classmethod
     def find(
-        cls, names: Iterable[str], content: str | None = None, publication: str | None = None
+        cls,
+        names: Iterable[str],
+        content: str | None = None,
+        publication: str | None = None,
+        date: str | None = None,
+        dates: bool = True,
     ) -> Columns:
         """The columns to use among `names`: the ones asked for, else the first with a known name.
 
-        Known names are compared without regard to case. Raises UsageError, which lists `names`, if
-        a column is missing.
+        Known names are compared without regard to case. Without `dates` none is for a date. Raises
+        UsageError, which lists `names`, if a column is missing, unless it is for a date that was
+        not asked for.
         """
         seen = list(names)
-        return cls(
+        found = cls(
             _find("content", seen, content, CONTENT_COLUMNS),
             _find("publication", seen, publication, PUBLICATION_COLUMNS),
         )
+        if not dates:
+            return found
+        if date is not None:
+            return replace(found, date=_find("date", seen, date, ()))
+        year, month = _known(seen, (YEAR_COLUMN,)), _known(seen, (MONTH_COLUMN,))
+        found = replace(found, date=_known(seen, DATE_COLUMNS))
+        return replace(found, year=year, month=month) if year and month else found
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Those that have dates."""
+        return tuple(each for each in (self.date, self.year, self.month) if each is not None)
 
 
 def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]) -> str:
@@ -83,15 +115,19 @@ def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]
             f"no column for the {role}: expected {wanted!r}, found the columns {_shown(seen)}; "
             f"name one of them with --{role}-column"
         )
-    folded = {fold_space(name).lower(): name for name in reversed(seen)}
-    for name in known:
-        if name in folded:
-            return folded[name]
+    if (found := _known(seen, known)) is not None:
+        return found
     expected = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
     raise UsageError(
         f"no column for the {role}: expected {expected}, found the columns {_shown(seen)}; name it "
         f"with --{role}-column"
     )
+
+
+def _known(seen: list[str], known: tuple[str, ...]) -> str | None:
+    """The first of the known names that was seen, as it is written there."""
+    folded = {fold_space(name).lower(): name for name in reversed(seen)}
+    return next((folded[name] for name in known if name in folded), None)
 
 
 def _shown(names: list[str]) -> str:
@@ -109,7 +145,16 @@ def article_from(raw: Mapping[str, object], columns: Columns) -> Article:
     if len(publication) > MAX_PUBLICATION:
         raise Unusable("publication too long", f"{len(publication)} characters")
     ident = raw.get("id")
-    return Article(content, publication, None if ident is None else str(ident))
+    return Article(
+        content, publication, None if ident is None else str(ident), _month(raw, columns)
+    )
+
+
+def _month(raw: Mapping[str, object], columns: Columns) -> int | None:
+    found = None if columns.date is None else month_of(raw.get(columns.date))
+    if found is None and columns.year is not None and columns.month is not None:
+        found = month_from(raw.get(columns.year), raw.get(columns.month))
+    return found
 
 
 def _text(raw: Mapping[str, object], column: str, role: str) -> str:

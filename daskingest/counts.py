@@ -9,6 +9,7 @@ from typing import Any
 
 from daskingest.articles import publication_key
 from daskingest.packed import PackedCounts, PackedPublication, pack
+from daskingest.spelling import spelling_of
 from daskingest.text import fold_space
 
 MAX_WORD = 256
@@ -19,13 +20,18 @@ SKIPPED_LABELS = frozenset({"CARDINAL", "MONEY", "ORDINAL", "DATE", "TIME"})
 
 
 def word_of(text: str) -> str:
-    """The word that an entity's text is counted as; may be empty or too long to count."""
+    """The word that an entity's text is counted as; may be empty or too long to count.
+
+    It is the text's lower case; the text in one line is its name.
+    """
     return fold_space(text).lower()
 
 
 @dataclass(slots=True)
 class PublicationCounts:
     """One publication's number of articles, and how often each (word, label) occurred.
+
+    `spellings` says how words are written, those that have capitals, where they came first.
 
     `article_months` and `months` have the same of articles with a date, the latter by (word,
     month). A month is its number, counted from January 1970, which is 0.
@@ -36,6 +42,7 @@ class PublicationCounts:
     words: Counter[tuple[str, str]] = field(default_factory=Counter)
     article_months: Counter[int] = field(default_factory=Counter)
     months: Counter[tuple[str, int]] = field(default_factory=Counter)
+    spellings: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -45,16 +52,21 @@ class Counts:
     publications: dict[str, PublicationCounts] = field(default_factory=dict)
 
     def add_article(
-        self, publication: str, words: Iterable[tuple[str, str]], month: int | None = None
+        self, publication: str, entities: Iterable[tuple[str, str]], month: int | None = None
     ) -> None:
-        """Count one article of `publication` (a display name) with its (word, label) pairs.
+        """Count one article of `publication` (a display name) with its entities: (name, label).
 
-        Of a publication the first name is kept.
+        Of a publication, and of each word in it, the first name is kept.
         """
         key = publication_key(publication)
         mine = self.publications.setdefault(key, PublicationCounts(publication))
         mine.articles += 1
-        words = list(words)
+        words = []
+        for name, label in entities:
+            word = name.lower()
+            words.append((word, label))
+            if word not in mine.spellings:
+                mine.spellings[word] = spelling_of(name, word)
         mine.words.update(words)
         if month is not None:
             mine.article_months[month] += 1
@@ -69,6 +81,7 @@ class Counts:
             ],
             [each.words for each in self.publications.values()],
             [each.months for each in self.publications.values()],
+            [each.spellings for each in self.publications.values()],
         )
 
 
@@ -76,14 +89,15 @@ class Counts:
 class Tally:
     """What became of a batch's rows: every row is an article or a reject.
 
-    `text_words` is the number of words in the articles' texts (runs of non-space characters),
-    `entities` the number of entities counted, `dropped` the number whose text was too long to
-    count. `failed` has, by row, the reason of each reject that reading alone would not find again:
-    the rejects of extraction.
+    `dated` is the number of articles that have a date, `text_words` that of words in the articles'
+    texts (runs of non-space characters), `entities` that of entities counted, `dropped` that of
+    those whose text was too long to count. `failed` has, by row, the reason of each reject that
+    reading alone would not find again: the rejects of extraction.
     """
 
     rows: int = 0
     articles: int = 0
+    dated: int = 0
     text_words: int = 0
     entities: int = 0
     dropped: int = 0
@@ -94,6 +108,7 @@ class Tally:
         """Add the numbers of `other`; `failed` is about the rows of one batch and is not merged."""
         self.rows += other.rows
         self.articles += other.articles
+        self.dated += other.dated
         self.text_words += other.text_words
         self.entities += other.entities
         self.dropped += other.dropped
@@ -109,6 +124,7 @@ class Tally:
         value = {
             "rows": self.rows,
             "articles": self.articles,
+            "dated": self.dated,
             "words": self.text_words,
             "entities": self.entities,
             "dropped": self.dropped,
@@ -123,6 +139,7 @@ class Tally:
         return cls(
             rows=value.get("rows", 0),
             articles=value.get("articles", 0),
+            dated=value.get("dated", 0),
             text_words=value.get("words", 0),
             entities=value.get("entities", 0),
             dropped=value.get("dropped", 0),

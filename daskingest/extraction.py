@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally, word_of
+from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally
 from daskingest.grouping import grouped
 from daskingest.models import load_model
-from daskingest.text import EntitySpan
+from daskingest.text import EntitySpan, fold_space
 
 if TYPE_CHECKING:
     from daskingest.recognizer.finder import Finder
@@ -99,23 +99,24 @@ def split_text(text: str, longest: int) -> Iterator[str]:
 
 def _count(group: list[_TextPart], find: Finder, found: Extraction) -> None:
     """Count a group of complete articles, or raise an error and count none of them."""
-    words: dict[int, list[tuple[str, str]]] = {}
+    names: dict[int, list[tuple[str, str]]] = {}
     dropped = 0
     entities = find([part.text for part in group])
     for part, its in zip(group, entities, strict=True):
-        mine = words.setdefault(part.row, [])
+        mine = names.setdefault(part.row, [])
         for start, end, label in its:
-            if label in SKIPPED_LABELS or not (word := word_of(part.text[start:end])):
+            if label in SKIPPED_LABELS or not (name := fold_space(part.text[start:end])):
                 continue
-            if len(word) > MAX_WORD:
+            if len(name.lower()) > MAX_WORD:
                 dropped += 1
             else:
-                mine.append((word, label))
+                mine.append((name, label))
     for row, article in {part.row: part.article for part in group}.items():
-        found.counts.add_article(article.publication, words[row])
+        found.counts.add_article(article.publication, names[row], article.month)
         found.tally.articles += 1
+        found.tally.dated += article.month is not None
         found.tally.text_words += len(article.content.split())
-        found.tally.entities += len(words[row])
+        found.tally.entities += len(names[row])
     found.tally.dropped += dropped
 
 

@@ -84,7 +84,7 @@ class Begun:
 
     The run is of the file's rows at bytes [start, end), where they are known, which earlier
     versions did not write down; nor did they `head`, the checksum of what the file begins with, and
-    `sample`, its fingerprint when it had `size` bytes.
+    `sample`, its fingerprint when it had `size` bytes. `dates` are the columns that they come from.
     """
 
     file: str
@@ -98,6 +98,7 @@ class Begun:
     sample: str = ""
     start: int = 0
     end: int = 0
+    dates: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from daskingest.sources.csvfile import CsvFile, open_csv
 from daskingest.sources.csvrows import CsvRange
 from daskingest.sources.gathering import gather
 from daskingest.sources.origin import Origin
+from daskingest.spelling import spelled
 from daskingest.stores import open_store
 from daskingest.stores.reading import find_publication
 
@@ -40,7 +41,8 @@ def publications(store: str = DEFAULT_STORE) -> pd.DataFrame:
 def words(
     store: str = DEFAULT_STORE, publication: str | None = None, label: str | None = None
 ) -> pd.DataFrame:
-    """The counts: columns `publication`, `word`, `label`, `count`, the most frequent first.
+    """The counts: columns `publication`, `word`, `label`, `count`, and `name`, the word as
+    it is written; the most frequent first.
 
     For all publications, or the one named; for all labels, or one. Raises UsageError if there is no
     such publication.
@@ -51,8 +53,12 @@ def words(
         key = find_publication(opened, publication).key if publication is not None else None
         rows = opened.all_words(key)
         frame = pd.DataFrame(
-            [row for row in rows if label is None or row[2] == label],
-            columns=["publication", "word", "label", "count"],
+            [
+                (*row[:4], spelled(row[1], row[4]))
+                for row in rows
+                if label is None or row[2] == label
+            ],
+            columns=["publication", "word", "label", "count", "name"],
         )
     order = ["count", "publication", "word", "label"]
     return frame.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
@@ -98,7 +104,8 @@ def read_csv(
     """A CSV of articles as a Dask DataFrame whose partitions hold whole rows.
 
     It may be compressed; of an archive, a folder or a pattern, all files are read, which must have
-    the same columns. All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may contain newlines.
+    the same columns. All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may
+    contain newlines.
     Rows that are damaged or have the wrong number of fields are left out. Raises UsageError as
     `run_csv` does.
     """

@@ -15,7 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 _WORDS = pa.schema(
-    [("publication", pa.int32()), ("word", pa.string()), ("label", pa.string()), ("n", pa.int64())]
+    [
+        ("publication", pa.int32()),
+        ("word", pa.string()),
+        ("label", pa.string()),
+        ("n", pa.int64()),
+        ("spelling", pa.int64()),
+    ]
 )
 _MONTHS = pa.schema(
     [("publication", pa.int32()), ("word", pa.string()), ("month", pa.int32()), ("n", pa.int64())]
@@ -32,11 +38,15 @@ class PackedPublication(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """One publication's, in parallel lists, ordered by word. `kinds` are labels or months."""
+    """One publication's, in parallel lists, ordered by word. `kinds` are labels or months.
+
+    Those by label have the words' spellings, too, see `spelling_of`.
+    """
 
     words: list[str]
     kinds: list[Any]
     counts: list[int]
+    spellings: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +78,22 @@ def pack(
     publications: Sequence[PackedPublication],
     words: Sequence[Mapping[tuple[str, str], int]],
     months: Sequence[Mapping[tuple[str, int], int]],
+    spellings: Sequence[Mapping[str, int]],
 ) -> PackedCounts:
-    """Publications, each with its counts by (word, label) and by (word, month)."""
-    return PackedCounts(tuple(publications), _table(words, _WORDS), _table(months, _MONTHS))
+    """Publications, each with its counts by (word, label) and by (word, month), and the spellings
+    of its words."""
+    spelt = [
+        its.get(word, 0) for each, its in zip(words, spellings, strict=True) for word, _ in each
+    ]
+    return PackedCounts(
+        tuple(publications),
+        pa.table([*_columns(words, _WORDS), pa.array(spelt, pa.int64())], schema=_WORDS),
+        pa.table(_columns(months, _MONTHS), schema=_MONTHS),
+    )
 
 
 def merged(parts: Sequence[PackedCounts]) -> PackedCounts:
-    """The sum of all parts. Of each publication the first name is kept."""
+    """The sum of all parts. Of each publication, and each word, the first name is kept."""
     if len(parts) == 1:
         return parts[0]
     found: dict[str, PackedPublication] = {}
@@ -104,11 +123,13 @@ def _sum(tables: Sequence[pa.Table], numbers: Sequence[pa.Array], schema: pa.Sch
     if not renumbered:
         return schema.empty_table()
     table = pa.concat_tables(renumbered).combine_chunks()
-    grouped = table.group_by(schema.names[:3], use_threads=False).aggregate([("n", "sum")])
+    rest = [("n", "sum"), ("spelling", "first")][: len(schema) - 3]
+    grouped = table.group_by(schema.names[:3], use_threads=False).aggregate(rest)
     return pa.table(grouped.columns, schema=schema)
 
 
-def _table(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -> pa.Table:
+def _columns(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -> list[pa.Array]:
+    """The first four columns of a table."""
     sizes = [len(each) for each in counts]
     keys = [key for each in counts for key in each]
     columns = (
@@ -117,8 +138,7 @@ def _table(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -
         [kind for _, kind in keys],
         [n for each in counts for n in each.values()],
     )
-    arrays = [pa.array(column, of.type) for column, of in zip(columns, schema, strict=True)]
-    return pa.table(arrays, schema=schema)
+    return [pa.array(column, of.type) for column, of in zip(columns, schema, strict=False)]
 
 
 class _ByPublication:
@@ -132,4 +152,5 @@ class _ByPublication:
     def __call__(self, number: int) -> Counters:
         start, end = np.searchsorted(self._numbers, [number, number + 1]).tolist()
         rows = self._table.slice(start, end - start)
-        return Counters(*(rows.column(place).to_pylist() for place in (1, 2, 3)))
+        columns = [column.to_pylist() for column in rows.columns[1:]]
+        return Counters(*columns, *([],) * (4 - len(columns)))

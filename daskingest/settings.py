@@ -130,6 +130,19 @@ PublicationColumn = Annotated[
     str | None,
     Option("The column with the publications' names.", shown="publication or source"),
 ]
+DateColumn = Annotated[
+    str | None,
+    Option(
+        "The column with the articles' dates: ISO 8601, or as in mails and feeds.",
+        shown="date, published or publication_date, else year and month",
+    ),
+]
+Dates = Annotated[
+    bool,
+    Option(
+        "Count by month, too, what has a date.", name="--dates/--no-dates", shown="if there are any"
+    ),
+]
 Trials = Annotated[
     bool | None,
     Option(
@@ -166,6 +179,8 @@ class Settings:
     batch_timeout: BatchTimeout = BATCH_TIMEOUT
     content_column: ContentColumn = None
     publication_column: PublicationColumn = None
+    date_column: DateColumn = None
+    dates: Dates = True
     model: Model = None
     recognizer: Recognizer = RecognizerKind.FAST
     limit: Annotated[
@@ -359,6 +374,8 @@ class UploadSettings:
     ] = 300.0
     content_column: ContentColumn = None
     publication_column: PublicationColumn = None
+    date_column: DateColumn = None
+    dates: Dates = True
     rejects: Rejects = _REJECTS
 
     @property

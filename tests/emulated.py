@@ -178,5 +178,5 @@ def content(url: str) -> StoreContent:
     with open_store(url) as store:
         found = store.publications()
         keys = {each.name: each.key for each in found}
-        words = {(keys[name], word, label): n for name, word, label, n in store.all_words()}
+        words = {(keys[name], word, label): n for name, word, label, n, _ in store.all_words()}
         return {each.key: each.count for each in found}, words

@@ -43,8 +43,8 @@ def test_counts_as_frames(store: str) -> None:
         "count": [1, 1],
     }
     words = daskingest.words(store)
-    assert list(words.columns) == ["publication", "word", "label", "count"]
-    assert words.iloc[0].tolist() == ["The Post", "paris", "GPE", 2]
+    assert list(words.columns) == ["publication", "word", "label", "count", "name"]
+    assert words.iloc[0].tolist() == ["The Post", "paris", "GPE", 2, "paris"]
     assert len(words) == 3
     assert daskingest.words(store, "THE  post", "ORG")["word"].tolist() == ["who"]
     with pytest.raises(daskingest.UsageError, match=r"did you mean .*'Times'"):

@@ -47,14 +47,14 @@ def test_publications(folder: Path) -> None:
 
 def test_top(folder: Path) -> None:
     assert json.loads(ok(folder, "top", "the  POST", "--json", "-n", "1")) == [
-        {"word": "paris", "count": 3, "labels": {"GPE": 2, "PERSON": 1}}
+        {"word": "paris", "name": "paris", "count": 3, "labels": {"GPE": 2, "PERSON": 1}}
     ]
     shown = ok(folder, "top", "The Post")
     assert "GPE 2, PERSON 1" in shown
     assert "[red]x\N{REPLACEMENT CHARACTER}" in shown
     assert "\x1b" not in shown
     labelled = json.loads(ok(folder, "top", "The Post", "--label", "person", "--json"))
-    assert labelled == [{"word": "paris", "count": 1, "labels": {"PERSON": 1}}]
+    assert labelled == [{"word": "paris", "name": "paris", "count": 1, "labels": {"PERSON": 1}}]
 
 
 def test_export(folder: Path) -> None:
@@ -62,8 +62,8 @@ def test_export(folder: Path) -> None:
     ok(folder, "export", "out.parquet")
     with (folder / "out.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["publication", "word", "label", "count"]
-    assert ['Q, "R"', "a,b", "ORG", "1"] in rows
+    assert rows[0] == ["publication", "word", "label", "count", "name"]
+    assert ['Q, "R"', "a,b", "ORG", "1", "a,b"] in rows
     assert len(rows) == 5
     frame = pd.read_parquet(folder / "out.parquet")
     assert [list(map(str, row)) for row in frame.itertuples(index=False)] == rows[1:]

@@ -163,7 +163,7 @@ def test_results_are_json_if_asked_for() -> None:
     code, output = run("top", "the  POST", "--json", "--label", "gpe")
     assert (code, json.loads(output)) == (
         0,
-        [{"word": "paris", "count": 1, "labels": {"GPE": 1}}],
+        [{"word": "paris", "name": "paris", "count": 1, "labels": {"GPE": 1}}],
     )
 
 

@@ -71,7 +71,7 @@ def test_a_store_grows_to_so_many_rows(tmp_path: Path) -> None:
     """The rows are said to be what the store has."""
     commits = measure(tmp_path / "store.db", flushes(20_000, 2))
     with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        words = {(name, word) for name, word, _, _ in store.all_words()}
+        words = {(name, word) for name, word, *_ in store.all_words()}
         articles = sum(each.count for each in store.publications())
     assert len(words) == commits[-1].rows >= 20_000
     assert articles == 2 * ARTICLES * len(commits)

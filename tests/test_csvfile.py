@@ -10,6 +10,7 @@ from conftest import HEADER, csv_text
 
 from daskingest.articles import Article, Reject
 from daskingest.errors import UsageError
+from daskingest.months import month_named
 from daskingest.sources.csvfile import open_csv
 
 
@@ -68,8 +69,8 @@ def test_every_bad_row_is_a_reject_with_its_place(tmp_path: Path, batch_bytes: i
 def test_articles_are_what_the_columns_say(write_csv: Callable[..., str]) -> None:
     path = write_csv([("  The   Post ", 'a "b"\nc')])
     [part] = open_csv(path).ranges()
-    assert list(part.rows()) == [Article('a "b"\nc', "The Post")]
-    [part] = open_csv(path, content="title", publication="date").ranges()
+    assert list(part.rows()) == [Article('a "b"\nc', "The Post", month=month_named("2020-01"))]
+    [part] = open_csv(path, content="title", publication="date", dates=False).ranges()
     assert list(part.rows()) == [Article("t", "2020-01-01")]
 
 

@@ -17,9 +17,9 @@ from daskingest.stores import Store, open_store
 from daskingest.stores.export import HEADER, write_counts
 
 ROWS = [
-    ("B", "rome", "GPE", 1),
-    ('The "A"', "a, b", "ORG", 2),
-    ('The "A"', "öl", "GPE", 1),
+    ("B", "rome", "GPE", 1, "Rome"),
+    ('The "A"', "a, b", "ORG", 2, "A, b"),
+    ('The "A"', "öl", "GPE", 1, "öl"),
 ]
 
 
@@ -28,8 +28,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     (tmp_path / "store").mkdir()
     with open_store(f"sqlite:///{tmp_path}/store/s.db", create=True) as opened:
         counts = Counts()
-        counts.add_article('The "A"', [("a, b", "ORG"), ("öl", "GPE"), ("a, b", "ORG")])
-        counts.add_article("B", [("rome", "GPE")])
+        counts.add_article('The "A"', [("A, b", "ORG"), ("öl", "GPE"), ("a, B", "ORG")])
+        counts.add_article("B", [("Rome", "GPE")])
         opened.commit(counts.packed(), {BatchId("r", "1"): Counted()})
         yield opened
 
@@ -45,7 +45,7 @@ def test_a_csv_file(store: Store, tmp_path: Path) -> None:
     with out.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == [*HEADER]
-    assert [(p, w, label, int(n)) for p, w, label, n in rows] == sorted(ROWS)
+    assert [(p, w, label, int(n), name) for p, w, label, n, name in rows] == sorted(ROWS)
     assert files(tmp_path) == ["counts.CSV"]
 
 

@@ -50,7 +50,7 @@ def merged(batches: list[PackedCounts]) -> tuple[dict[str, int], dict[tuple[str,
     words = {
         (its.key, word, label): n
         for its, words, _ in found
-        for word, label, n in zip(*words, strict=True)
+        for word, label, n in zip(*words[:3], strict=True)
     }
     return {its.key: its.articles for its, _, _ in found}, words
 

@@ -20,6 +20,8 @@ LAYERS = (
             "files",
             "resources",
             "sqlite_file",
+            "spelling",
+            "months",
         ),
         *("articles", "packed", "counts", "ledger"),
     ),

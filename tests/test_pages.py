@@ -221,7 +221,7 @@ def test_downloads(explorer: str) -> None:
     address = f"{explorer}/download"
     answer = httpx.get(f"{address}/publication.csv?name=slashes")
     assert answer.headers["content-disposition"] == 'attachment; filename="publication.csv"'
-    assert "\r\nslashes,'=1+1,ORG,1\r\n" in answer.text
+    assert "\r\nslashes,'=1+1,ORG,1,'=1+1\r\n" in answer.text
     parquet = httpx.get(f"{address}/publication.parquet?name=slashes").content
     assert "=1+1" in set(pd.read_parquet(io.BytesIO(parquet))["word"])
     whole = httpx.get(f"{address}/publication.csv?name=The+Post").text

@@ -23,7 +23,7 @@ from daskingest.ledger import BatchId, Begun, Counted, Done, Staged
 from daskingest.packed import PackedCounts
 from daskingest.progress import Progress
 from daskingest.publishing import sending
-from daskingest.publishing.changes import Fewer, as_counts, changed, difference
+from daskingest.publishing.changes import Document, Fewer, as_counts, changed, difference
 from daskingest.publishing.files import enter_begun, new_runs, staged_here
 from daskingest.publishing.publish import forecast, publish
 from daskingest.publishing.published import PublishedFile
@@ -39,6 +39,10 @@ words = st.dictionaries(
 )
 
 
+def as_documents(words: dict[str, dict[str, int]]) -> list[Document]:
+    return [Document(*each) for each in sorted(words.items())]
+
+
 @given(words, words)
 def test_what_changed_makes_of_the_one_what_the_other_is(
     before: dict[str, dict[str, int]], more: dict[str, dict[str, int]]
@@ -47,16 +51,16 @@ def test_what_changed_makes_of_the_one_what_the_other_is(
         word: dict(Counter(before.get(word, {})) + Counter(more.get(word, {})))
         for word in before.keys() | more.keys()
     }
-    found = dict(changed(sorted(now.items()), sorted(before.items())))
+    found = [each.word for each in changed(as_documents(now), sorted(before.items()))]
     assert {word: difference(now[word], before.get(word, {})) for word in found} == more
     if more:
         with pytest.raises(Fewer):
-            list(changed(sorted(before.items()), sorted(now.items())))
+            list(changed(as_documents(before), sorted(now.items())))
 
 
 def test_words_must_come_in_order() -> None:
     with pytest.raises(ValueError, match="not in order"):
-        list(changed([("b", {"ORG": 1}), ("a", {"ORG": 1})], []))
+        list(changed([Document("b", {"ORG": 1}), Document("a", {"ORG": 1})], []))
 
 
 @pytest.fixture(params=["sqlite", "firestore"])

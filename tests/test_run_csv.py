@@ -6,8 +6,10 @@ import asyncio
 import json
 import random
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -285,3 +287,33 @@ def test_dask_s_report_of_a_run(tmp_path: Path, sample: Path) -> None:
     code, output = run(tmp_path, *options, "--performance-report", "r.html")
     assert code == 0, output
     assert "Dask Performance Report" in (tmp_path / "r.html").read_text()
+
+
+def test_articles_are_counted_by_month(tmp_path: Path) -> None:
+    """Those that have a date; what was begun without dates is not gone on with by month."""
+    rows = ["article,publication,date"]
+    rows += [f"Angela Merkel met {name}.,P,{date}" for name, date in DATED]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    url = f"sqlite:///{tmp_path}/s.db"
+    code, output = run(tmp_path, "run-csv", "a.csv", "--store", url, "--limit", "2", "--no-dates")
+    assert code == 0, output
+    code, output = run(tmp_path, "run-csv", "a.csv", "--store", url)
+    assert code == 2
+    assert "begun without dates" in output
+    assert "--no-dates" in output
+    url = f"sqlite:///{tmp_path}/dated.db"
+    code, output = run(tmp_path, "run-csv", "a.csv", "--store", url)
+    assert code == 0, output
+    assert "3 articles counted by month, too; 1 have no date that can be read" in output
+    with closing(sqlite3.connect(tmp_path / "dated.db")) as db:
+        query = "SELECT month, count FROM months WHERE word = 'angela merkel' ORDER BY month"
+        assert db.execute(query).fetchall() == [("2016-06-01", 2), ("2016-07-01", 1)]
+        assert db.execute("SELECT count FROM words WHERE word = 'angela merkel'").fetchone() == (4,)
+
+
+DATED = [
+    ("Barack Obama", "2016-06-09"),
+    ("Barack Obama", "2016-06-30 12:00"),
+    ("Theresa May", "2016-07-13"),
+    ("nobody", "some day"),
+]

@@ -16,6 +16,7 @@ from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Split
 from daskingest.packed import PackedCounts
+from daskingest.spelling import spelled
 from daskingest.stores import AlreadyCommitted, Publication, Store, Word, open_store
 
 ARTICLES = st.lists(st.lists(st.text("abc", min_size=1, max_size=2), max_size=9), max_size=12)
@@ -66,8 +67,8 @@ def test_commits_add_up(store: Store) -> None:
     assert store.publications() == [post, other]
     assert store.words("the post", 10) == [Word("u.s.", 3, {"GPE": 2, "ORG": 1})]
     assert list(store.all_words()) == [
-        ("The Post", "u.s.", "GPE", 2),
-        ("The Post", "u.s.", "ORG", 1),
+        ("The Post", "u.s.", "GPE", 2, 0),
+        ("The Post", "u.s.", "ORG", 1, 0),
     ]
 
 
@@ -147,7 +148,7 @@ def test_odd_publications_are_kept_apart(store: Store) -> None:
     for i, name in enumerate(names):
         assert store.words(name, 10) == [Word(f"w{i}", i + 1, {"ORG": i + 1})]
         assert store.publication(name) == Publication(name, name, 1)
-        assert list(store.all_words(name)) == [(name, f"w{i}", "ORG", i + 1)]
+        assert list(store.all_words(name)) == [(name, f"w{i}", "ORG", i + 1, 0)]
     assert store.publication("none") is None
     assert list(store.all_words("none")) == []
 
@@ -246,3 +247,15 @@ def test_counts_are_kept_by_month(tmp_path: Path) -> None:
 
 def date_of(month: int) -> str:
     return f"{1970 + month // 12}-{month % 12 + 1:02}-01"
+
+
+def test_words_are_shown_as_they_were_written_first(store: Store) -> None:
+    first = [("NASA", "ORG"), ("the U.S.", "GPE"), ("the U.S.", "LOC"), ("plain", "ORG")]
+    store.commit(counts_of(("A", first)), one("r:1"))
+    store.commit(counts_of(("B", [("Nasa", "ORG")])), one("r:2"))
+    names = {each.word: each.name for each in store.words("a", 10)}
+    assert names == {"nasa": "NASA", "the u.s.": "the U.S.", "plain": "plain"}
+    assert [each.name for each in store.words("a", 10, label="LOC")] == ["the U.S."]
+    assert store.search("a", "nas", 10)[0].name == "NASA"
+    assert store.find_words([("b", "nasa")])["b", "nasa"].name == "Nasa"
+    assert {row[1]: spelled(row[1], row[4]) for row in store.all_words("a")} == names

@@ -658,7 +658,10 @@ def test_parcels_are_the_same_each_time(tmp_path: Path, write_csv: WriteCsv) -> 
 
     first = parcels_of(path, batch=1, count=5, gzip=False)
     assert [each.position for each in first] == [1, 2, 3, 4, 5]
-    assert json.loads(first[4].body) == {"publication": "p", "content": rows[5][1], "id": 6}
+    sent = {"publication": "p", "content": rows[5][1], "id": 6}
+    assert json.loads(first[4].body) == {**sent, "published": "2020-01"}
+    undated = parcels(open_csv(path, dates=False), UploadSettings(batch=1, gzip=False))
+    assert [json.loads(each.body) for each in undated][4] == sent
 
 
 def test_a_file_of_rejects_comes_in_parts(write_csv: WriteCsv) -> None:

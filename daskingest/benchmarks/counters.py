@@ -41,6 +41,7 @@ _RARE = np.array([0, 1, 0, 1, 0, 2, 0, 1, 7, 0, 6, 0, 1, 8, 0, 1], np.int64)
 """Labels of frequent and of rare words, each for a sixteenth of them."""
 
 _LABEL_BITS, _WORD_BITS, _MONTH_BITS = 4, 46, 6
+_SPELLING = 0b1_0000_0001  # as of `Some Name`; those of most names take two bytes
 _FIRST_MONTH, _MONTHS = 46 * 12, 52  # since January 1970: four years and a half, from 2016 on
 
 
@@ -114,6 +115,7 @@ def counts_of(drawn: Drawn) -> PackedCounts:
             mine = PublicationCounts(name, articles)
             mine.words.update({(word, LABELS[at]): n for word, at, n in labels[number]})
             mine.months.update({(word, _FIRST_MONTH + at): n for word, at, n in months[number]})
+            mine.spellings.update((word, _SPELLING) for word, _, _ in labels[number])
             if months[number]:
                 mine.article_months[_FIRST_MONTH] = articles
             found.publications[name.lower()] = mine

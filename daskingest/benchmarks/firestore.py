@@ -76,6 +76,6 @@ def firestore_writes_vs_floor(store: Path) -> float:
         shutil.copyfile(store, copy)
         url = f"sqlite:///{copy}"
         with open_store(url) as opened:
-            words = {(name, word) for name, word, _, _ in opened.all_words()}
+            words = {(name, word) for name, word, *_ in opened.all_words()}
         publish(Route.between(url, "firestore://sink"), Progress(), lambda: False)
         return sink.writes / len(words)

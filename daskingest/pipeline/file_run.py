@@ -86,6 +86,7 @@ class FileRun:
             size=origin.size,
             content=columns.content,
             publication=columns.publication,
+            dates=", ".join(columns.dates),
             model=model_identity(model),
             batch_bytes=settings.batch_bytes,
             format=_FORMAT,
@@ -159,6 +160,8 @@ class FileRun:
             self._segment = each
             if each.done is not None:
                 self._count_done(each, each.done)
+            else:
+                self._require_same_dates(each.begun)
         if self._segment.done is not None:
             self._advance(progress)
             if self.finished:
@@ -181,6 +184,17 @@ class FileRun:
                     f"with {after!r} its articles would be counted twice: "
                     f"use {before!r} again, or another --store"
                 )
+
+    def _require_same_dates(self, then: Begun) -> None:
+        """What is done may have been counted without: earlier versions knew no dates."""
+        if then.dates != self._begun.dates:
+            begun, use = f"with the dates in {then.dates}", "use the same --date-column again"
+            if not then.dates:
+                begun, use = "without dates", "use --no-dates"
+            raise UsageError(
+                f"counting {self._begun.file} into this store was begun {begun}, and only a part "
+                f"of its articles would be counted by month otherwise: {use}, or another --store"
+            )
 
     def _count_done(self, segment: Segment, done: Done) -> None:
         """All of a segment is in the store, from an earlier run."""
@@ -254,6 +268,11 @@ class FileRun:
         if not complete or self._rejects.given_up:  # the next run finds those again
             return False
         await asyncio.to_thread(self._check)
+        if segment.begun.dates and self._taken.tally.articles and not self._taken.tally.dated:
+            progress.warn(
+                f"no date of {self.name} can be read, in {segment.begun.dates}: expected such as "
+                "2016-06-09; its articles are counted under no month"
+            )
         summary.outcome = Outcome.LIMITED if self._limited else Outcome.COUNTED
         if not self._limited:
             now, checksum, end = int(time.time()), segment.checksum, segment.last[1]

@@ -9,21 +9,27 @@ label "". Both sides come in the order of their words, so that neither needs to 
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 from daskingest.counts import Counts, PublicationCounts
 from daskingest.packed import PackedCounts
-from daskingest.stores import Store
+from daskingest.stores import Store, WordRow
 
 ARTICLES = ""
 """The word, and the label, that a publication's articles are counted under."""
 
 Labels = dict[str, int]
-Document = tuple[str, Labels]
-"""A word and its counts by label."""
+
+
+class Document(NamedTuple):
+    """A word, its counts by label, and how it is written, see `spelling_of`."""
+
+    word: str
+    labels: Labels
+    spelling: int = 0
 
 
 class Fewer(Exception):
@@ -45,27 +51,26 @@ def contents(store: Store, check: Callable[[], None]) -> Iterator[Content]:
     `check` is called before each document, and may raise, to give it up.
     """
     for each in store.publications():
-        articles: Document = (ARTICLES, {ARTICLES: each.count})
+        articles = Document(ARTICLES, {ARTICLES: each.count})
         documents = _documents(store.all_words(each.key), check)
         yield Content(each.key, each.name, itertools.chain([articles], documents))
 
 
-def _documents(
-    rows: Iterable[tuple[str, str, str, int]], check: Callable[[], None]
-) -> Iterator[Document]:
-    for word, some in itertools.groupby(rows, key=itemgetter(1)):
+def _documents(rows: Iterable[WordRow], check: Callable[[], None]) -> Iterator[Document]:
+    for (word, spelling), some in itertools.groupby(rows, key=itemgetter(1, 4)):
         check()
-        yield word, {label: count for _, _, label, count in some}
+        yield Document(word, {label: count for _, _, label, count, _ in some}, spelling)
 
 
-def changed(now: Iterable[Document], before: Iterable[Document]) -> Iterator[Document]:
-    """The documents that are not what they were, as they are now.
+def changed(now: Iterable[Document], before: Iterable[tuple[str, Labels]]) -> Iterator[Document]:
+    """The documents whose counts are not what they were, as they are now.
 
     Both are in the order of their words. Raises Fewer where a count has fallen.
     """
     published, last = iter(before), ""
     word, labels = next(published, (None, {}))
-    for mine, counts in now:
+    for document in now:
+        mine, counts, _ = document
         if mine < last:
             raise ValueError(f"the store gives {mine!r} after {last!r}, which is not in order")
         last = mine
@@ -78,7 +83,7 @@ def changed(now: Iterable[Document], before: Iterable[Document]) -> Iterator[Doc
         if counts != then:
             if any(counts.get(label, 0) < count for label, count in then.items()):
                 raise Fewer(mine)
-            yield mine, counts
+            yield document
     if word is not None:
         raise Fewer(word)
 
@@ -89,13 +94,14 @@ def difference(now: Labels, before: Labels) -> Labels:
     return {label: count for label, count in grown.items() if count}
 
 
-def as_counts(rows: Iterable[tuple[str, str, str, Labels]]) -> PackedCounts:
-    """Counts to commit, from (publication key, name, word, counts by label)."""
+def as_counts(rows: Iterable[tuple[str, str, str, Labels, int]]) -> PackedCounts:
+    """Counts to commit, from (publication key, name, word, counts by label, spelling)."""
     counts = Counts()
-    for key, name, word, labels in rows:
+    for key, name, word, labels, spelling in rows:
         mine = counts.publications.setdefault(key, PublicationCounts(name))
         if word == ARTICLES:
             mine.articles += labels[ARTICLES]
         else:
-            mine.words += Counter({(word, label): count for label, count in labels.items()})
+            mine.words.update({(word, label): count for label, count in labels.items()})
+            mine.spellings[word] = spelling
     return counts.packed()

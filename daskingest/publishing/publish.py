@@ -139,7 +139,7 @@ def forecast(route: Route) -> str:
 
 def _count(documents: Iterable[Document]) -> tuple[int, int]:
     words = publications = 0
-    for word, _ in documents:
+    for word, *_ in documents:
         publications += word == ARTICLES
         words += word != ARTICLES
     return words, publications

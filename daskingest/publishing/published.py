@@ -60,7 +60,8 @@ CREATE TABLE plan (
     id INTEGER PRIMARY KEY,
     publication INTEGER NOT NULL REFERENCES publications (id),
     word TEXT NOT NULL,
-    counts TEXT NOT NULL
+    counts TEXT NOT NULL,
+    spelling INTEGER NOT NULL DEFAULT 0
 );
 {_FIRST}
 """
@@ -68,7 +69,13 @@ CREATE TABLE plan (
 the commit after it, 0 when none was sent. `plan` has documents as they will be. `source_epoch` is
 that of the source when it was read last."""
 
-_SCHEMA = SqliteSchema(application_id=0x64617070, version=1, script=_SCRIPT)  # "dapp"
+_SCHEMA = SqliteSchema(
+    application_id=0x64617070,  # "dapp"
+    version=2,
+    script=_SCRIPT,
+    upgrades={1: "ALTER TABLE plan ADD COLUMN spelling INTEGER NOT NULL DEFAULT 0"},
+    readable=(1,),  # the plan is made anew before it is read
+)
 
 
 class Astray(Exception):
@@ -90,12 +97,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What goes into one commit: (publication key, name, word, by how much each label grew)."""
+    """What goes into one commit: (publication key, name, word, by how much each label grew,
+    spelling)."""
 
     number: int
     checksum: str
     last: int
-    rows: list[tuple[str, str, str, Labels]]
+    rows: list[tuple[str, str, str, Labels, int]]
 
 
 class PublishedFile:
@@ -169,8 +177,11 @@ class PublishedFile:
             for content, documents in _compared(db, every):
                 publication = _publication(db, content)
                 db.executemany(
-                    "INSERT INTO plan (publication, word, counts) VALUES (?, ?, ?)",
-                    ((publication, word, json.dumps(labels)) for word, labels in documents),
+                    "INSERT INTO plan (publication, word, counts, spelling) VALUES (?, ?, ?, ?)",
+                    (
+                        (publication, each.word, json.dumps(each.labels), each.spelling)
+                        for each in documents
+                    ),
                 )
             [(every_one, publications)] = db.execute(
                 "SELECT count(*), count(*) FILTER (WHERE word = ?) FROM plan", (ARTICLES,)
@@ -190,7 +201,8 @@ class PublishedFile:
         """
         with self._transaction(epoch) as db:
             rows = db.execute(
-                "SELECT plan.id, key, name, plan.word, plan.counts, published.counts FROM plan "
+                "SELECT plan.id, key, name, plan.word, plan.counts, published.counts, spelling "
+                "FROM plan "
                 "JOIN publications ON publications.id = plan.publication "
                 "LEFT JOIN published ON published.publication = plan.publication "
                 "AND published.word = plan.word ORDER BY plan.id LIMIT ?",
@@ -199,8 +211,8 @@ class PublishedFile:
             if not rows:
                 return None
             grown = [
-                (key, name, word, difference(json.loads(now), json.loads(before or "{}")))
-                for _, key, name, word, now, before in rows
+                (key, name, word, difference(json.loads(now), json.loads(before or "{}")), spelling)
+                for _, key, name, word, now, before, spelling in rows
             ]
             checksum = hashlib.sha256(json.dumps(grown).encode()).hexdigest()[:32]
             last = rows[-1][0]

@@ -114,7 +114,7 @@ class Sender:
         if len(parcel.rows) > 1:
             return
         self._target.commit(PackedCounts(), {}, [self._hold])
-        [(_, name, word, _)] = parcel.rows
+        [(_, name, word, *_)] = parcel.rows
         what = f"the articles of {name!r}" if word == ARTICLES else f"{word!r} of {name!r}"
         log.warning("the target does not take %s: %s", what, why)
         self.refused.append(f"{what}: {why}")

@@ -15,7 +15,7 @@ class Unreadable(Exception):
 
 def pack(articles: Sequence[Article]) -> bytes:
     """Articles as bytes."""
-    packed: bytes = msgpack.packb([(a.content, a.publication, a.id) for a in articles])
+    packed: bytes = msgpack.packb([(a.content, a.publication, a.id, a.month) for a in articles])
     return packed
 
 
@@ -29,6 +29,6 @@ def unpack(packed: object, number: int) -> list[Article]:
         raise Unreadable(f"{number:,} articles were expected, {len(found):,} found")
     for each in found:
         texts = isinstance(each.content, str) and isinstance(each.publication, str)
-        if not texts or not isinstance(each.id, str | None):
+        if not (texts and isinstance(each.id, str | None) and isinstance(each.month, int | None)):
             raise Unreadable("there is something else than articles")
     return found

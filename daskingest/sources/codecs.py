@@ -23,11 +23,6 @@ from daskingest.sources.streams import Damaged
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 _BLOCK = 128 << 10  # read at once of the compressed data
 _LARGEST_WINDOW = 31  # of zstd, as a power of two: what its option --long may ask for
 
@@ -74,6 +69,10 @@ class _Inflater:
 
 
 def _zstd() -> Decoder:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
     options = {int(zstd.DecompressionParameter.window_log_max): _LARGEST_WINDOW}
     return cast(Decoder, zstd.ZstdDecompressor(options=options))
 
@@ -123,9 +122,6 @@ _OTHERS = {
     "lzip": b"LZIP\x01",
     "snappy": b"\xff\x06\0\0sNaPpY",
 }
-
-_FAILURES = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, EOFError, ValueError)
-"""What decoders raise for data that is none; bz2's is an OSError."""
 
 
 def codec_of(head: bytes) -> Codec | None:
@@ -189,7 +185,7 @@ class Unpacked(io.RawIOBase):
     def _decode(self, data: bytes, most: int) -> bytes:
         try:
             return self._decoder.decompress(data, most)
-        except _FAILURES as error:
+        except Exception as error:  # whatever a codec raises, it is about the data
             raise Damaged(f"its {self._codec.name} data is damaged ({error})") from error
 
     def _fill(self) -> bool:

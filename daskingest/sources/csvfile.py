@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from daskingest.articles import Columns
@@ -74,9 +75,13 @@ class CsvFile(TextFile[CsvRange]):
 
 
 def open_csv(
-    path: str | Origin, content: str | None = None, publication: str | None = None
+    path: str | Origin,
+    content: str | None = None,
+    publication: str | None = None,
+    date: str | None = None,
+    dates: bool = True,
 ) -> CsvFile:
-    """Probe a file and find its columns.
+    """Probe a file and find its columns, see `Columns.find`.
 
     Raises UsageError if there is no such file, if it is a directory, empty or UTF-16, or if it has
     no column for the content or the publication.
@@ -84,10 +89,11 @@ def open_csv(
     origin = find_origin(path) if isinstance(path, str) else path
     with reading(origin.path), origin.open() as stream:
         head = read_fully(stream, PROBE_BYTES)
-    return CsvFile(origin, _probe(origin.name or origin.path, head, content, publication))
+    find = partial(Columns.find, content=content, publication=publication, date=date, dates=dates)
+    return CsvFile(origin, _probe(origin.name or origin.path, head, find))
 
 
-def _probe(path: str, head: bytes, content: str | None, publication: str | None) -> Layout:
+def _probe(path: str, head: bytes, find: Callable[[Sequence[str]], Columns]) -> Layout:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UsageError(f"{path} is UTF-16: expected UTF-8; convert it with `iconv -t UTF-8`")
     begin = len(_BOM) if head.startswith(_BOM) else 0
@@ -99,7 +105,7 @@ def _probe(path: str, head: bytes, content: str | None, publication: str | None)
     delimiter = max(found, key=lambda d: len(found[d]))  # the first of equals: the comma
     names = found[delimiter]
     try:
-        columns = Columns.find(names, content, publication)
+        columns = find(names)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     plain, escaped = Dialect(delimiter), Dialect(delimiter, "\\")

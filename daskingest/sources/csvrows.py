@@ -110,7 +110,8 @@ class CsvRange(TextRange):
     def placed_rows(self) -> Iterator[tuple[int, Article | Reject]]:
         """See `DataRange.placed_rows`; places are byte offsets."""
         names, columns = self.layout.names, self.layout.columns
-        at = {name: names.index(name) for name in (columns.content, columns.publication)}
+        wanted = (columns.content, columns.publication, *columns.dates)
+        at = {name: names.index(name) for name in wanted}
         for row, record in enumerate(self.records()):
             reason, detail = record.damage, ""
             if reason is None and len(record.fields) != len(names):

@@ -20,6 +20,14 @@ class FileOptions(Protocol):
     def publication_column(self) -> str | None:
         """The column with the publications' names."""
 
+    @property
+    def date_column(self) -> str | None:
+        """The column with the dates."""
+
+    @property
+    def dates(self) -> bool:
+        """Whether dates are looked for."""
+
 
 def open_file(path: str | Origin, options: FileOptions) -> DataFile:
     """Open a file and find its columns.
@@ -27,4 +35,10 @@ def open_file(path: str | Origin, options: FileOptions) -> DataFile:
     Raises UsageError if there is no such file, if it is no file of articles, or if it has no column
     for the content or the publication.
     """
-    return open_csv(path, options.content_column, options.publication_column)
+    return open_csv(
+        path,
+        options.content_column,
+        options.publication_column,
+        options.date_column,
+        options.dates,
+    )

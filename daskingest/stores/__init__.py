@@ -12,6 +12,7 @@ from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.settings import DEFAULT_STORE
+from daskingest.spelling import spelled
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +69,24 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of one publication: how often it occurred, in total and by label."""
+    """A word of one publication: how often it occurred, in total and by label.
+
+    `spelling` says how it is written there, see `spelling_of`.
+    """
 
     word: str
     count: int
     labels: dict[str, int]
+    spelling: int = 0
+
+    @property
+    def name(self) -> str:
+        """The word as it is written, where it was met first."""
+        return spelled(self.word, self.spelling)
+
+
+WordRow = tuple[str, str, str, int, int]
+"""(publication name, word, label, count, spelling of the word)"""
 
 
 class Store(Protocol):
@@ -160,8 +174,8 @@ class Store(Protocol):
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """Those of these (publication key, word) pairs that occur."""
 
-    def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
-        """Every (publication name, word, label, count), by publication key, word and label.
+    def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
+        """Every word under every label, by publication key, word and label.
 
         Of all publications, or of the one with this key.
         """

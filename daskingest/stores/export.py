@@ -9,16 +9,19 @@ from pathlib import Path
 
 from daskingest.errors import UsageError
 from daskingest.files import completed
-from daskingest.stores import Store
+from daskingest.spelling import spelled
+from daskingest.stores import Store, WordRow
 
-HEADER = ("publication", "word", "label", "count")
+HEADER = ("publication", "word", "label", "count", "name")
 _ROWS_AT_ONCE = 100_000
 
-Rows = Iterator[tuple[str, str, str, int]]
+Rows = Iterator[tuple[str, str, str, int, str]]
 
 
 def write_counts(store: Store, out: Path) -> int:
-    """Write one row per publication, word and label. Returns the number of rows.
+    """Write one row per publication, word and label, with the word's name, as it is written.
+
+    Returns the number of rows.
 
     The file appears when it is complete. Raises UsageError if it can't be written, or its name ends
     in neither .csv nor .parquet.
@@ -31,7 +34,12 @@ def write_counts(store: Store, out: Path) -> int:
     if write is None:
         raise UsageError(f"cannot export to {out}: expected a name that ends in .csv or .parquet")
     with completed(out) as part:
-        return write(store.all_words(), part)
+        return write(_named(store.all_words()), part)
+
+
+def _named(rows: Iterator[WordRow]) -> Rows:
+    for publication, word, label, count, spelling in rows:
+        yield publication, word, label, count, spelled(word, spelling)
 
 
 def _write_csv(rows: Rows, path: Path) -> int:
@@ -49,7 +57,7 @@ def _write_parquet(rows: Rows, path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = (pa.string(), pa.string(), pa.string(), pa.int64())
+    types = (pa.string(), pa.string(), pa.string(), pa.int64(), pa.string())
     schema = pa.schema(list(zip(HEADER, types, strict=True)))
     count = 0
     with pq.ParquetWriter(path, schema) as writer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -24,6 +25,7 @@ from daskingest.stores import (
     Publication,
     TooLarge,
     Word,
+    WordRow,
 )
 from daskingest.stores.emulator import emulator
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
@@ -256,7 +258,7 @@ class FirestoreStore:
                         found[places[snapshot.reference.path]] = read(word_of, snapshot)
         return found
 
-    def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
+    def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
         """See `Store.all_words`. Reads every document once."""
         if publication is None:
             every = sorted(self.publications(), key=lambda each: each.key)
@@ -265,7 +267,7 @@ class FirestoreStore:
         for each in every:
             yield from self._every_word(each)
 
-    def _every_word(self, publication: Publication) -> Iterator[tuple[str, str, str, int]]:
+    def _every_word(self, publication: Publication) -> Iterator[WordRow]:
         query = self._words(publication.key).order_by("word").limit(_PAGE)
         last: str | None = None
         while True:
@@ -276,7 +278,7 @@ class FirestoreStore:
                 words = [read(word_of, each) for each in page.stream(retry=RETRY)]
             for each in words:
                 for label, count in each.labels.items():
-                    yield publication.name, each.word, label, count
+                    yield publication.name, each.word, label, count, each.spelling
             if len(words) < _PAGE:
                 break
             last = words[-1].word
@@ -358,4 +360,4 @@ def _seen(word: Word, label: str | None) -> list[Word]:
     if label is None:
         return [word]
     count = word.labels.get(label)
-    return [Word(word.word, count, {label: count})] if count else []
+    return [replace(word, count=count, labels={label: count})] if count else []

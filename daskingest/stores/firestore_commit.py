@@ -17,6 +17,7 @@ from google.cloud import firestore
 
 from daskingest.ledger import BatchId, Entry
 from daskingest.packed import Counters, PackedCounts
+from daskingest.spelling import spelled
 from daskingest.stores import Hold
 from daskingest.stores.firestore_errors import CHECK_RETRY, READ_SECONDS, RETRY
 from daskingest.stores.firestore_layout import (
@@ -88,8 +89,11 @@ class CommitBuilder:
         counts: Counters,
     ) -> None:
         words: dict[str, dict[str, int]] = {}
-        for word, label, count in zip(*counts, strict=True):
+        names: dict[str, str] = {}
+        for word, label, count, spelling in zip(*counts, strict=True):
             words.setdefault(word, {})[label] = count
+            if spelling:
+                names[word] = spelled(word, spelling)
         documents = {word: collection.document(word_id(word)) for word in words}
         before = _labels(db, documents.values()) if self.whole_maps else None
         for word, labels in words.items():
@@ -99,6 +103,8 @@ class CommitBuilder:
                 "count": firestore.Increment(sum(labels.values())),
                 "labels": {label: firestore.Increment(n) for label, n in labels.items()},
             }
+            if word in names:
+                fields["name"] = names[word]
             if before is None:
                 batch.set(document, fields, merge=True)
             else:

@@ -2,8 +2,8 @@
 
 - `publications/{id}`: `name`, `count` (articles); `{id}` is the publication's key, see
   `document_id`. If the id had to be shortened, `key` has the whole key.
-- `publications/{id}/ent/{hash}`: `word`, `count`, `labels` (a map of label to count); `{hash}` is a
-  digest of the word.
+- `publications/{id}/ent/{hash}`: `word`, `count`, `labels` (a map of label to count), `name` (the
+  word as it is written, where that was met last); `{hash}` is a digest of the word.
 - `ledger/{hash}`: a batch id in two fields, `run` and `entry`, with its `note`, as JSON; `whole` is
   the batch's id without its parts. `{hash}` is a digest of the batch id: ids that follow each other
   would all be written to one place of the database.
@@ -20,6 +20,7 @@ from typing import Any
 
 from daskingest.ledger import BatchId, Entry, Ledger, entry_to_json, read_ledger
 from daskingest.packed import PackedCounts, PackedPublication
+from daskingest.spelling import spelling_of
 from daskingest.stores import Hold, Publication, Word
 
 
@@ -88,7 +89,7 @@ def publication_of(document: str, fields: Mapping[str, Any]) -> Publication | No
 
 
 def name_in(fields: Mapping[str, Any]) -> str:
-    """A publication's name; empty if it has none, and one is to be written."""
+    """The name of a publication or a word; empty if it has none."""
     name = fields.get("name")
     return name if isinstance(name, str) else ""
 
@@ -109,8 +110,8 @@ def labels_in(fields: Mapping[str, Any]) -> dict[str, int]:
 
 def word_of(fields: Mapping[str, Any]) -> Word:
     """The word that has a document with these fields."""
-    count = _number("count", fields.get("count"))
-    return Word(_text(fields, "word"), count, labels_in(fields))
+    count, word = _number("count", fields.get("count")), _text(fields, "word")
+    return Word(word, count, labels_in(fields), spelling_of(name_in(fields) or word, word))
 
 
 def entry_fields(batch_id: BatchId, entry: Entry) -> dict[str, str]:
@@ -147,7 +148,7 @@ def _publication_bytes(publication: PackedPublication, words: Iterable[tuple[str
     for word, label in words:
         if word != last:
             last = word
-            size += path + len(word.encode()) + 60
+            size += path + 2 * len(word.encode()) + 70
         size += 2 * len(label.encode()) + 30
     return size
 

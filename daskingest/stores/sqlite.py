@@ -29,6 +29,7 @@ from daskingest.stores import (
     Publication,
     Replaced,
     Word,
+    WordRow,
     sqlite_commit,
     sqlite_words,
 )
@@ -196,19 +197,20 @@ class SqliteStore:
         found: dict[tuple[str, str], Word] = {}
         with self._reading() as db:
             rows = db.execute(
-                "SELECT publications.key, labels.word, label, labels.count "
+                "SELECT publications.key, labels.word, label, labels.count, spelling "
                 "FROM json_each(?) AS pair "
                 "JOIN publications ON publications.key = pair.value ->> 0 JOIN labels "
-                "ON labels.publication = publications.id AND labels.word = pair.value ->> 1",
+                "ON labels.publication = publications.id AND labels.word = pair.value ->> 1 "
+                "JOIN words USING (publication, word)",
                 (json.dumps(list(words)),),
             )
-            for key, word, label, count in rows:
+            for key, word, label, count, spelling in rows:
                 before = found.get((key, word), Word(word, 0, {}))
                 labels = {**before.labels, label: count}
-                found[key, word] = Word(word, before.count + count, labels)
+                found[key, word] = Word(word, before.count + count, labels, spelling)
         return found
 
-    def all_words(self, publication: str | None = None) -> Iterator[tuple[str, str, str, int]]:
+    def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
         """See `Store.all_words`."""
         with self._reading() as db:
             publications = db.execute(
@@ -217,12 +219,13 @@ class SqliteStore:
             ).fetchall()
             for number, name in publications:
                 rows = db.execute(
-                    "SELECT word, label, count FROM labels WHERE publication = ? "
-                    "ORDER BY word, label",
+                    "SELECT word, label, labels.count, spelling FROM labels "
+                    "JOIN words USING (publication, word) WHERE labels.publication = ? "
+                    "ORDER BY labels.word, label",
                     (number,),
                 )
-                for word, label, count in rows:
-                    yield name, word, label, count
+                for row in rows:
+                    yield name, *row
 
     def forecast(self, size: int) -> str:
         """See `Store.forecast`."""
@@ -286,7 +289,7 @@ class SqliteStore:
             )
         with self._refusals():
             file = SqliteFile(self._path, SCHEMA, read_only=True)
-        sqlite_words.prepare(file.connection)
+        sqlite_words.prepare(file)
         return file
 
     @contextmanager

@@ -19,7 +19,8 @@ _LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is fre
 _LONG = 600  # characters of months, beyond which those of one word are summed up
 
 _WORDS = """
-INSERT INTO words (publication, word, count) SELECT ?, word, count FROM fresh WHERE TRUE
+INSERT INTO words (publication, word, count, spelling)
+SELECT ?, word, count, spelling FROM fresh WHERE TRUE
 ON CONFLICT (publication, word) DO UPDATE SET count = count + excluded.count
 """  # a word with several labels comes several times
 _LABELS = """
@@ -27,7 +28,8 @@ INSERT INTO labels SELECT ?, word, label, count FROM fresh WHERE TRUE
 ON CONFLICT (publication, word, label) DO UPDATE SET count = count + excluded.count
 """
 _MONTHS = f"""
-INSERT INTO words SELECT ?, word, 0, months FROM fresh_months WHERE TRUE
+INSERT INTO words (publication, word, count, months)
+SELECT ?, word, 0, months FROM fresh_months WHERE TRUE
 ON CONFLICT (publication, word) DO UPDATE SET months = CASE
     WHEN months IS NULL THEN excluded.months
     WHEN length(months) < {_LONG} THEN months || ',' || excluded.months
@@ -40,7 +42,7 @@ def prepare(db: sqlite3.Connection) -> None:
     cache = min(max(free_memory() // 4, _LEAST_CACHE), _MOST_CACHE)
     db.execute(f"PRAGMA cache_size = {-(cache >> 10)}")
     db.execute("PRAGMA temp_store = MEMORY")
-    db.execute("CREATE TEMP TABLE fresh (word TEXT, label TEXT, count INTEGER)")
+    db.execute("CREATE TEMP TABLE fresh (word TEXT, label TEXT, count INTEGER, spelling INTEGER)")
     db.execute("CREATE TEMP TABLE fresh_months (word TEXT, months TEXT)")
     db.create_function("summed_months", 1, _summed, deterministic=True)
 
@@ -49,7 +51,7 @@ def add(db: sqlite3.Connection, counts: PackedCounts) -> None:
     """Add all counts. To be called inside a transaction."""
     for publication, words, months in counts.by_publication():
         number = _add_publication(db, publication)
-        db.executemany("INSERT INTO fresh VALUES (?, ?, ?)", zip(*words, strict=True))
+        db.executemany("INSERT INTO fresh VALUES (?, ?, ?, ?)", zip(*words, strict=True))
         db.execute(_WORDS, (number,))
         db.execute(_LABELS, (number,))
         db.execute("DELETE FROM fresh")
@@ -74,7 +76,7 @@ def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> 
 def _texts(months: Counters) -> dict[str, str]:
     """Each word's months, as they are kept: `[month, count]`, separated by commas."""
     found: dict[str, str] = {}
-    for word, month, count in zip(*months, strict=True):
+    for word, month, count in zip(*months[:3], strict=True):
         text = f"[{month},{count}]"
         found[word] = f"{found[word]},{text}" if word in found else text
     return found

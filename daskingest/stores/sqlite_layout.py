@@ -2,7 +2,7 @@
 
 `words` and `labels` are meant to be queried with any tool: (publication, word, count), and
 (publication, word, label, count). `months` is a view: (publication, word, month, count), of
-articles with a date.
+articles with a date. `spelling` says which letters of a word are capitals (`daskingest.spelling`).
 
 Each counter is one row in each of the two tables, ordered by word, so that a large commit changes
 whole pages from left to right. What is read by count, the frequent words, has an index; the many
@@ -49,6 +49,7 @@ CREATE TABLE words (
     word TEXT NOT NULL,
     count INTEGER NOT NULL,
     months TEXT,
+    spelling INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (publication, word)
 ) WITHOUT ROWID;
 CREATE TABLE labels (
@@ -75,10 +76,15 @@ ALTER TABLE words ADD COLUMN months TEXT;
 {_INDEXES.strip()}
 """
 
+_FROM_2 = "ALTER TABLE words ADD COLUMN spelling INTEGER NOT NULL DEFAULT 0;"
+
+AS_NOW = dict.fromkeys((1, 2), "CREATE TEMP VIEW words AS SELECT *, 0 AS spelling FROM main.words")
+"""What makes a connection read a file of an earlier version as if it were of this one."""
+
 SCHEMA = SqliteSchema(
     application_id=0x6461736B,  # "dask"
-    version=2,
+    version=3,
     script=_SCRIPT.strip(),
-    upgrades={1: _FROM_1.strip()},
-    readable=(1,),
+    upgrades={1: _FROM_1.strip(), 2: _FROM_2},
+    readable=tuple(AS_NOW),
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from daskingest.resources import usable_cores
 from daskingest.sqlite_file import SqliteFile
 from daskingest.stores import Word
-from daskingest.stores.sqlite_layout import FREQUENT
+from daskingest.stores.sqlite_layout import AS_NOW, FREQUENT
 
 _ORDER = "ORDER BY count DESC, word LIMIT :limit"
 _AFTER = "count <= :count AND (count < :count OR word > :word)"
@@ -35,8 +35,15 @@ Row = tuple[str, int]
 """A word and its count."""
 
 
-def prepare(db: sqlite3.Connection) -> None:
-    """Have a connection read the file where the machine's page cache has it, without a copy."""
+def prepare(file: SqliteFile) -> None:
+    """Have a file read where the machine's page cache has it, without a copy.
+
+    One of an earlier version is read as if it were of this one.
+    """
+    db = file.connection
+    [(version,)] = db.execute("PRAGMA user_version").fetchall()
+    if version in AS_NOW:
+        db.execute(AS_NOW[version])
     db.execute(f"PRAGMA cache_size = {-(_CACHE >> 10)}")
     db.execute(f"PRAGMA mmap_size = {_MAPPED}")
 
@@ -85,11 +92,16 @@ class Selection:
 
     def with_labels(self, db: sqlite3.Connection, row: Row) -> Word:
         """The word with its counts by label: all of them, or the one that was asked for."""
-        word, count = row
+        (word, count), labels = row, {}
+        place = self.publication, word
+        query = "SELECT spelling FROM words WHERE publication = ? AND word = ?"
+        [(spelling,)] = db.execute(query, place).fetchall()
         if self.label is not None:
-            return Word(word, count, {self.label: count})
-        query = "SELECT label, count FROM labels WHERE publication = ? AND word = ?"
-        return Word(word, count, dict(db.execute(query, (self.publication, word)).fetchall()))
+            labels[self.label] = count
+        else:
+            query = "SELECT label, count FROM labels WHERE publication = ? AND word = ?"
+            labels.update(db.execute(query, place).fetchall())
+        return Word(word, count, labels, spelling)
 
     def _rows(
         self, db: sqlite3.Connection, where: str, limit: int, count: int = 0, word: str = ""

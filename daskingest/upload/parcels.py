@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daskingest.articles import Article, Reject
+from daskingest.months import month_text
 from daskingest.settings import UploadSettings
 from daskingest.sources.checksum import Kind
 from daskingest.sources.datafile import DataFile
@@ -129,6 +130,8 @@ def _as_json(article: Article, row: int, settings: UploadSettings) -> bytes:
     value: dict[str, Any] = {"publication": article.publication, "content": article.content}
     if not settings.legacy:
         value["id"] = row + 1
+        if article.month is not None:
+            value["published"] = month_text(article.month)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 

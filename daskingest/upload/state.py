@@ -26,6 +26,7 @@ _OPTIONS = {
     "repeat": "--repeat",
     "content": "--content-column",
     "publication": "--publication-column",
+    "dates": "--date-column",
 }
 REMEMBERED = 24 * 3600.0
 """Seconds that the service remembers an idempotency key."""
@@ -74,6 +75,7 @@ class UploadState:
             "legacy": settings.legacy,
             "content": columns.content,
             "publication": columns.publication,
+            "dates": ", ".join(columns.dates),
         }
         place = Path(settings.state) if settings.state else state_path.default_path(path)
         if settings.resume and not settings.state:
@@ -153,6 +155,7 @@ class UploadState:
             )
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            found.setdefault("dates", "")  # of earlier versions, which sent none
             found["tally"] = UploadTally.from_dict(found["tally"])
             missing = {*self.begin, "run", "complete", "unsure", "done", "beyond"} - {*found}
             if missing:

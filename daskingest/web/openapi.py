@@ -123,7 +123,7 @@ def _entities(security: Schema) -> Schema:
     labels = {"type": "object", "additionalProperties": COUNT}
     page = object_of(
         publication=_PUBLICATION,
-        entities=array_of(object_of(word=TEXT, count=COUNT, labels=labels)),
+        entities=array_of(object_of(word=TEXT, name=TEXT, count=COUNT, labels=labels)),
         next={"type": ["string", "null"]},
     )
     unknown = {"404": problem_answer("No such publication, or no such page.")}
@@ -189,6 +189,9 @@ def _article() -> Schema:
             "content": filled,
             "publication": {**filled, "maxLength": MAX_PUBLICATION},
             "id": ident,
+            "published": {
+                "description": "When: ISO 8601. Anything else counts under no month.",
+            },
         },
         "required": ["content", "publication"],
     }

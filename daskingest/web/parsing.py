@@ -13,7 +13,7 @@ MAX_ID = 200
 TOO_LARGE = "article too large"
 """The reason for rejecting an article above the limit."""
 
-_FIELDS = Columns("content", "publication")
+_FIELDS = Columns("content", "publication", date="published")
 
 
 def value_of(text: bytes) -> object:

@@ -78,7 +78,13 @@ def _page(publication: Publication, words: list[Word], limit: int) -> dict[str, 
     return {
         "publication": {"name": publication.name, "count": publication.count},
         "entities": [
-            {"word": each.word, "count": each.count, "labels": each.labels} for each in words
+            {
+                "word": each.word,
+                "name": each.name,
+                "count": each.count,
+                "labels": each.labels,
+            }
+            for each in words
         ],
         "next": following,
     }

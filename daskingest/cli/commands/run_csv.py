@@ -148,6 +148,10 @@ def _row_lines(summary: Summary, settings: Settings) -> Iterator[str]:
     taken = f"{tally.articles:,} articles + {tally.rejected.total():,} rejects"
     dropped = f" ({tally.dropped:,} too long to count)" if tally.dropped else ""
     yield f"  rows      {tally.rows:,} = {taken}{check}"
+    if tally.dated:
+        undated = tally.articles - tally.dated
+        without = f"; {undated:,} have no date that can be read" if undated else ""
+        yield f"  dates     {tally.dated:,} articles counted by month, too{without}"
     yield f"  words     {tally.text_words:,}"
     yield f"  entities  {tally.entities:,}{dropped}"
 

@@ -34,7 +34,12 @@ def top(
         key = find_publication(opened, publication).key
         found = opened.words(key, number, label=label)
     if as_json:
-        print_json([{"word": w.word, "count": w.count, "labels": w.labels} for w in found])
+        print_json(
+            [
+                {"word": each.word, "name": each.name, "count": each.count, "labels": each.labels}
+                for each in found
+            ]
+        )
     elif label and not found:
         note(f"{harmless(publication)} has no entities with the label {label}")
     else:
@@ -48,5 +53,5 @@ def _table(words: list[Word]) -> Table:
     for each in words:
         labels = sorted(each.labels.items(), key=lambda item: (-item[1], item[0]))
         text = ", ".join(f"{name} {count:,}" for name, count in labels)
-        table.add_row(harmless(each.word), f"{each.count:,}", text)
+        table.add_row(harmless(each.name), f"{each.count:,}", text)
     return table

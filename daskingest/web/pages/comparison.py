@@ -32,10 +32,12 @@ class Comparison:
     async def page(self, call: Call) -> Response:
         """The chosen publications' typical words, and others to choose."""
         chosen = await self._chosen(call)
+        columns, names = await self._typical(chosen)
         return self._renderer.page(
             "compare.html",
             chosen=chosen,
-            columns=await self._typical(chosen),
+            columns=columns,
+            names=names,
             publications=(await self._reader.publications())[:LISTED],
             sampled=SAMPLED,
             again=wording.query(name=[each.key for each in chosen]),
@@ -43,11 +45,14 @@ class Comparison:
 
     async def table(self, call: Call) -> Table:
         """The typical words."""
-        columns = await self._typical(await self._chosen(call))
+        columns, names = await self._typical(await self._chosen(call))
         return Table(
-            ("publication", "word", "count", "elsewhere", "z"),
+            ("publication", "word", "count", "elsewhere", "z", "name"),
             [
-                (publication.name, each.word, each.count, each.elsewhere, round(each.z, 3))
+                (
+                    *(publication.name, each.word, each.count, each.elsewhere, round(each.z, 3)),
+                    names[each.word],
+                )
                 for publication, words in columns
                 for each in words
             ],
@@ -65,13 +70,15 @@ class Comparison:
             )
         return list(chosen.values())
 
-    async def _typical(self, publications: list[Publication]) -> Columns:
+    async def _typical(self, publications: list[Publication]) -> tuple[Columns, dict[str, str]]:
+        """Each publication's typical words, and all of them as they are written."""
         if len(publications) < 2:
-            return []
+            return [], {}
         frequent = {each.key: await self._reader.most_frequent(each) for each in publications}
         counts = await self._reader.read(lambda store: _counts_of(frequent, store))
         best = await asyncio.to_thread(typical_words, counts, _TYPICAL)
-        return [(each, best[each.key]) for each in publications]
+        names = {each.word: each.name for words in frequent.values() for each in words}
+        return [(each, best[each.key]) for each in publications], names
 
 
 def _counts_of(frequent: Mapping[str, list[Word]], store: Store) -> dict[str, dict[str, int]]:

@@ -90,12 +90,12 @@ class PublicationPage:
         request = _request_of(publication, call)
         rows = await self._reader.read(
             lambda store: [
-                (publication.name, each.word, label, count)
+                (publication.name, each.word, label, count, each.name)
                 for each in _all_words(store, request)
                 for label, count in sorted(each.labels.items())
             ]
         )
-        return Table(("publication", "word", "label", "count"), [*rows])
+        return Table(("publication", "word", "label", "count", "name"), [*rows])
 
     async def _words(self, request: _PageRequest, cursor: str) -> tuple[list[Word], str]:
         """A page of words, and the cursor for the next one; empty: there is none."""
@@ -114,7 +114,7 @@ class PublicationPage:
         publication = await self._reader.named(call.text("name"))
         label = call.text("label", _MAX_LABEL)
         words = await self._reader.most_frequent(publication, label)
-        return [(each.word, each.count) for each in words]
+        return [(each.name, each.count) for each in words]
 
 
 def _request_of(publication: Publication, call: Call) -> _PageRequest:

@@ -31,7 +31,9 @@ class WordPage:
     async def page(self, call: Call) -> Response:
         """The publications that mention it, by how often they do."""
         word = _word_in(call)
-        return self._renderer.page("word.html", word=word, rows=await self._rows(word))
+        rows = await self._rows(word)
+        name = rows[0].word.name if rows else word
+        return self._renderer.page("word.html", word=word, name=name, rows=rows)
 
     async def table(self, call: Call) -> Table:
         """The same, as a table."""
