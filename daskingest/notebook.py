@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from daskingest.errors import UsageError
+from daskingest.errors import DaskingestError, UsageError
 from daskingest.progress import Progress
 from daskingest.settings import DEFAULT_STORE
 from daskingest.sources.csvfile import CsvFile, open_csv
@@ -70,7 +70,7 @@ def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summar
     With `progress`, it shows its progress, in a notebook below the cell. `settings` are the fields
     of `daskingest.settings.Settings`: `store`, `workers`, `limit` and so on. In a script, call it
     under `if __name__ == "__main__":`, because the workers are processes that import the script.
-    Raises DaskingestError.
+    Raises DaskingestError, also when all is counted but for some of the files.
     """
     from rich.console import Console
 
@@ -82,7 +82,13 @@ def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summar
         with Display(Console(stderr=not progress), progress) as display:
             return await Run([str(file) for file in files], Settings(**settings), display)()
 
-    return _run_anywhere(go)
+    summaries = _run_anywhere(go)
+    if failed := [each for each in summaries if each.error]:
+        raise DaskingestError(
+            f"{len(failed):,} of {len(summaries):,} files were not counted, or not all of them: "
+            f"{failed[0].error}" + ("; ..." if len(failed) > 1 else "")
+        )
+    return summaries
 
 
 def _run_anywhere(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
