@@ -163,8 +163,8 @@ def _trends(security: Schema) -> Schema:
 def _period() -> list[Schema]:
     month = {**TEXT, "pattern": r"^(1[5-9]|2[01])[0-9]{2}-(0[1-9]|1[0-2])$"}
     return [
-        query_parameter("since", month, "Only articles from this month on; counts have no labels then."),
-        query_parameter("until", month, "Only articles up to this month; counts have no labels then."),
+        query_parameter("since", month, "Only articles from this month on, without labels."),
+        query_parameter("until", month, "Only articles up to this month, without labels."),
     ]
 
 

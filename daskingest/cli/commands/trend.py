@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _BARS = "\N{LOWER ONE EIGHTH BLOCK}▂▃▄▅▆▇█"
 _LINES = 12  # publications that are shown for a word
-_STEPS = (1, 3, 12, 120)  # months that a bar is for
-_WIDTH = 36  # bars, at most
+_STEPS = (1, 3, 12, 60, 120)  # months that a bar is for
+_WIDTH = 42  # bars, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
