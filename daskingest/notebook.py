@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from daskingest.counts import word_of
 from daskingest.errors import UsageError
 from daskingest.months import month_text
+from daskingest.progress import Progress
 from daskingest.settings import DEFAULT_STORE
-from daskingest.sources.csvfile import open_csv
+from daskingest.sources.csvfile import CsvFile, open_csv
 from daskingest.sources.csvrows import CsvRange
+from daskingest.sources.gathering import gather
+from daskingest.sources.origin import Origin
 from daskingest.spelling import spelled
 from daskingest.stores import open_store
 from daskingest.stores.periods import trends_of
@@ -159,15 +162,29 @@ def read_csv(
 ) -> dd.DataFrame:
     """A CSV of articles as a Dask DataFrame whose partitions hold whole rows.
 
-    All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may contain newlines.
+    It may be compressed; of an archive, a folder or a pattern, all files are read, which must have
+    the same columns. All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may
+    contain newlines.
     Rows that are damaged or have the wrong number of fields are left out. Raises UsageError as
     `run_csv` does.
     """
     import dask.dataframe as dd
 
-    file = open_csv(path, content_column, publication_column)
-    meta = _frame([], file.layout.names)
-    parts = list(file.ranges(batch_bytes))
+    def opened(origin: Origin) -> CsvFile:
+        return open_csv(origin, content_column, publication_column)
+
+    gathered = gather([path], opened, Progress())
+    if gathered.refused:
+        raise gathered.refused[0].error
+    names = gathered.files[0].layout.names
+    for each in gathered.files:
+        if each.layout.names != names:
+            raise UsageError(
+                f"{each.origin.name} has the columns {each.layout.names}, and the first file "
+                f"{names}: read them one by one"
+            )
+    meta = _frame([], names)
+    parts = [part for each in gathered.files for part in each.ranges(batch_bytes)]
     frames: Any = dd
     whole: dd.DataFrame = (
         frames.from_map(_read_range, parts, meta=meta) if parts else frames.from_pandas(meta, 1)

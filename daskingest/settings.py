@@ -85,7 +85,7 @@ Scheduler = Annotated[
 Model = Annotated[
     str | None,
     Option(
-        "A spaCy pipeline with an `ner`: an installed package or a folder.",
+        "A spaCy pipeline that sets entities: an installed package or a folder.",
         shown="en_core_web_sm",
     ),
 ]

@@ -21,7 +21,7 @@ from daskingest.ledger import BatchId, Counted, Done
 from daskingest.models import find_model
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.file_run import FileRun
-from daskingest.pipeline.identity import first_of, following, places_text
+from daskingest.pipeline.identity import KnownRuns, first_of, following, places_text
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.segment import Comparison, Segment
@@ -60,8 +60,8 @@ def look_up(path: Path | str, store: Store) -> tuple[FileRun, list[str]]:
     """The file as a run, and what was said."""
     settings = Settings(batch_bytes=BATCH, rejects=str(Path(path).parent / "rejects.jsonl"))
     rejects = PatientRejects(RejectsFile(settings.rejects))
-    run, told = FileRun(str(path), find_model(), settings, rejects), Told()
-    run.look_up(store, store.begun(), told)
+    run, told = FileRun(open_csv(str(path)), find_model(), settings, rejects), Told()
+    run.look_up(store, KnownRuns(store.begun()), told)
     return run, told.said
 
 

@@ -58,11 +58,11 @@ def test_a_file_that_was_counted_in_part() -> None:
 
 def test_what_firestore_bills_is_said() -> None:
     summary = Summary("a.csv", 10, tally=tally(2), fresh=tally(2), seconds=1)
-    summary.commits, summary.writes, summary.billed = 3, 40, True
+    summary.written.commits, summary.written.writes, summary.written.billed = 3, 40, True
     assert lines_of(summary, store="firestore://p")[-1] == (
         "  store     3 commits, 40 writes (20,000 per 1,000 articles)"
     )
-    summary.billed = False
+    summary.written.billed = False
     assert "commits" not in "".join(lines_of(summary))
 
 

@@ -18,6 +18,7 @@ from daskingest.errors import UsageError
 from daskingest.files import state_folder
 from daskingest.ledger import BatchId, Ledger
 from daskingest.pipeline.file_run import FileRun, Place
+from daskingest.pipeline.identity import KnownRuns
 from daskingest.progress import Progress
 from daskingest.publishing.belonging import prepare
 from daskingest.publishing.files import enter_begun, new_runs, staged_here
@@ -67,7 +68,7 @@ class Direct:
     def look_up(self, runs: list[FileRun], progress: Progress) -> None:
         """See `Destination.look_up`."""
         with open_store(self._url, create=True) as store:
-            known = store.begun()
+            known = KnownRuns(store.begun())
             for each in runs:
                 each.look_up(store, known, progress)
                 each.goes_to(Place(self._url))
@@ -99,7 +100,7 @@ class Staging:
         ):
             prepare(route, staging, target, file)
             mine = staged_here(file.state.run, route.source_path)
-            known = target.begun() | staging.begun()
+            known = KnownRuns(target.begun() | staging.begun())
             both = _Both(staging, target)
             for each in runs:
                 each.look_up(both, known, progress)

@@ -18,13 +18,13 @@ from daskingest.pipeline.driver import Driver
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.identity import (
     Found,
+    KnownRuns,
     Ledgers,
     edited,
     first_of,
     follow,
     following,
     is_edited,
-    may_be,
     new_run,
     places_text,
 )
@@ -33,8 +33,7 @@ from daskingest.pipeline.segment import Comparison, Segment
 from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.progress import Progress
 from daskingest.settings import Settings
-from daskingest.sources.datafile import DataRange, Extent
-from daskingest.sources.opening import open_file
+from daskingest.sources.datafile import DataFile, DataRange, Extent
 from daskingest.text import size_text
 
 _FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently
@@ -70,15 +69,17 @@ class Place:
 class FileRun:
     """The run of one file. Its id depends on the file's content, not on its path.
 
-    Creating one reads the file: do it on a thread. Raises UsageError if it is not a CSV file.
+    Creating one reads the file: do it on a thread.
     """
 
-    def __init__(self, path: str, model: str, settings: Settings, rejects: PatientRejects) -> None:
-        self.name = path
+    def __init__(
+        self, file: DataFile, model: str, settings: Settings, rejects: PatientRejects
+    ) -> None:
+        self.name = file.origin.name
         self.finished = False
         self._settings = settings
         self._rejects = rejects
-        self._file = open_file(path, settings)
+        self._file = file
         origin, columns, extent = self._file.origin, self._file.columns, self._file.extent
         self._begun = begun = Begun(
             file=origin.path,
@@ -95,10 +96,15 @@ class FileRun:
         )
         self._segment = Segment(new_run(self._file, []), self._file, begun, {})
         self._taken = _Taken()
-        self.summary = Summary(path, self._file.size_of(extent))
+        self.summary = Summary(self.name, file.size_of(extent) or origin.content_size)
         self._limited = False
         self._place = Place()
         self._lost: list[tuple[Batch, Tally]] = []  # batches whose rejects may not be written
+
+    @property
+    def file(self) -> DataFile:
+        """The file."""
+        return self._file
 
     @property
     def id(self) -> str:
@@ -122,16 +128,15 @@ class FileRun:
 
     def goes_to(self, place: Place) -> None:
         """It is counted there."""
-        self._place, self.summary.billed = place, place.billed
+        self._place, self.summary.written.billed = place, place.billed
 
-    def look_up(self, store: Ledgers, known: dict[str, Begun], progress: Progress) -> None:
+    def look_up(self, store: Ledgers, known: KnownRuns, progress: Progress) -> None:
         """Take up what a store has of this file; `known` are the runs that were begun in it.
 
         Adds this one. Raises UsageError if the run was begun otherwise, or of what has changed.
         """
         begun, others = self._begun, []
-        alike = [each for each in known.items() if may_be(self._file, *each)]
-        for run, theirs in sorted(alike, key=lambda each: each[1].file != begun.file):
+        for run, theirs in known.may_be(self._file).items():
             found = follow(self._file, run, theirs, store, progress)
             differing = found.comparison.differing
             if not differing:
@@ -147,7 +152,7 @@ class FileRun:
             others.append(found.comparison.first)
         else:
             self._segment = Segment(new_run(self._file, others), self._file, begun, {})
-        known.setdefault(self.id, self._segment.begun)
+        known.add(self.id, self._segment.begun)
 
     def _resume(self, found: Found, progress: Progress) -> None:
         for each in found.segments:

@@ -6,7 +6,8 @@ would take as long as to cut it. So it is found in steps, each of which can only
 1. A run's first entry has the checksum of what the file began with (its `head`). A file with
    another head is another file. The head neither has the size nor the end in it, so a file that
    grew is still found. Runs that earlier versions began have no head; their id is a fingerprint of
-   samples, and it is made again of the file, cut to the size that it had then.
+   samples, and it is made again of the file, cut to the size that it had then. A member of an
+   archive has the head of what is in it, so it is the same run as a copy of it anywhere else.
 2. The file is read and cut where it was cut then, for cuts depend on the file alone, and each range
    is compared with the checksum that the ledger has of it (`Segment.compare`).
 3. If something differs, and the run's file lies where this one does, then it was edited: counting
@@ -22,6 +23,8 @@ A run is of those rows that its file had when it began. What a file grew by is a
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,16 +35,58 @@ from daskingest.pipeline.segment import Comparison, Place, Segment
 from daskingest.progress import Progress
 from daskingest.sources.checksum import run_id
 from daskingest.sources.datafile import DataFile
+from daskingest.sources.origin import HEAD_BYTES
 
 _NAMED = 5  # places that an error names
 
 
-def may_be(file: DataFile, run: str, begun: Begun) -> bool:
-    """Whether a file may be the one that a run is of, as far as its first entry tells."""
-    if begun.start:
-        return False  # what a file grew by; it is found by way of the run before it
-    if begun.head:
-        return begun.file == file.origin.path or file.origin.head(begun.size) == begun.head
+class KnownRuns:
+    """The runs of files that a store knows, found by what the files begin with and where they lie.
+
+    To look for a file takes reading its beginning, however many runs there are.
+    """
+
+    def __init__(self, begun: Mapping[str, Begun]) -> None:
+        self._begun: dict[str, Begun] = {}
+        self._by_path: dict[str, list[str]] = {}
+        self._by_head: dict[tuple[int, str], list[str]] = {}
+        self._sizes: list[int] = []  # that heads are of, in order
+        self._headless: list[str] = []  # of an earlier version
+        for run, each in begun.items():
+            self.add(run, each)
+
+    def add(self, run: str, begun: Begun) -> None:
+        """There is this run, too. What a file grew by is found by way of the run before it."""
+        if begun.start or run in self._begun:
+            return
+        self._begun[run] = begun
+        if not begun.head:
+            self._headless.append(run)
+            return
+        size = min(begun.size, HEAD_BYTES)
+        at = bisect_left(self._sizes, size)
+        if self._sizes[at : at + 1] != [size]:
+            self._sizes.insert(at, size)
+        self._by_head.setdefault((size, begun.head), []).append(run)
+        self._by_path.setdefault(begun.file, []).append(run)
+
+    def may_be(self, file: DataFile) -> dict[str, Begun]:
+        """The runs that may be of a file, as far as their first entries tell.
+
+        Those of a file that lay where this one does come first.
+        """
+        origin, found = file.origin, list[str]()
+        for each in (origin,) if origin.before is None else (origin, origin.before):
+            found += self._by_path.get(each.path, ())
+            for key in zip(self._sizes, each.heads(self._sizes), strict=False):
+                found += self._by_head.get(key, ())
+        found += [each for each in self._headless if _has_samples(file, each, self._begun[each])]
+        runs = {run: self._begun[run] for run in found}
+        return dict(sorted(runs.items(), key=lambda each: each[1].file != origin.path))
+
+
+def _has_samples(file: DataFile, run: str, begun: Begun) -> bool:
+    """Whether a file may be the one of a run that an earlier version began."""
     grown = begun.size < file.origin.size and Path(begun.file).name == Path(file.origin.path).name
     return (grown or begun.size == file.origin.size) and file.origin.fingerprint(begun.size) == run
 

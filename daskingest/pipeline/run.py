@@ -25,6 +25,10 @@ from daskingest.pipeline.summary import Outcome, Summary, status_text
 from daskingest.progress import Progress
 from daskingest.publishing.report import PublishReport
 from daskingest.settings import Settings
+from daskingest.sources.containers import Refused
+from daskingest.sources.datafile import DataFile
+from daskingest.sources.gathering import Gathered, gather
+from daskingest.sources.opening import open_file
 
 _TICK_SECONDS = 0.5
 _PAUSE_SECONDS = 5.0  # before a store that fails is tried again
@@ -40,6 +44,7 @@ class Run(Observer):
         self._driver: Driver | None = None
         self._current: FileRun | None = None
         self._files = files
+        self._gathered: Gathered[DataFile] = Gathered()
         self._rejects: PatientRejects | None = None
         self._destination: Destination | None = None
         self.published: PublishReport | None = None
@@ -74,20 +79,33 @@ class Run(Observer):
                 self.published = self._destination.unpublished()
         finally:
             ticker.cancel()
+            self._drop_spooled(runs)
         if rejects.given_up:
             self._progress.warn(
                 f"{rejects.trouble}: {rejects.given_up:,} rejects were not written; when there is "
                 "space, run the same command again, which finds them again"
             )
-        return [each.summary for each in runs]
+        return [each.summary for each in runs] + [_failed(each) for each in self._gathered.refused]
 
     def _open(self, model: str, rejects: PatientRejects) -> list[FileRun]:
-        runs = [FileRun(path, model, self._settings, rejects) for path in self._files]
+        settings = self._settings
+        self._gathered = gather(self._files, lambda each: open_file(each, settings), self._progress)
+        runs = [FileRun(each, model, settings, rejects) for each in self._gathered.files]
         self._destination = destination(self._settings, self._progress)
         self._destination.look_up(runs, self._progress)
         if len({each.id for each in runs}) < len(runs):
             raise UsageError("the same file, or a copy of it, is given twice; give it once")
         return runs
+
+    def _drop_spooled(self, runs: list[FileRun]) -> None:
+        """Remove what was copied from standard input, when all of it is counted."""
+        outcomes = {each.name: each.summary.outcome for each in runs}
+        for place, names in self._gathered.spooled.items():
+            found = {outcomes.get(each, Outcome.COUNTED) for each in names}
+            if Outcome.INTERRUPTED not in found:
+                place.unlink(missing_ok=True)
+                continue
+            self._progress.warn(f"to go on with it, give {place} instead of standard input")
 
     async def _count(self, runs: list[FileRun], model: str) -> None:
         settings = self._settings
@@ -153,8 +171,8 @@ class Run(Observer):
     def committed(self, commit: Commit) -> None:
         """See `Observer.committed`."""
         if self._current is not None:
-            self._current.summary.commits += 1
-            self._current.summary.writes += commit.writes
+            self._current.summary.written.commits += 1
+            self._current.summary.written.writes += commit.writes
 
     async def _tick(self, rejects: PatientRejects) -> None:
         """Tell how things are, also while nothing gets done."""
@@ -168,6 +186,10 @@ class Run(Observer):
         self._progress.show(
             summary.bytes_done, lambda seconds: status_text(summary, seconds), trouble
         )
+
+
+def _failed(refused: Refused) -> Summary:
+    return Summary(refused.name, None, Outcome.FAILED, error=str(refused.error))
 
 
 def _report_to(path: str | None) -> AbstractAsyncContextManager[object]:

@@ -117,7 +117,7 @@ class Segment:
         if not isinstance(begun, Begun) or begun == self.begun:
             self._ledger = ledger
             return self
-        if begun.sample and self._file.origin.fingerprint(begun.size) != begun.sample:
+        if begun.sample and not self._file.origin.same_sample(begun.sample, begun.size):
             raise DaskingestError(
                 f"another run has just begun to count {begun.file}, which begins like "
                 f"{self._file.origin.path}, into this store; run the same command again, and the "
@@ -142,8 +142,9 @@ class Segment:
             found.differs(now, extent.end)
         begun = self.begun
         if self.done is None and begun.sample and not found.differing:
-            sample = self._file.origin.fingerprint(begun.size)
-            if sample != begun.sample:  # in what was not counted yet
+            origin = self._file.origin
+            if not origin.same_sample(begun.sample, begun.size):  # in what was not counted yet
+                sample = origin.fingerprint(begun.size)
                 found.differs(self.last[1], extent.end or begun.size, sample)
 
     def _compare_ranges(

@@ -16,6 +16,19 @@ class Outcome(Enum):
     ALREADY = "was counted already"
     LIMITED = "counted up to the limit"
     INTERRUPTED = "interrupted"
+    FAILED = "not counted"
+
+
+@dataclass(slots=True)
+class Written:
+    """What a run did to the store: so many commits, of so many rows or documents in all.
+
+    It costs money if it is `billed`.
+    """
+
+    commits: int = 0
+    writes: int = 0
+    billed: bool = False
 
 
 @dataclass(slots=True)
@@ -24,8 +37,7 @@ class Summary:
 
     `fresh` is of the rows that this run counted, in `seconds` (excluding start-up). `rows` is the
     number of rows in the file, counted independently of the tally. Sizes are in bytes; `size` is
-    None if unknown, as for a compressed file. `commits` and `writes` (rows or documents) are what
-    this run did to the store, which costs money if it is `billed`.
+    None if unknown, as for a compressed file. `error` says why it failed.
     """
 
     file: str
@@ -37,9 +49,8 @@ class Summary:
     fresh: Tally = field(default_factory=Tally)
     fresh_bytes: int = 0
     seconds: float = 0.0
-    commits: int = 0
-    writes: int = 0
-    billed: bool = False
+    written: Written = field(default_factory=Written)
+    error: str = ""
 
 
 def status_text(summary: Summary, seconds: float) -> str:

@@ -13,9 +13,10 @@ from daskingest.articles import Columns
 from daskingest.errors import UsageError
 from daskingest.sources.boundaries import cuts
 from daskingest.sources.checksum import Kind, checksum
+from daskingest.sources.containers import find_origin
 from daskingest.sources.csvrows import CsvRange, Dialect, Layout, Lines, is_regular, records
 from daskingest.sources.datafile import PROBE_BYTES, Extent
-from daskingest.sources.origin import Origin, find_origin
+from daskingest.sources.origin import Origin
 from daskingest.sources.streams import read_fully, reading
 from daskingest.sources.textfile import TextFile
 
@@ -89,7 +90,7 @@ def open_csv(
     with reading(origin.path), origin.open() as stream:
         head = read_fully(stream, PROBE_BYTES)
     find = partial(Columns.find, content=content, publication=publication, date=date, dates=dates)
-    return CsvFile(origin, _probe(origin.path, head, find))
+    return CsvFile(origin, _probe(origin.name or origin.path, head, find))
 
 
 def _probe(path: str, head: bytes, find: Callable[[Sequence[str]], Columns]) -> Layout:

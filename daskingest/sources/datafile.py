@@ -99,7 +99,7 @@ class TextRange(DataRange):
         """The bytes. Raises DaskingestError if they are not those that the file was cut with."""
         if self.data is not None:
             return self.data
-        with reading(self.path), open_stream(self.path, None) as stream:
+        with reading(self.path), open_stream(self.path) as stream:
             stream.seek(self.start)
             data = read_fully(stream, self.size)
         if len(data) != self.size:

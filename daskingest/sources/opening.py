@@ -6,6 +6,7 @@ from typing import Protocol
 
 from daskingest.sources.csvfile import open_csv
 from daskingest.sources.datafile import DataFile
+from daskingest.sources.origin import Origin
 
 
 class FileOptions(Protocol):
@@ -28,7 +29,7 @@ class FileOptions(Protocol):
         """Whether dates are looked for."""
 
 
-def open_file(path: str, options: FileOptions) -> DataFile:
+def open_file(path: str | Origin, options: FileOptions) -> DataFile:
     """Open a file and find its columns.
 
     Raises UsageError if there is no such file, if it is no file of articles, or if it has no column

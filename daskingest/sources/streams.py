@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import lzma
-import zipfile
-import zlib
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import fsspec
 
 from daskingest.errors import DaskingestError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
-def open_stream(path: str, compression: str | None) -> BinaryIO:
-    """A file as a stream of bytes, decompressed if fsspec's name of its compression is given."""
-    return cast(BinaryIO, fsspec.open(path, "rb", compression=compression).open())
+
+class Damaged(Exception):
+    """What is read is not what its format says. It says how."""
+
+
+def open_stream(path: str) -> BinaryIO:
+    """A file as a stream of bytes, as they lie there."""
+    return cast(BinaryIO, fsspec.open(path, "rb").open())
 
 
 @contextmanager
@@ -24,11 +29,54 @@ def reading(path: str) -> Iterator[None]:
     """Turns what may happen to a file while it is read into a DaskingestError."""
     try:
         yield
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except Damaged as error:
+        raise DaskingestError(
+            f"cannot read {path}: {error}; it is incomplete or damaged: fetch it again"
+        ) from error
+    except (OSError, EOFError) as error:
         reason = str(error) or type(error).__name__
         raise DaskingestError(
             f"cannot read {path}: {reason}; if it is incomplete or damaged, fetch it again"
         ) from error
+
+
+class Section(io.RawIOBase):
+    """`size` bytes of something from `start` on. `read_at` gives those at a position, at most so
+    many. Raises Damaged if it ends before they do.
+    """
+
+    def __init__(self, read_at: Callable[[int, int], bytes], start: int, size: int) -> None:
+        self._read_at = read_at
+        self._start = start
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """See `io.RawIOBase`."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """See `io.RawIOBase`."""
+        with memoryview(buffer).cast("B") as view:
+            most = min(len(view), self._size - self._at)
+            if most <= 0:
+                return 0
+            data = self._read_at(self._start + self._at, most)
+            if not data:
+                raise Damaged(f"it is cut off at byte {self._start + self._at:,}")
+            view[: len(data)] = data
+            self._at += len(data)
+        return len(data)
 
 
 def skip(stream: BinaryIO, size: int) -> None:

@@ -73,7 +73,7 @@ class _Frame:
     few: bool
 
     def reached(self, told: Markup) -> Markup:
-        """The attributes of a value: it is told, and reached with the keyboard where there are few."""
+        """The attributes of a value: it is told, and reached by keyboard where there are few."""
         focus = Markup('tabindex="0"' if self.few else "")
         return Markup('role="img" aria-label="{}" {}').format(told, focus)
 

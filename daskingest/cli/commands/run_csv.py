@@ -101,7 +101,10 @@ def _report(
         return ExitCode.INTERRUPTED
     if published is not None and published.refused:
         return ExitCode.FAILED
+    failed = [each for each in summaries if each.outcome is Outcome.FAILED]
     print_lines(results, "\n".join(_next_lines(settings)))
+    if failed:
+        return ExitCode.FAILED
     if strict and any(each.tally.rejected for each in summaries):
         return ExitCode.REJECTS
     return ExitCode.DONE
@@ -110,6 +113,9 @@ def _report(
 def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
     """What became of a file."""
     tally, fresh = summary.tally, summary.fresh
+    if summary.error:
+        yield f"{summary.file}: {summary.outcome.value}: {summary.error}"
+        return
     yield f"{summary.file}: {summary.outcome.value}"
     yield from _row_lines(summary, settings)
     for reason, count in tally.rejected.most_common():
@@ -120,10 +126,10 @@ def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
         part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
         rate = fresh.text_words / summary.seconds
         yield f"  time      {time_text(summary.seconds)}{part}, {rate:,.0f} words/s"
-    if fresh.articles and summary.billed:
-        per_thousand = 1000 * summary.writes / fresh.articles
+    if fresh.articles and summary.written.billed:
+        per_thousand = 1000 * summary.written.writes / fresh.articles
         yield (
-            f"  store     {summary.commits:,} commits, {summary.writes:,} writes "
+            f"  store     {summary.written.commits:,} commits, {summary.written.writes:,} writes "
             f"({per_thousand:,.0f} per 1,000 articles)"
         )
 
