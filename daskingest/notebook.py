@@ -6,9 +6,11 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from daskingest.counts import word_of
 from daskingest.errors import DaskingestError, UsageError
+from daskingest.months import month_text
 from daskingest.progress import Progress
 from daskingest.settings import DEFAULT_STORE
 from daskingest.sources.csvfile import CsvFile, open_csv
@@ -17,6 +19,7 @@ from daskingest.sources.gathering import gather
 from daskingest.sources.origin import Origin
 from daskingest.spelling import spelled
 from daskingest.stores import open_store
+from daskingest.stores.periods import trends_of
 from daskingest.stores.reading import find_publication
 
 if TYPE_CHECKING:
@@ -39,16 +42,24 @@ def publications(store: str = DEFAULT_STORE) -> pd.DataFrame:
 
 
 def words(
-    store: str = DEFAULT_STORE, publication: str | None = None, label: str | None = None
+    store: str = DEFAULT_STORE,
+    publication: str | None = None,
+    label: str | None = None,
+    by: Literal["label", "month"] = "label",
 ) -> pd.DataFrame:
-    """The counts: columns `publication`, `word`, `label`, `count`, and `name`, the word as
-    it is written; the most frequent first.
+    """The counts: columns `publication`, `word`, `label`, `count`, and `name`, the word as it is
+    written; the most frequent first.
 
-    For all publications, or the one named; for all labels, or one. Raises UsageError if there is no
-    such publication.
+    For all publications, or the one named; for all labels, or one. `by` month instead, of articles
+    with a date: columns `publication`, `word`, `month` (its first day), `count`, in the order of
+    the words. Raises UsageError if there is no such publication, or a label is asked for by month.
     """
     import pandas as pd
 
+    if by == "month":
+        if label is not None:
+            raise UsageError("labels are not counted by month: leave out the label, or the month")
+        return _by_month(store, publication)
     with open_store(store) as opened:
         key = find_publication(opened, publication).key if publication is not None else None
         rows = opened.all_words(key)
@@ -62,6 +73,54 @@ def words(
         )
     order = ["count", "publication", "word", "label"]
     return frame.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
+
+
+def _by_month(store: str, publication: str | None) -> pd.DataFrame:
+    import pandas as pd
+
+    with open_store(store) as opened:
+        wanted = [find_publication(opened, publication)] if publication else opened.publications()
+        rows = [
+            (each.name, word, month_text(month), count)
+            for each in wanted
+            for word, months in opened.all_months(each.key)
+            for month, count in sorted(months.items())
+        ]
+    frame = pd.DataFrame(rows, columns=["publication", "word", "month", "count"])
+    frame["month"] = pd.to_datetime(frame["month"], format="%Y-%m")
+    return frame
+
+
+def trend(*words: str, store: str = DEFAULT_STORE, publication: str | None = None) -> pd.DataFrame:
+    """How often words are mentioned from month to month: columns `word`, `publication`, `month`
+    (its first day), `count`, `articles` (of the publication in that month), `per_1000`.
+
+    A row for each month in which the publication has articles, of each publication that mentions
+    the word in one with a date. Raises UsageError if there is no such publication.
+    """
+    import pandas as pd
+
+    with open_store(store) as opened:
+        wanted = [find_publication(opened, publication)] if publication else opened.publications()
+        found = trends_of(opened, list(dict.fromkeys(map(word_of, words))), wanted)
+    rows = [
+        (
+            each.word.name,
+            each.publication.name,
+            month_text(month),
+            count,
+            each.articles[month],
+            rate,
+        )
+        for each in found
+        if each.mentions
+        for month, rate in each.rates().items()
+        for count in (each.mentions.get(month, 0),)
+    ]
+    columns = ["word", "publication", "month", "count", "articles", "per_1000"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["month"] = pd.to_datetime(frame["month"], format="%Y-%m")
+    return frame
 
 
 def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
@@ -172,7 +231,6 @@ def extract_entities(texts: dd.Series, model: str | None = None) -> dd.DataFrame
 
 
 def _entities(texts: pd.Series[str], model: str) -> pd.DataFrame:
-    from daskingest.counts import word_of
     from daskingest.extraction import entities_in
 
     index: list[Any] = []

@@ -85,7 +85,7 @@ Scheduler = Annotated[
 Model = Annotated[
     str | None,
     Option(
-        "A spaCy pipeline with an `ner`: an installed package or a folder.",
+        "A spaCy pipeline that sets entities: an installed package or a folder.",
         shown="en_core_web_sm",
     ),
 ]
@@ -143,6 +143,10 @@ Dates = Annotated[
         "Count by month, too, what has a date.", name="--dates/--no-dates", shown="if there are any"
     ),
 ]
+Since = Annotated[
+    str | None, Option("Only what was published from this month on, such as 2016-06.", shown="all")
+]
+Until = Annotated[str | None, Option("Only what was published up to this month.", shown="all")]
 Trials = Annotated[
     bool | None,
     Option(

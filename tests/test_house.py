@@ -25,7 +25,7 @@ LAYERS = (
         ),
         *("articles", "packed", "counts", "ledger"),
     ),
-    ("recognizer",),
+    ("recognizer", "pipes"),
     ("models",),
     ("extraction", "sources", "stores"),
     ("publishing",),

@@ -24,6 +24,8 @@ from daskingest.stores import open_store
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
+JANUARY = 46 * 12  # of 2016
+
 SCRIPT = "<script>window.owned=1</script>\"'><img src=x onerror=window.owned=1>"
 HOSTILE = {
     "markup": SCRIPT,
@@ -39,6 +41,9 @@ PATHS = [
     "/compare?name=the post&name=the herald",
     "/compare",
     "/word?word=paris",
+    "/word?word=paris&since=2016-02&until=2016-03",
+    "/publication?name=the+post&since=2016-02",
+    "/publication?name=the+post&since=2020-01&q=nothing",
     "/word",
     "/try",
     "/publication?name=nobody",
@@ -116,10 +121,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('pages') / 's.db'}"
     counts = Counts()
     for name, favourite in (("The Post", "paris"), ("The Herald", "berlin")):
-        for _ in range(40):
+        for number in range(40):
             found = [(f"city {i:03}", "GPE") for i in range(120)]
             found += [(favourite, "GPE")] * 9 + [("paris", "GPE"), ("angela merkel", "PERSON")]
-            counts.add_article(name, found)
+            counts.add_article(name, found, JANUARY + number // 10 if number < 35 else None)
     for name, word in HOSTILE.items():
         named = word if name in ("markup", "long", "right to left") else name
         counts.add_article(name, [(word, "ORG"), ("=1+1", "ORG"), ("$$x$$", "ORG")])
@@ -190,7 +195,7 @@ def test_a_publication_s_words(explorer: str, visit: Callable[..., Visit]) -> No
         seen += rows.locator("th").all_inner_texts()
     assert len(seen) == len(set(seen)) == 122
     page.select_option("#label", "PERSON")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Show", exact=True).click()
     page.wait_for_load_state("networkidle")
     assert rows.locator("th").all_inner_texts() == ["angela merkel"]
     page.select_option("#label", "")
@@ -198,6 +203,32 @@ def test_a_publication_s_words(explorer: str, visit: Callable[..., Visit]) -> No
     page.keyboard.press("Enter")
     page.wait_for_url("**q=City**")
     assert rows.locator("th").all_inner_texts() == [f"city 11{i}" for i in range(10)]
+
+
+def test_months(explorer: str, visit: Callable[..., Visit]) -> None:
+    there = visit(explorer)
+    page = there.page
+    there.go("/word?word=paris")
+    points = page.locator(".picture circle")
+    assert points.count() == 8
+    points.first.focus()
+    assert points.first.get_attribute("aria-label") == "The Post, 2016-01: 10,000"
+    there.go("/publication?name=The+Post")
+    assert page.locator(".picture rect").count() == 4
+    page.fill("#since", "2016-03")
+    page.locator("form:has(#since)").get_by_role("button").click()
+    page.wait_for_url("**since=2016-03**")
+    assert page.locator(".picture rect").count() == 2
+    rows = page.locator("section[aria-labelledby=words] tbody tr")
+    assert rows.first.inner_text().split() == ["paris", "150", "10,000"]
+    assert "15 articles from 2016-03" in page.locator("caption").first.inner_text()
+    got = httpx.get(f"{explorer}/download/word-months.csv?word=berlin&since=2016-04").text
+    assert got.splitlines()[1:] == [
+        "The Herald,berlin,2016-04,45,5",
+    ]
+    got = httpx.get(f"{explorer}/download/publication.csv?name=the+post&until=2016-01").text
+    assert got.splitlines()[:2] == ["publication,word,count,name", "The Post,paris,100,paris"]
+    assert httpx.get(f"{explorer}/word?word=x&since=soon").status_code == 422
 
 
 def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> None:

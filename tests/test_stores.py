@@ -259,3 +259,25 @@ def test_words_are_shown_as_they_were_written_first(store: Store) -> None:
     assert store.search("a", "nas", 10)[0].name == "NASA"
     assert store.find_words([("b", "nasa")])["b", "nasa"].name == "Nasa"
     assert {row[1]: spelled(row[1], row[4]) for row in store.all_words("a")} == names
+
+
+def test_counts_by_month_add_up(store: Store) -> None:
+    june, july = 557, 558
+    for number, month in enumerate((june, july, june, None)):
+        counts = Counts()
+        counts.add_article("P", [("A", "ORG"), ("A", "GPE"), (f"b{number}", "ORG")], month)
+        counts.add_article("Q", [("a", "ORG")])
+        store.commit(counts.packed(), one(f"r:{number}"))
+    assert store.article_months() == {"p": {june: 2, july: 1}}
+    assert store.article_months("p") == {"p": {june: 2, july: 1}}
+    assert store.article_months("q") == {}
+    pairs = [("p", "a"), ("p", "b1"), ("p", "b3"), ("q", "a"), ("q", "none")]
+    assert store.word_months(pairs) == {("p", "a"): {june: 4, july: 2}, ("p", "b1"): {july: 1}}
+    assert list(store.all_months("p")) == [
+        ("a", {june: 4, july: 2}),
+        ("b0", {june: 1}),
+        ("b1", {july: 1}),
+        ("b2", {june: 1}),
+    ]
+    assert list(store.all_months("none")) == []
+    assert store.words("p", 1) == [Word("a", 8, {"GPE": 4, "ORG": 4}, 1)]

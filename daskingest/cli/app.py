@@ -19,6 +19,7 @@ from daskingest.cli.commands.run_csv import run_csv
 from daskingest.cli.commands.sample import sample
 from daskingest.cli.commands.serve import serve
 from daskingest.cli.commands.top import top
+from daskingest.cli.commands.trend import trend
 from daskingest.cli.commands.upload import upload
 from daskingest.cli.options import with_options
 
@@ -49,7 +50,7 @@ def _root(
 
 
 for _work in (
-    *(run_csv, serve, upload, explore, publications, top),
+    *(run_csv, serve, upload, explore, publications, top, trend),
     *(export, publish, sample, download, prune, bench, doctor),
 ):
     app.command()(with_options(_work))

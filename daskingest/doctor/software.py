@@ -83,12 +83,13 @@ def check_spacy() -> Finding:
 
 def check_model(model: str | None) -> Finding:
     """Whether the model is installed and loads, and whether the recognizer can compute it."""
-    from daskingest.models import find_model, load_pipeline, model_identity
+    from daskingest.models import find_model, load_pipeline, model_identity, needed_pipes
     from daskingest.recognizer.finder import Finder
 
     name = find_model(model)
     with _messages() as said:
         finder = Finder(load_pipeline(name, entities_only=True))
+    said += needed_pipes(name).reasons
     found = f"{name}, {model_identity(name)}"
     if finder.recognizer is None:
         reasons = "; ".join(said) or "it has other components that set entities"

@@ -3,7 +3,7 @@
 A document is what a target keeps of one word of one publication: its counts by label. A
 publication's number of articles is a document too, under the word "", which no entity has, and the
 label "". Both sides come in the order of their words, so that neither needs to fit into memory.
-(Counters by month, when stores have them, are more labels of a document.)
+Its counts by month are kept beside those by label, under names like `2016-06`, which no label has.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from daskingest.counts import Counts, PublicationCounts
+from daskingest.months import month_named, month_text
 from daskingest.packed import PackedCounts
-from daskingest.stores import Store, WordRow
+from daskingest.stores import Months, Store, WordRow
 
 ARTICLES = ""
 """The word, and the label, that a publication's articles are counted under."""
@@ -50,16 +51,31 @@ def contents(store: Store, check: Callable[[], None]) -> Iterator[Content]:
 
     `check` is called before each document, and may raise, to give it up.
     """
+    dated = store.article_months()
     for each in store.publications():
-        articles = Document(ARTICLES, {ARTICLES: each.count})
-        documents = _documents(store.all_words(each.key), check)
+        articles = Document(ARTICLES, {ARTICLES: each.count, **_named(dated.get(each.key, {}))})
+        documents = _documents(store.all_words(each.key), store.all_months(each.key), check)
         yield Content(each.key, each.name, itertools.chain([articles], documents))
 
 
-def _documents(rows: Iterable[WordRow], check: Callable[[], None]) -> Iterator[Document]:
+def _documents(
+    rows: Iterable[WordRow], months: Iterator[tuple[str, Months]], check: Callable[[], None]
+) -> Iterator[Document]:
+    """Both come in the order of their words. What was counted between their reading is not lost:
+    the next publish finds it."""
+    dated, its = next(months, (None, {}))
     for (word, spelling), some in itertools.groupby(rows, key=itemgetter(1, 4)):
         check()
-        yield Document(word, {label: count for _, _, label, count, _ in some}, spelling)
+        labels = {label: count for _, _, label, count, _ in some}
+        while dated is not None and dated < word:
+            dated, its = next(months, (None, {}))
+        if dated == word:
+            labels |= _named(its)
+        yield Document(word, labels, spelling)
+
+
+def _named(months: Months) -> Labels:
+    return {month_text(month): count for month, count in sorted(months.items())}
 
 
 def changed(now: Iterable[Document], before: Iterable[tuple[str, Labels]]) -> Iterator[Document]:
@@ -97,11 +113,21 @@ def difference(now: Labels, before: Labels) -> Labels:
 def as_counts(rows: Iterable[tuple[str, str, str, Labels, int]]) -> PackedCounts:
     """Counts to commit, from (publication key, name, word, counts by label, spelling)."""
     counts = Counts()
-    for key, name, word, labels, spelling in rows:
+    for key, name, word, grown, spelling in rows:
+        labels = dict(grown)
         mine = counts.publications.setdefault(key, PublicationCounts(name))
         if word == ARTICLES:
-            mine.articles += labels[ARTICLES]
+            mine.articles += labels.pop(ARTICLES, 0)
+            mine.article_months.update(_months(labels))
         else:
+            months = _months(labels)
             mine.words.update({(word, label): count for label, count in labels.items()})
+            mine.months.update({(word, month): count for month, count in months.items()})
             mine.spellings[word] = spelling
     return counts.packed()
+
+
+def _months(labels: Labels) -> Months:
+    """Take the counts by month out of the others."""
+    numbers = {name: month_named(name) for name in labels}
+    return {month: labels.pop(name) for name, month in numbers.items() if month is not None}

@@ -85,6 +85,9 @@ class Word:
         return spelled(self.word, self.spelling)
 
 
+Months = dict[int, int]
+"""A count for each month, by its number, see `daskingest.months`."""
+
 WordRow = tuple[str, str, str, int, int]
 """(publication name, word, label, count, spelling of the word)"""
 
@@ -179,6 +182,18 @@ class Store(Protocol):
 
         Of all publications, or of the one with this key.
         """
+
+    def article_months(self, publication: str | None = None) -> dict[str, Months]:
+        """The articles by month, of those that have a date, by publication key.
+
+        Of all publications, or of the one with this key.
+        """
+
+    def word_months(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Months]:
+        """The mentions by month, in articles that have a date, of (publication key, word) pairs."""
+
+    def all_months(self, publication: str) -> Iterator[tuple[str, Months]]:
+        """Each word of a publication that is in articles with a date, by word, and its months."""
 
     def forecast(self, size: int) -> str:
         """A sentence on what counting so many bytes of CSV will cost; empty if it costs nothing."""

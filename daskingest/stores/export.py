@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from daskingest.errors import UsageError
 from daskingest.files import completed
+from daskingest.months import month_text
 from daskingest.spelling import spelled
-from daskingest.stores import Store, WordRow
+from daskingest.stores import Store
 
 HEADER = ("publication", "word", "label", "count", "name")
+MONTHS_HEADER = ("publication", "word", "month", "count")
 _ROWS_AT_ONCE = 100_000
 
-Rows = Iterator[tuple[str, str, str, int, str]]
+Rows = Iterator[tuple[str | int, ...]]
 
 
 def write_counts(store: Store, out: Path) -> int:
     """Write one row per publication, word and label, with the word's name, as it is written.
 
-    Returns the number of rows.
-
-    The file appears when it is complete. Raises UsageError if it can't be written, or its name ends
-    in neither .csv nor .parquet.
+    Returns the number of rows. The file appears when it is complete. Raises UsageError if it can't
+    be written, or its name ends in neither .csv nor .parquet.
     """
-    writers: dict[str, Callable[[Rows, Path], int]] = {
+    rows = (
+        (publication, word, label, count, spelled(word, spelling))
+        for publication, word, label, count, spelling in store.all_words()
+    )
+    return _write(HEADER, rows, out)
+
+
+def write_months(store: Store, out: Path) -> int:
+    """Write one row per publication, word and month, of articles with a date; see `write_counts`.
+
+    A month is written `2016-06`.
+    """
+    rows = (
+        (each.name, word, month_text(month), count)
+        for each in sorted(store.publications(), key=lambda each: each.key)
+        for word, months in store.all_months(each.key)
+        for month, count in sorted(months.items())
+    )
+    return _write(MONTHS_HEADER, rows, out)
+
+
+def _write(header: Sequence[str], rows: Rows, out: Path) -> int:
+    writers: dict[str, Callable[[Sequence[str], Rows, Path], int]] = {
         ".csv": _write_csv,
         ".parquet": _write_parquet,
     }
@@ -34,31 +56,25 @@ def write_counts(store: Store, out: Path) -> int:
     if write is None:
         raise UsageError(f"cannot export to {out}: expected a name that ends in .csv or .parquet")
     with completed(out) as part:
-        return write(_named(store.all_words()), part)
+        return write(header, rows, part)
 
 
-def _named(rows: Iterator[WordRow]) -> Rows:
-    for publication, word, label, count, spelling in rows:
-        yield publication, word, label, count, spelled(word, spelling)
-
-
-def _write_csv(rows: Rows, path: Path) -> int:
+def _write_csv(header: Sequence[str], rows: Rows, path: Path) -> int:
     count = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(HEADER)
+        writer.writerow(header)
         while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
             writer.writerows(chunk)
             count += len(chunk)
     return count
 
 
-def _write_parquet(rows: Rows, path: Path) -> int:
+def _write_parquet(header: Sequence[str], rows: Rows, path: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = (pa.string(), pa.string(), pa.string(), pa.int64(), pa.string())
-    schema = pa.schema(list(zip(HEADER, types, strict=True)))
+    schema = pa.schema([(name, pa.int64() if name == "count" else pa.string()) for name in header])
     count = 0
     with pq.ParquetWriter(path, schema) as writer:
         while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):

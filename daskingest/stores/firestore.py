@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -22,6 +21,7 @@ from daskingest.stores import (
     AlreadyCommitted,
     Hold,
     Invalid,
+    Months,
     Publication,
     TooLarge,
     Word,
@@ -29,7 +29,7 @@ from daskingest.stores import (
 )
 from daskingest.stores.emulator import emulator
 from daskingest.stores.firestore_commit import CommitBuilder, increments_in_maps
-from daskingest.stores.firestore_documents import read
+from daskingest.stores.firestore_documents import Snapshot, read, seen
 from daskingest.stores.firestore_errors import (
     CHECK_RETRY,
     READ_SECONDS,
@@ -47,6 +47,7 @@ from daskingest.stores.firestore_layout import (
     document_id,
     entry_id,
     ledger_of,
+    months_in,
     publication_of,
     word_id,
     word_of,
@@ -208,7 +209,7 @@ class FirestoreStore:
             for query in self._in_order(publication, after, label):
                 left = limit - len(found)
                 for each in query.limit(left).stream(retry=RETRY) if left else ():
-                    found += _seen(read(word_of, each), label)
+                    found += seen(read(word_of, each), label)
         return found
 
     def _in_order(
@@ -241,22 +242,23 @@ class FirestoreStore:
         found: list[Word] = []
         with self._working("read"):
             for each in beginning.stream(retry=RETRY):
-                found += _seen(read(word_of, each), label)
+                found += seen(read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """See `Store.find_words`."""
-        found: dict[tuple[str, str], Word] = {}
         with self._working("read"):
-            for some in grouped(words, lambda each: 1, _PAGE):
-                wanted = {
-                    self._words(key).document(word_id(word)): (key, word) for key, word in some
-                }
-                places = {document.path: pair for document, pair in wanted.items()}
-                for snapshot in self._db().get_all(list(wanted), retry=RETRY):
-                    if snapshot.exists:
-                        found[places[snapshot.reference.path]] = read(word_of, snapshot)
-        return found
+            return {pair: read(word_of, each) for pair, each in self._found(words)}
+
+    def _found(
+        self, words: Collection[tuple[str, str]]
+    ) -> Iterator[tuple[tuple[str, str], Snapshot]]:
+        for some in grouped(words, lambda each: 1, _PAGE):
+            wanted = {self._words(key).document(word_id(word)): (key, word) for key, word in some}
+            places = {document.path: pair for document, pair in wanted.items()}
+            for each in self._db().get_all(list(wanted), retry=RETRY):
+                if each.exists:
+                    yield places[each.reference.path], each
 
     def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
         """See `Store.all_words`. Reads every document once."""
@@ -268,20 +270,54 @@ class FirestoreStore:
             yield from self._every_word(each)
 
     def _every_word(self, publication: Publication) -> Iterator[WordRow]:
-        query = self._words(publication.key).order_by("word").limit(_PAGE)
-        last: str | None = None
-        while True:
-            page = query
-            if last is not None:
-                page = query.where(filter=FieldFilter("word", ">", last))
+        for snapshot in self._every(publication.key):
             with self._working("read"):
-                words = [read(word_of, each) for each in page.stream(retry=RETRY)]
-            for each in words:
-                for label, count in each.labels.items():
-                    yield publication.name, each.word, label, count, each.spelling
-            if len(words) < _PAGE:
+                each = read(word_of, snapshot)
+            for label, count in each.labels.items():
+                yield publication.name, each.word, label, count, each.spelling
+
+    def _every(self, publication: str) -> Iterator[Snapshot]:
+        query = page = self._words(publication).order_by("word").limit(_PAGE)
+        while True:
+            with self._working("read"):
+                found = list(page.stream(retry=RETRY))
+                last = read(word_of, found[-1]).word if found else ""
+            yield from found
+            if len(found) < _PAGE:
                 break
-            last = words[-1].word
+            page = query.where(filter=FieldFilter("word", ">", last))
+
+    def article_months(self, publication: str | None = None) -> dict[str, Months]:
+        """See `Store.article_months`."""
+        with self._working("read"):
+            found: Iterable[Snapshot] = (
+                self._db().collection(PUBLICATIONS).stream(retry=RETRY)
+                if publication is None
+                else self._db().get_all([self._publication(publication)], retry=RETRY)
+            )
+            by_key = {
+                its.key: read(months_in, each)
+                for each in found
+                if each.exists and (its := read(partial(publication_of, each.id), each))
+            }
+        return {key: months for key, months in by_key.items() if months}
+
+    def word_months(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Months]:
+        """See `Store.word_months`."""
+        found: dict[tuple[str, str], Months] = {}
+        with self._working("read"):
+            for pair, snapshot in self._found(words):
+                if months := read(months_in, snapshot):
+                    found[pair] = months
+        return found
+
+    def all_months(self, publication: str) -> Iterator[tuple[str, Months]]:
+        """See `Store.all_months`."""
+        for each in self._every(publication):
+            with self._working("read"):
+                word, months = read(word_of, each).word, read(months_in, each)
+            if months:
+                yield word, months
 
     def forecast(self, size: int) -> str:
         """See `Store.forecast`."""
@@ -353,11 +389,3 @@ class FirestoreStore:
         database = f"/{self._database}" if self._database else ""
         emulated = f" in the emulator at {address}" if (address := emulator()) else ""
         return f"firestore://{self._project}{database}{emulated}"
-
-
-def _seen(word: Word, label: str | None) -> list[Word]:
-    """The word as counted under one label; nothing if it was never counted under it."""
-    if label is None:
-        return [word]
-    count = word.labels.get(label)
-    return [replace(word, count=count, labels={label: count})] if count else []

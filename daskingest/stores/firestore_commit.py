@@ -31,9 +31,13 @@ from daskingest.stores.firestore_layout import (
     hold_id,
     is_number,
     key_fields,
+    month_fields,
     name_in,
     word_id,
 )
+
+Fields = dict[str, dict[str, Any]]
+"""The fields of documents, by their paths."""
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +69,20 @@ class CommitBuilder:
             batch.delete(db.collection(LEDGER).document(entry_id(batch_id)))
         publications = db.collection(PUBLICATIONS)
         nameless, miscounted = self._look_up(db, _documents(counts))
-        for each, words, _ in counts.by_publication():
+        dated = [publications.document(document_id(p.key)) for p in counts.publications if p.months]
+        before = self._before(db, dated)
+        for each, words, months in counts.by_publication():
             document = publications.document(document_id(each.key))
             fields: dict[str, Any] = {"count": firestore.Increment(each.articles)}
             if document.id in miscounted:
                 fields["count"] = each.articles
+            if each.months:
+                fields["months"] = month_fields(each.months)
             if document.id in nameless:
                 fields |= {"name": each.name, **key_fields(each.key)}
             if each.articles or document.id in nameless | miscounted:
-                batch.set(document, fields, merge=True)
-            self._add_words(db, batch, document.collection(WORDS), words)
+                _set(batch, document, fields, before)
+            self._add_words(db, batch, document.collection(WORDS), words, months)
         return batch
 
     def committed(self, counts: PackedCounts) -> None:
@@ -87,29 +95,30 @@ class CommitBuilder:
         batch: firestore.WriteBatch,
         collection: firestore.CollectionReference,
         counts: Counters,
+        by_month: Counters,
     ) -> None:
-        words: dict[str, dict[str, int]] = {}
-        names: dict[str, str] = {}
-        for word, label, count, spelling in zip(*counts, strict=True):
-            words.setdefault(word, {})[label] = count
-            if spelling:
-                names[word] = spelled(word, spelling)
-        documents = {word: collection.document(word_id(word)) for word in words}
-        before = _labels(db, documents.values()) if self.whole_maps else None
-        for word, labels in words.items():
-            document = documents[word]
-            fields: dict[str, Any] = {
-                "word": word,
-                "count": firestore.Increment(sum(labels.values())),
-                "labels": {label: firestore.Increment(n) for label, n in labels.items()},
-            }
-            if word in names:
-                fields["name"] = names[word]
-            if before is None:
-                batch.set(document, fields, merge=True)
-            else:
-                fields["labels"] = dict(Counter(labels) + Counter(before.get(document.id, {})))
-                batch.set(document, fields, merge=list(fields))
+        labels, months = _by_word(counts), _by_word(by_month)
+        names = dict(zip(counts.words, counts.spellings, strict=True))
+        documents = {word: collection.document(word_id(word)) for word in [*labels, *months]}
+        before = self._before(db, documents.values())
+        for word, document in documents.items():
+            fields: dict[str, Any] = {"word": word}
+            if its := labels.get(word):
+                fields |= {"count": firestore.Increment(sum(its.values())), "labels": its}
+            if spelling := names.get(word):
+                fields["name"] = spelled(word, spelling)
+            if word in months:
+                fields["months"] = month_fields(months[word])
+            _set(batch, document, fields, before)
+
+    def _before(
+        self, db: firestore.Client, documents: Collection[firestore.DocumentReference]
+    ) -> Fields | None:
+        """What is in documents, by their paths, if it must be known to write their maps."""
+        if not self.whole_maps:
+            return None
+        found = db.get_all(list(documents), retry=RETRY, timeout=READ_SECONDS)
+        return {each.reference.path: each.to_dict() or {} for each in found}
 
     def _look_up(self, db: firestore.Client, ids: Iterable[str]) -> tuple[set[str], set[str]]:
         """Those of the publications' documents that have no name yet, and those whose count is no
@@ -153,10 +162,29 @@ def increments_in_maps(scratch: firestore.DocumentReference) -> bool:
     return True
 
 
-def _labels(
-    db: firestore.Client, documents: Collection[firestore.DocumentReference]
-) -> dict[str, dict[str, int]]:
-    """The counts by label in words' documents, by document id."""
-    found = db.get_all(list(documents), retry=RETRY, timeout=READ_SECONDS)
-    by_id = {each.id: (each.to_dict() or {}).get("labels") for each in found}
-    return {key: labels for key, labels in by_id.items() if isinstance(labels, dict)}
+def _by_word(counts: Counters) -> dict[str, dict[Any, int]]:
+    """Each word's counts by label, or by month."""
+    found: dict[str, dict[Any, int]] = {}
+    for word, kind, count in zip(*counts[:3], strict=True):
+        found.setdefault(word, {})[kind] = count
+    return found
+
+
+def _set(
+    batch: firestore.WriteBatch,
+    document: firestore.DocumentReference,
+    fields: dict[str, Any],
+    before: Fields | None,
+) -> None:
+    """Write a document's fields; what is a map of counts is added to the one that is there."""
+    maps = {name: its for name, its in fields.items() if isinstance(its, dict)}
+    if before is None:
+        for name, its in maps.items():
+            fields[name] = {key: firestore.Increment(count) for key, count in its.items()}
+        batch.set(document, fields, merge=True)
+        return
+    known = before.get(document.path, {})
+    for name, its in maps.items():
+        there = known.get(name)
+        fields[name] = dict(Counter(its) + Counter(there if isinstance(there, dict) else {}))
+    batch.set(document, fields, merge=list(fields))

@@ -1,9 +1,11 @@
 """The documents in Cloud Firestore, in the layout that older readers of this data expect.
 
-- `publications/{id}`: `name`, `count` (articles); `{id}` is the publication's key, see
-  `document_id`. If the id had to be shortened, `key` has the whole key.
-- `publications/{id}/ent/{hash}`: `word`, `count`, `labels` (a map of label to count), `name` (the
-  word as it is written, where that was met last); `{hash}` is a digest of the word.
+- `publications/{id}`: `name`, `count` (articles), `months` (a map of `2016-06` to that month's
+  articles, of those that have a date); `{id}` is the publication's key, see `document_id`. If the
+  id had to be shortened, `key` has the whole key.
+- `publications/{id}/ent/{hash}`: `word`, `count`, `labels` (a map of label to count), `months` (a
+  map of month to count), `name` (the word as it is written, where that was met last); `{hash}` is a
+  digest of the word.
 - `ledger/{hash}`: a batch id in two fields, `run` and `entry`, with its `note`, as JSON; `whole` is
   the batch's id without its parts. `{hash}` is a digest of the batch id: ids that follow each other
   would all be written to one place of the database.
@@ -19,9 +21,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from daskingest.ledger import BatchId, Entry, Ledger, entry_to_json, read_ledger
-from daskingest.packed import PackedCounts, PackedPublication
+from daskingest.months import month_named, month_text
+from daskingest.packed import Counters, PackedCounts, PackedPublication
 from daskingest.spelling import spelling_of
-from daskingest.stores import Hold, Publication, Word
+from daskingest.stores import Hold, Months, Publication, Word
 
 
 class Changed(Exception):
@@ -29,6 +32,7 @@ class Changed(Exception):
 
 
 PUBLICATIONS, WORDS, LEDGER, RUNS = "publications", "ent", "ledger", "runs"
+_MONTH_BYTES = 60  # of a request, for each
 _MAX_ID = 1_500  # bytes of a document's id
 
 
@@ -108,6 +112,24 @@ def labels_in(fields: Mapping[str, Any]) -> dict[str, int]:
     return {label: _number(f"labels.{label}", count) for label, count in sorted(labels.items())}
 
 
+def month_fields(months: Mapping[int, int]) -> dict[str, int]:
+    """The map of months in a document, by number."""
+    return {month_text(month): count for month, count in months.items()}
+
+
+def months_in(fields: Mapping[str, Any]) -> Months:
+    """A word's, or a publication's, counts by month. What is no month is left out."""
+    months = fields.get("months", {})
+    if not isinstance(months, dict):
+        raise Changed(f"its `months` are {months!r}, expected a map")
+    numbers = ((month_named(name), name, count) for name, count in sorted(months.items()))
+    return {
+        month: _number(f"months.{name}", count)
+        for month, name, count in numbers
+        if month is not None
+    }
+
+
 def word_of(fields: Mapping[str, Any]) -> Word:
     """The word that has a document with these fields."""
     count, word = _number("count", fields.get("count")), _text(fields, "word")
@@ -137,7 +159,8 @@ def commit_bytes(counts: PackedCounts, entries: Mapping[BatchId, Entry]) -> int:
     )
     return size + sum(
         _publication_bytes(each, zip(words.words, words.kinds, strict=True))
-        for each, words, _ in counts.by_publication()
+        + _months_bytes(each, words, months)
+        for each, words, months in counts.by_publication()
     )
 
 
@@ -151,6 +174,12 @@ def _publication_bytes(publication: PackedPublication, words: Iterable[tuple[str
             size += path + 2 * len(word.encode()) + 70
         size += 2 * len(label.encode()) + 30
     return size
+
+
+def _months_bytes(publication: PackedPublication, words: Counters, months: Counters) -> int:
+    alone = set(months.words).difference(words.words)  # counted, and now by month
+    paths = (130 + len(document_id(publication.key).encode()) + 2 * len(word) for word in alone)
+    return _MONTH_BYTES * (len(publication.months) + len(months.words)) + sum(paths)
 
 
 def _decoded(document: str) -> str:

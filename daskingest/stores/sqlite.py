@@ -26,11 +26,13 @@ from daskingest.stores import (
     AlreadyCommitted,
     Hold,
     Invalid,
+    Months,
     Publication,
     Replaced,
     Word,
     WordRow,
     sqlite_commit,
+    sqlite_months,
     sqlite_words,
 )
 from daskingest.stores.sqlite_layout import SCHEMA
@@ -226,6 +228,21 @@ class SqliteStore:
                 )
                 for row in rows:
                     yield name, *row
+
+    def article_months(self, publication: str | None = None) -> dict[str, Months]:
+        """See `Store.article_months`."""
+        with self._reading() as db:
+            return sqlite_months.of_articles(db, publication)
+
+    def word_months(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Months]:
+        """See `Store.word_months`."""
+        with self._reading() as db:
+            return sqlite_months.of_words(db, words)
+
+    def all_months(self, publication: str) -> Iterator[tuple[str, Months]]:
+        """See `Store.all_months`."""
+        with self._reading() as db:
+            yield from sqlite_months.of_all_words(db, publication)
 
     def forecast(self, size: int) -> str:
         """See `Store.forecast`."""

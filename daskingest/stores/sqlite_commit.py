@@ -8,11 +8,10 @@ threads run.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Mapping
 
 from daskingest.packed import Counters, PackedCounts, PackedPublication
 from daskingest.resources import free_memory
+from daskingest.stores.sqlite_months import summed, text_of
 
 _LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is free, between these
 
@@ -44,7 +43,7 @@ def prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("CREATE TEMP TABLE fresh (word TEXT, label TEXT, count INTEGER, spelling INTEGER)")
     db.execute("CREATE TEMP TABLE fresh_months (word TEXT, months TEXT)")
-    db.create_function("summed_months", 1, _summed, deterministic=True)
+    db.create_function("summed_months", 1, summed, deterministic=True)
 
 
 def add(db: sqlite3.Connection, counts: PackedCounts) -> None:
@@ -62,7 +61,7 @@ def add(db: sqlite3.Connection, counts: PackedCounts) -> None:
 
 
 def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> int:
-    months = _text(publication.months) or None
+    months = text_of(publication.months) or None
     [(number,)] = db.execute(
         "INSERT INTO publications (key, name, count, months) VALUES (?1, ?2, ?3, ?4) "
         "ON CONFLICT (key) DO UPDATE SET count = count + ?3, months = CASE "
@@ -80,16 +79,3 @@ def _texts(months: Counters) -> dict[str, str]:
         text = f"[{month},{count}]"
         found[word] = f"{found[word]},{text}" if word in found else text
     return found
-
-
-def _summed(text: str) -> str:
-    """The same months, each of them once."""
-    numbers = text[1:-1].replace("],[", ",").split(",")
-    found: Counter[int] = Counter()
-    for month, count in zip(numbers[::2], numbers[1::2], strict=True):
-        found[int(month)] += int(count)
-    return _text(found)
-
-
-def _text(months: Mapping[int, int]) -> str:
-    return ",".join(f"[{month},{count}]" for month, count in sorted(months.items()))

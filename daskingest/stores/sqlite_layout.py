@@ -78,7 +78,13 @@ ALTER TABLE words ADD COLUMN months TEXT;
 
 _FROM_2 = "ALTER TABLE words ADD COLUMN spelling INTEGER NOT NULL DEFAULT 0;"
 
-AS_NOW = dict.fromkeys((1, 2), "CREATE TEMP VIEW words AS SELECT *, 0 AS spelling FROM main.words")
+_NO_MONTHS = "CREATE TEMP VIEW publications AS SELECT *, NULL AS months FROM main.publications;"
+
+AS_NOW = {
+    1: f"{_NO_MONTHS} CREATE TEMP VIEW words AS "
+    "SELECT *, NULL AS months, 0 AS spelling FROM main.words;",
+    2: "CREATE TEMP VIEW words AS SELECT *, 0 AS spelling FROM main.words;",
+}
 """What makes a connection read a file of an earlier version as if it were of this one."""
 
 SCHEMA = SqliteSchema(

@@ -43,7 +43,7 @@ def prepare(file: SqliteFile) -> None:
     db = file.connection
     [(version,)] = db.execute("PRAGMA user_version").fetchall()
     if version in AS_NOW:
-        db.execute(AS_NOW[version])
+        db.executescript(AS_NOW[version])
     db.execute(f"PRAGMA cache_size = {-(_CACHE >> 10)}")
     db.execute(f"PRAGMA mmap_size = {_MAPPED}")
 

@@ -134,6 +134,7 @@ def _serving(settings: ServeSettings, service: Service) -> tuple[list[BaseRoute]
         paths.read("/publications", queries.publications),
         paths.read("/frequencies/{publication:anything}", queries.frequencies),
         paths.read("/publications/{publication:anything}/entities", queries.entities),
+        paths.read("/trends", queries.trends),
         paths.read("/status", about.status),
         paths.open("/healthz", about.healthz),
         paths.open("/readyz", about.readyz),

@@ -10,6 +10,8 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
 from daskingest.articles import publication_key
+from daskingest.errors import UsageError
+from daskingest.stores.periods import Period, period_of
 from daskingest.web.body import Body
 from daskingest.web.problems import Problem
 
@@ -93,6 +95,13 @@ class Call:
     def texts(self, name: str) -> list[str]:
         """All texts of that name in the query."""
         return [_clean(value, _MAX_TEXT) for value in self.query.getlist(name)]
+
+    def period(self) -> Period:
+        """The months that the query is about, from `since` to `until`."""
+        try:
+            return period_of(self.query.get("since"), self.query.get("until"))
+        except UsageError as error:
+            raise Problem(422, str(error), "wrong parameter") from None
 
     async def body(self, limit: int) -> bytes:
         """The body, decompressed, of at most `limit` bytes."""

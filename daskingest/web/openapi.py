@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from daskingest import __version__
 from daskingest.articles import MAX_PUBLICATION
+from daskingest.counts import MAX_WORD
 from daskingest.settings import ServeSettings
 from daskingest.web.cursors import MAX_COUNT
 from daskingest.web.parsing import MAX_ID
+from daskingest.web.read import MAX_WORDS
 from daskingest.web.schema import (
     COUNT,
     OBJECT,
@@ -53,6 +55,7 @@ def document(settings: ServeSettings) -> Schema:
             ),
             "/frequencies/{publication}": _frequencies(reading),
             "/publications/{publication}/entities": _entities(reading),
+            "/trends": _trends(reading),
             **_about(reading),
         },
         "components": {
@@ -138,7 +141,31 @@ def _entities(security: Schema) -> Schema:
         ),
         query_parameter("after", TEXT, "The `next` of the previous page."),
         query_parameter("label", TEXT, "Only entities of this type, such as ORG."),
+        *_period(),
     )
+
+
+def _trends(security: Schema) -> Schema:
+    month = object_of(month=TEXT, count=COUNT, articles=COUNT)
+    trend = object_of(word=TEXT, name=TEXT, publication=TEXT, months=array_of(month))
+    words = {"type": "array", "items": {**TEXT, "maxLength": MAX_WORD}, "minItems": 1}
+    return get_operation(
+        "Words by month, in each publication that mentions them, of articles with a date",
+        array_of(trend),
+        _WRONG | _STORE_AWAY,
+        security,
+        {**query_parameter("word", {**words, "maxItems": MAX_WORDS}, "Words."), "required": True},
+        query_parameter("publication", TEXT, "Only in this one."),
+        *_period(),
+    )
+
+
+def _period() -> list[Schema]:
+    month = {**TEXT, "pattern": r"^(1[5-9]|2[01])[0-9]{2}-(0[1-9]|1[0-2])$"}
+    return [
+        query_parameter("since", month, "Only articles from this month on, without labels."),
+        query_parameter("until", month, "Only articles up to this month, without labels."),
+    ]
 
 
 def _about(security: Schema) -> Schema:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from daskingest.articles import publication_key
+from daskingest.counts import MAX_WORD, word_of
+from daskingest.months import month_text
 from daskingest.stores import Publication, Store, Word
+from daskingest.stores.periods import Trend, trends_of, words_within
 from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.cursors import MAX_COUNT, from_cursor, to_cursor
@@ -13,6 +17,8 @@ from daskingest.web.responses import JSON_TYPE, Json, json_bytes
 
 _PAGE, _MAX_PAGE = 50, 1_000  # words
 _OLD_PAGE = 10
+MAX_WORDS = 20
+"""Words that can be asked for at once."""
 
 
 class Queries:
@@ -47,18 +53,28 @@ class Queries:
         return Json([{"word": each.word, "count": each.count} for each in found])
 
     async def entities(self, call: Call) -> Response:
-        """A page of a publication's words, with counts by label, and where the next begins."""
+        """A page of a publication's words, with counts by label, and where the next begins.
+
+        Of some months: the most frequent words, on one page. Labels are not kept by month: with
+        one, the words that have it at any time.
+        """
         key = call.publication
         limit = call.number("limit", _PAGE, 1, _MAX_PAGE)
-        label = call.query.get("label")
+        label = call.query.get("label", "").upper() or None
         cursor = call.query.get("after")
+        period = call.period()
+        if period and cursor:
+            raise Problem(404, "of some months there is one page: ask for more words", "unknown")
         after = None if cursor is None else from_cursor(cursor)
 
         def look(store: Store) -> bytes | None:
             publication = store.publication(key)
             if publication is None:
                 return None
-            words = store.words(key, limit + 1, after, label.upper() if label else None)
+            if period:
+                within, _ = words_within(store, key, period, limit, label)
+                return json_bytes(_page(publication, within, limit))
+            words = store.words(key, limit + 1, after, label)
             return json_bytes(_page(publication, words, limit))
 
         page = await self._backend.read(look)
@@ -67,6 +83,42 @@ class Queries:
                 404, f"no publication {key[:100]!r}; GET /publications lists them", "unknown"
             )
         return Response(page, media_type=JSON_TYPE)
+
+    async def trends(self, call: Call) -> Response:
+        """Words by month, in each publication that mentions them."""
+        words = list(dict.fromkeys(word_of(each) for each in call.texts("word")))
+        if not words or len(words) > MAX_WORDS or any(len(each) > MAX_WORD for each in words):
+            raise Problem(
+                422,
+                f"expected word, once to {MAX_WORDS} times, of at most {MAX_WORD} characters",
+                "wrong parameter",
+            )
+        key = publication_key(call.text("publication"))
+        period = call.period()
+
+        def look(store: Store) -> bytes:
+            every = store.publications()
+            chosen = [each for each in every if key in ("", each.key)]
+            found = trends_of(store, words, chosen, period)
+            return json_bytes([_trend(each) for each in found if each.mentions])
+
+        return Response(await self._backend.read(look), media_type=JSON_TYPE)
+
+
+def _trend(trend: Trend) -> dict[str, object]:
+    return {
+        "word": trend.word.word,
+        "name": trend.word.name,
+        "publication": trend.publication.name,
+        "months": [
+            {
+                "month": month_text(month),
+                "count": trend.mentions.get(month, 0),
+                "articles": trend.articles[month],
+            }
+            for month in sorted(trend.articles)
+        ],
+    }
 
 
 def _page(publication: Publication, words: list[Word], limit: int) -> dict[str, object]:

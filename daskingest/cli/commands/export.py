@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from daskingest.cli.output import note
-from daskingest.settings import DEFAULT_STORE, Store
+from daskingest.settings import DEFAULT_STORE, Option, Store
+
+
+class By(StrEnum):
+    """What counts are by."""
+
+    LABEL = "label"
+    MONTH = "month"
 
 
 def export(
     out: Annotated[
         Path, typer.Argument(help="The file to write; its name ends in .csv or .parquet.")
     ],
+    by: Annotated[By, Option("What counts are by: the labels of words, or the months.")] = By.LABEL,
     store: Store = DEFAULT_STORE,
 ) -> None:
-    """Write all counts to a file: publication, word, label, count."""
-    from daskingest.stores import open_store
-    from daskingest.stores.export import write_counts
+    """Write all counts to a file: publication, word, label, count, and the word as it is written.
 
+    By month: publication, word, month, count, of articles with a date.
+    """
+    from daskingest.stores import open_store
+    from daskingest.stores.export import write_counts, write_months
+
+    write = write_counts if by is By.LABEL else write_months
     with open_store(store) as opened:
-        rows = write_counts(opened, out)
+        rows = write(opened, out)
     note(f"{rows:,} rows in {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,29 +11,49 @@ from rich.table import Table
 
 from daskingest.cli.options import AsJson
 from daskingest.cli.output import harmless, note, print_json
-from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.settings import DEFAULT_STORE, Option, Since, Store, Until
 
 if TYPE_CHECKING:
+    from daskingest.stores import Store as Counted
     from daskingest.stores import Word
+    from daskingest.stores.periods import Period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which words are shown."""
+
+    number: Annotated[int, Option("Number of words to show.", name="-n", min=1)] = 20
+    label: Annotated[str | None, Option("Only entities of this type, such as ORG or PERSON.")] = (
+        None
+    )
+    since: Since = None
+    until: Until = None
 
 
 def top(
     publication: Annotated[str, typer.Argument(help="Its name; case and spacing don't matter.")],
-    number: Annotated[int, Option("Number of words to show.", name="-n", min=1)] = 20,
-    label: Annotated[
-        str | None, Option("Only entities of this type, such as ORG or PERSON.")
-    ] = None,
+    wanted: Wanted,
     store: Store = DEFAULT_STORE,
     as_json: AsJson = False,
 ) -> None:
-    """Show the most frequent entities of a publication."""
+    """Show the most frequent entities of a publication, in all or in some months.
+
+    Labels are not counted by month: for some months they are not shown, and --label gives the words
+    that have it at any time.
+    """
     from daskingest.stores import open_store
+    from daskingest.stores.periods import period_of
     from daskingest.stores.reading import find_publication
 
-    label = label.upper() if label else None
+    label = wanted.label.upper() if wanted.label else None
+    period = period_of(wanted.since, wanted.until)
     with open_store(store) as opened:
         key = find_publication(opened, publication).key
-        found = opened.words(key, number, label=label)
+        if period:
+            found = _within(opened, key, period, wanted.number, label)
+        else:
+            found = opened.words(key, wanted.number, label=label)
     if as_json:
         print_json(
             [
@@ -40,10 +61,20 @@ def top(
                 for each in found
             ]
         )
-    elif label and not found:
-        note(f"{harmless(publication)} has no entities with the label {label}")
+    elif not found and (label or period):
+        what = f"with the label {label}" if label else "in those months"
+        note(f"{harmless(publication)} has no entities {what}")
     else:
         Console().print(_table(found))
+
+
+def _within(store: Counted, key: str, period: Period, number: int, label: str | None) -> list[Word]:
+    from daskingest.stores.periods import MOST_READ, words_within
+
+    found, certain = words_within(store, key, period, number, label)
+    if not certain:
+        note(f"of the publication's {MOST_READ:,} most frequent words; rarer ones may be missing")
+    return found
 
 
 def _table(words: list[Word]) -> Table:

@@ -36,6 +36,8 @@ class Pages:
                 "publication": publication.table,
                 "compare": comparison.table,
                 "word": word.table,
+                "word-months": word.months,
+                "publication-months": publication.months,
             }
         )
         self.audience = Audience(renderer.problem, in_browsers=True)

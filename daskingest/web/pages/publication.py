@@ -12,13 +12,16 @@ from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.errors import UsageError
-from daskingest.stores import Publication, Store, Word
+from daskingest.months import month_text
+from daskingest.stores import Months, Publication, Store, Word
+from daskingest.stores.periods import Period, words_within
 from daskingest.web import charts
 from daskingest.web.call import Call
 from daskingest.web.cursors import from_cursor, to_cursor
 from daskingest.web.downloads import Table
 from daskingest.web.pages.reader import SAMPLED, Reader
 from daskingest.web.pages.renderer import Renderer
+from daskingest.web.pictures import Series, columns
 from daskingest.web.responses import JSON_TYPE, json_bytes, secured
 
 _PAGE = 50  # words
@@ -46,9 +49,10 @@ class PublicationPage:
     async def page(self, call: Call) -> Response:
         """A page of its words: those that contain a text, or those after a cursor."""
         publication = await self._reader.named(call.text("name"))
-        request = _request_of(publication, call)
-        words, following = await self._words(request, call.text("after"))
+        request, period = _request_of(publication, call), call.period()
+        words, following = await self._words(request, call.text("after"), period)
         first = call.text("first", 9) if call.text("after") else ""
+        months = await self._articles(publication, period)
         nonce = secrets.token_urlsafe(16)
         page = self._renderer.page(
             "publication.html",
@@ -61,6 +65,10 @@ class PublicationPage:
             limit=SAMPLED,
             page=_PAGE,
             first=int(first) if first.isdecimal() else 0,
+            articles=sum(months.values()) if period else publication.count,
+            picture=columns(Series("articles", months), "Articles by month"),
+            since=call.text("since"),
+            until=call.text("until"),
             following=following,
             bokeh=charts.bokeh_version(),
             **_shares(await self._reader.most_frequent(publication), request.label),
@@ -87,7 +95,11 @@ class PublicationPage:
     async def table(self, call: Call) -> Table:
         """All the words that the page would show, page by page."""
         publication = await self._reader.named(call.text("name"))
-        request = _request_of(publication, call)
+        request, period = _request_of(publication, call), call.period()
+        if period:
+            words, _ = await self._words(request, "", period)
+            within = [(publication.name, each.word, each.count, each.name) for each in words]
+            return Table(("publication", "word", "count", "name"), [*within])
         rows = await self._reader.read(
             lambda store: [
                 (publication.name, each.word, label, count, each.name)
@@ -97,9 +109,31 @@ class PublicationPage:
         )
         return Table(("publication", "word", "label", "count", "name"), [*rows])
 
-    async def _words(self, request: _PageRequest, cursor: str) -> tuple[list[Word], str]:
-        """A page of words, and the cursor for the next one; empty: there is none."""
+    async def months(self, call: Call) -> Table:
+        """Its articles by month, of those that have a date."""
+        publication = await self._reader.named(call.text("name"))
+        months = await self._articles(publication, call.period())
+        rows = [(publication.name, month_text(month), count) for month, count in months.items()]
+        return Table(("publication", "month", "articles"), [*rows])
+
+    async def _articles(self, publication: Publication, period: Period) -> Months:
+        key = publication.key
+        found = await self._reader.read(lambda store: store.article_months(key))
+        return dict(sorted(period.of(found.get(key, {})).items()))
+
+    async def _words(
+        self, request: _PageRequest, cursor: str, period: Period
+    ) -> tuple[list[Word], str]:
+        """A page of words, and the cursor for the next one; empty: there is none.
+
+        Those of some months are one page.
+        """
         key, text, label = request
+        if period:
+            within, _ = await self._reader.read(
+                lambda store: words_within(store, key, period, SAMPLED, label)
+            )
+            return [each for each in within if text in each.word][: 4 * _PAGE], ""
         if text:
             found = await self._reader.read(lambda store: store.search(key, text, SAMPLED, label))
             return found, ""

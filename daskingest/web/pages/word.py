@@ -7,11 +7,17 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
+from daskingest.months import month_text
 from daskingest.stores import Publication, Store, Word
+from daskingest.stores.periods import trends_of
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.pages.reader import Reader
 from daskingest.web.pages.renderer import Renderer
+from daskingest.web.pictures import SERIES, Series, lines
+
+_LOOKED_AT = 50
+"""Publications with the most mentions, of which some may have no dates."""
 
 
 class _Row(NamedTuple):
@@ -31,9 +37,23 @@ class WordPage:
     async def page(self, call: Call) -> Response:
         """The publications that mention it, by how often they do."""
         word = _word_in(call)
+        period = call.period()
         rows = await self._rows(word)
-        name = rows[0].word.name if rows else word
-        return self._renderer.page("word.html", word=word, name=name, rows=rows)
+        most = sorted(rows, key=lambda row: -row.word.count)[:_LOOKED_AT]
+        shown = [row.publication for row in most]
+        trends = await self._reader.read(lambda store: trends_of(store, [word], shown, period))
+        trends = [each for each in trends if each.mentions][:SERIES]
+        series = [Series(each.publication.name, each.rates()) for each in trends]
+        return self._renderer.page(
+            "word.html",
+            word=word,
+            name=rows[0].word.name if rows else word,
+            rows=rows,
+            series=series,
+            picture=lines(series, "Mentions per 1,000 articles"),
+            since=call.text("since"),
+            until=call.text("until"),
+        )
 
     async def table(self, call: Call) -> Table:
         """The same, as a table."""
@@ -42,6 +62,22 @@ class WordPage:
             [
                 (each.publication.name, each.word.word, each.word.count, round(each.rate, 3))
                 for each in await self._rows(_word_in(call))
+            ],
+        )
+
+    async def months(self, call: Call) -> Table:
+        """Its mentions by month, in all publications that have articles with a date."""
+        word, period = _word_in(call), call.period()
+        publications = await self._reader.publications()
+        trends = await self._reader.read(
+            lambda store: trends_of(store, [word], publications, period)
+        )
+        return Table(
+            ("publication", "word", "month", "count", "articles"),
+            [
+                (each.publication.name, word, month_text(month), each.mentions.get(month, 0), count)
+                for each in trends
+                for month, count in sorted(each.articles.items())
             ],
         )
 

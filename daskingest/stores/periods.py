@@ -1,0 +1,152 @@
+"""What a store knows of a time: the words of some months, and words from month to month."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from daskingest.errors import UsageError
+from daskingest.months import month_named, month_text
+from daskingest.stores import Months, Publication, Store, Word
+
+MOST_READ = 20_000
+"""Words that are looked at, the most frequent ones, to find those of some months."""
+
+_PAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Months, from `first` to `last`, both of them included; None: without an end."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.first is not None or self.last is not None
+
+    def __contains__(self, month: int) -> bool:
+        after = self.first is None or month >= self.first
+        return after and (self.last is None or month <= self.last)
+
+    def of(self, months: Months) -> Months:
+        """Those months that are in it."""
+        return {month: count for month, count in months.items() if month in self}
+
+
+def period_of(since: str | None, until: str | None) -> Period:
+    """The period from one month to another, written `2016-06`. Raises UsageError."""
+    first, last = (_month(name, text) for name, text in (("since", since), ("until", until)))
+    if first is not None and last is not None and first > last:
+        raise UsageError(f"since {month_text(first)} is after until {month_text(last)}")
+    return Period(first, last)
+
+
+def _month(name: str, text: str | None) -> int | None:
+    if not text:
+        return None
+    if (month := month_named(text)) is None:
+        raise UsageError(f"{name}: expected a month such as 2016-06, found {text[:40]!r}")
+    return month
+
+
+def words_within(
+    store: Store, publication: str, period: Period, limit: int, label: str | None = None
+) -> tuple[list[Word], bool]:
+    """A publication's most frequent words of a period, by count descending, then word.
+
+    Only articles with a date count, and the counts are those of the period, without labels, which
+    are not kept by month: with a `label`, words that have it at any time.
+
+    Also tells whether that is certain: with few mentions in the period, more words would have to be
+    looked at than MOST_READ.
+    """
+    found: list[Word] = []
+    after, read = None, 0
+    while read < MOST_READ and (page := store.words(publication, _PAGE, after)):
+        read += len(page)
+        after = page[-1].count, page[-1].word
+        months = store.word_months([(publication, each.word) for each in page])
+        for each in page:
+            count = sum(period.of(months.get((publication, each.word), {})).values())
+            if count and (label is None or label in each.labels):
+                found.append(replace(each, count=count, labels={}))
+        found.sort(key=lambda each: (-each.count, each.word))
+        del found[limit:]
+        # No word has more mentions in a period than in all.
+        if len(page) < _PAGE or (len(found) == limit and found[-1].count > after[0]):
+            return found, True
+    return found, read < MOST_READ
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """A word in a publication, by month: its mentions, and the publication's articles."""
+
+    publication: Publication
+    word: Word
+    mentions: Months
+    articles: Months
+
+    def rates(self, step: int = 1) -> dict[int, float]:
+        """Mentions per 1,000 articles, for each month that has articles, in order.
+
+        With a `step`, for so many months together, by the first of them: 3, quarters, or 12, years.
+        """
+        mentions, articles = (_stepped(each, step) for each in (self.mentions, self.articles))
+        return {
+            month: 1000 * mentions.get(month, 0) / count
+            for month, count in sorted(articles.items())
+            if count
+        }
+
+
+def trends_of(
+    store: Store,
+    words: Collection[str],
+    publications: Iterable[Publication],
+    period: Period = Period(),
+) -> list[Trend]:
+    """How often each word is mentioned in each publication that has it, month by month.
+
+    By word, as given, then by mentions in the period, descending.
+    """
+    by_key = {each.key: each for each in publications}
+    pairs = [(key, word) for word in words for key in by_key]
+    found, months = store.find_words(pairs), store.word_months(pairs)
+    articles = store.article_months(next(iter(by_key)) if len(by_key) == 1 else None)
+    trends = [
+        Trend(
+            by_key[key],
+            its,
+            period.of(months.get((key, word), {})),
+            period.of(articles.get(key, {})),
+        )
+        for (key, word), its in found.items()
+    ]
+    order = {word: place for place, word in enumerate(words)}
+    return sorted(
+        trends,
+        key=lambda each: (
+            order[each.word.word],
+            -sum(each.mentions.values()),
+            each.publication.key,
+        ),
+    )
+
+
+def together(trends: Collection[Trend], articles: Iterable[Months]) -> tuple[Months, Months]:
+    """The mentions of a word in all publications, and the articles of all of them."""
+    return _added(each.mentions for each in trends), _added(articles)
+
+
+def _stepped(months: Months, step: int) -> Months:
+    return _added({month // step * step: count} for month, count in months.items())
+
+
+def _added(every: Iterable[Months]) -> Months:
+    found: Months = {}
+    for months in every:
+        for month, count in months.items():
+            found[month] = found.get(month, 0) + count
+    return dict(sorted(found.items()))
