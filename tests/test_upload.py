@@ -494,7 +494,7 @@ def test_rejects_that_could_not_be_written_are_written_later(
     file = write_csv([("", "x"), *pairs("p", 3)])
     with Stub(answer) as stub:
         settings = UploadSettings(url=stub.url, batch=1, concurrency=1)
-        upload = Upload(file, settings, Progress())
+        upload = Upload(open_csv(file), settings, Progress())
         asyncio.run(upload())
     assert "cannot write rejects" in str(upload.failure)
     assert upload.report.tally.rows == 3

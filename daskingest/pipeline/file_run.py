@@ -49,10 +49,14 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(slots=True)
 class _Taken:
-    """What became of a segment's rows, and how many it has, as they were counted to be cut."""
+    """What became of a segment's rows, and how many it has, as they were counted to be cut.
+
+    `limited`: a limit left some of its rows out.
+    """
 
     tally: Tally = dataclasses.field(default_factory=Tally)
     rows: int = 0
+    limited: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,7 +101,6 @@ class FileRun:
         self._segment = Segment(new_run(self._file, []), self._file, begun, {})
         self._taken = _Taken()
         self.summary = Summary(self.name, file.size_of(extent) or origin.content_size)
-        self._limited = False
         self.place = Place()
         self._lost: list[tuple[Batch, Tally]] = []  # batches whose rejects may not be written
 
@@ -269,9 +272,9 @@ class FileRun:
         Raises DaskingestError if rows are missing.
         """
         self._check()
-        self.summary.outcome = Outcome.LIMITED if self._limited else Outcome.COUNTED
+        self.summary.outcome = Outcome.LIMITED if self._taken.limited else Outcome.COUNTED
         self._log(self.summary)
-        if self._limited:
+        if self._taken.limited:
             return None
         checksum, end = self._segment.checksum, self._segment.last[1]
         return Done(self._taken.tally, self.name, int(time.time()), checksum, end)
@@ -346,12 +349,12 @@ class FileRun:
             rows = part.row_count
             if left is not None:
                 if left <= 0:
-                    self._limited = True
+                    self._taken.limited = True
                     return
                 rows, articles, whole = _count_rows(part, left)
                 left -= articles
                 if not whole:
-                    self._limited = True
+                    self._taken.limited = True
                     batch = dataclasses.replace(batch, only=rows)
             self._taken.rows += rows
             yield batch

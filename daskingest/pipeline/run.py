@@ -84,7 +84,9 @@ class Run(Observer):
                 self.published = self._destination.unpublished()
         finally:
             ticker.cancel()
-            self._drop_spooled()
+            left = {Outcome.INTERRUPTED, Outcome.FAILED}
+            done = [each.name for each in self._runs if each.summary.outcome not in left]
+            self._gathered.drop_spooled(done, self._progress)
         if rejects.given_up:
             self._progress.warn(
                 f"{rejects.trouble}: {rejects.given_up:,} rejects were not written; when there is "
@@ -113,16 +115,6 @@ class Run(Observer):
         """A single file's error is that of the command."""
         if len(self._summaries) == 1 and (error := self._runs[0].error) is not None:
             raise error
-
-    def _drop_spooled(self) -> None:
-        """Remove what was copied from standard input, when all of it is counted."""
-        outcomes = {each.name: each.summary.outcome for each in self._runs}
-        left = {Outcome.INTERRUPTED, Outcome.FAILED}
-        for place, names in self._gathered.spooled.items():
-            if left.isdisjoint(outcomes.get(each) for each in names):
-                place.unlink(missing_ok=True)
-                continue
-            self._progress.warn(f"to go on with it, give {place} instead of standard input")
 
     async def _count(self, model: str) -> None:
         settings = self._settings
