@@ -236,6 +236,14 @@ class ServeSettings:
     keys: tuple[str, ...] = ()
     """API keys; if empty, everybody who can reach the service may write."""
     private: Annotated[bool, Option("Reading needs a key too.")] = False
+    allow_origin: Annotated[
+        str | None,
+        Option(
+            "Whose pages may read counts in a browser: an origin such as https://news.example.com, "
+            "or * for all.",
+            shown="nobody's",
+        ),
+    ] = None
     trials: Trials = None
     drain_timeout: Annotated[
         float,
