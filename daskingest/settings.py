@@ -139,9 +139,7 @@ DateColumn = Annotated[
 ]
 Dates = Annotated[
     bool,
-    Option(
-        "Count by month, too, what has a date.", name="--dates/--no-dates", shown="if there are any"
-    ),
+    Option("Count by month, too.", name="--dates/--no-dates", shown="where there are dates"),
 ]
 Since = Annotated[
     str | None, Option("Only what was published from this month on, such as 2016-06.", shown="all")
