@@ -29,8 +29,9 @@ def run_csv(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="CSV files with a header line, local or anywhere that fsspec can read (s3://...); "
-            "compressed files (.gz, .bz2, .xz, .zst, .zip) are decompressed as they are read.",
+            help="CSV files with a header line, local or anywhere that fsspec can read (s3://...), "
+            "plain or compressed (gzip, bzip2, xz, zstd); zips, tars, folders and patterns, of "
+            "which all files are counted; - is standard input.",
         ),
     ],
     settings: Settings,
@@ -42,10 +43,11 @@ def run_csv(
 
     You can interrupt or even kill it at any time: the same command resumes, even on another machine
     or with different --workers, and counts every article once. A file that has been counted is
-    skipped. The first Ctrl-C finishes what is in flight, the second stops at once.
+    skipped; one that cannot be read is named, and the others are counted. The first Ctrl-C finishes
+    what is in flight, the second stops at once.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejects and --strict, 130
-    interrupted.
+    Exit codes: 0 done, 1 failed, if only for one of the files, 2 wrong usage, 3 done but with
+    rejects and --strict, 130 interrupted.
     """
     summaries, published = _count(files, settings, log, progress=not no_progress)
     return _report(summaries, published, settings, strict)

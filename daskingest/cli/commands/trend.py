@@ -12,7 +12,6 @@ from rich.table import Table
 
 from daskingest.cli.options import AsJson
 from daskingest.cli.output import harmless, note, print_json
-from daskingest.counts import word_of
 from daskingest.months import month_text
 from daskingest.settings import DEFAULT_STORE, Option, Since, Store, Until
 
@@ -47,6 +46,7 @@ def trend(
     Of articles with a date. A line for each publication that mentions the word, the most often
     first; a bar for each month, the highest for the month with most mentions per article.
     """
+    from daskingest.counts import word_of  # numpy's threads: not before signals are set up
     from daskingest.stores import open_store
     from daskingest.stores.periods import period_of, trends_of
     from daskingest.stores.reading import find_publication
