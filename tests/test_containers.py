@@ -341,6 +341,14 @@ def test_names_that_are_wrong_are_told(name: str, data: bytes, note: str, tmp_pa
     assert warned == ([f"{tmp_path / name} {note}"] if note else [])
 
 
+def test_a_wrong_name_is_told_with_what_is_wrong_besides(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(b"a,b\n1,2\n")
+    told = Told()
+    with pytest.raises(UsageError, match="no column for the content"):
+        gather([str(tmp_path / "a.csv.gz")], open_csv, told)
+    assert told.warned == [f"{tmp_path}/a.csv.gz is no gzip data, whatever its name says"]
+
+
 def test_a_folder_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "d" / ".git").mkdir(parents=True)
     (tmp_path / "d" / "z").mkdir()

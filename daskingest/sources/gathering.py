@@ -152,6 +152,7 @@ class _Gatherer(Generic[T]):
         if (known := self._paths.get(origin.path)) is not None:
             self._progress.warn(f"{origin.name} is named twice, the other time {known}: taken once")
             return True
+        opened = None
         try:
             opened = self._opened(origin)
             copied = self._copied(origin)
@@ -160,13 +161,16 @@ class _Gatherer(Generic[T]):
                 return False
             self.gathered.refused.append(Refused(origin.name, error))
             return True
+        finally:
+            if origin.note and (sure or opened is not None):
+                self._progress.warn(origin.note)
         self._paths[origin.path] = origin.name
-        if copied is not None:
-            self._progress.warn(f"{origin.name} is a copy of {copied.name}: left out")
+        if copied is None:
+            self.gathered.files.append(opened)
             return True
-        if origin.note:
-            self._progress.warn(origin.note)
-        self.gathered.files.append(opened)
+        self._progress.warn(f"{origin.name} is a copy of {copied.name}: left out")
+        for names in self.gathered.spooled.values():
+            names[:] = [each for each in names if each != origin.name]
         return True
 
     def _copied(self, origin: Origin) -> Origin | None:
