@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 EntitySpan = tuple[int, int, str]
 """Where an entity is in its text: start and end, in characters, and its label."""
 
@@ -18,6 +20,11 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_unicode(text: str) -> str:
+    """Text of a command line, which may not have been read as UTF-8 though it is."""
+    return os.fsencode(text).decode(errors="replace") if not is_unicode(text) else text
 
 
 def size_text(size: float) -> str:

@@ -7,9 +7,13 @@ import shutil
 import sys
 from pathlib import Path
 
-import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
+
+from daskingest.cli.streams import in_utf8
+
+_ANY_WIDTH = 1 << 16  # columns
 
 
 def print_lines(console: Console, text: str) -> None:
@@ -18,8 +22,19 @@ def print_lines(console: Console, text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a result as JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print a result as JSON, which is valid in any encoding."""
+    print(json.dumps(value, ensure_ascii=not in_utf8(), indent=2))
+
+
+def print_table(table: Table) -> None:
+    """Print a table whole: folded on a narrow terminal, and as wide as it is elsewhere."""
+    for each in table.columns:
+        each.overflow = "fold"
+        each.no_wrap = each.justify == "right"  # numbers
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_ANY_WIDTH)
+    console.print(table)
 
 
 def note(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from daskingest.articles import publication_key
 from daskingest.errors import UsageError
 from daskingest.stores import Publication, Store, open_store
+from daskingest.text import as_unicode
 
 _THREADS = 4
 
@@ -44,6 +45,7 @@ class ReadPool:
 
 def find_publication(store: Store, name: str) -> Publication:
     """The publication of this name. Raises UsageError, with similar names, if there is none."""
+    name = as_unicode(name)
     key = publication_key(name)
     if (found := store.publication(key)) is not None:
         return found
