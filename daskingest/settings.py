@@ -139,9 +139,7 @@ DateColumn = Annotated[
 ]
 Dates = Annotated[
     bool,
-    Option(
-        "Count by month, too, what has a date.", name="--dates/--no-dates", shown="if there are any"
-    ),
+    Option("Count by month, too.", name="--dates/--no-dates", shown="where there are dates"),
 ]
 Since = Annotated[
     str | None, Option("Only what was published from this month on, such as 2016-06.", shown="all")
@@ -236,6 +234,14 @@ class ServeSettings:
     keys: tuple[str, ...] = ()
     """API keys; if empty, everybody who can reach the service may write."""
     private: Annotated[bool, Option("Reading needs a key too.")] = False
+    allow_origin: Annotated[
+        str | None,
+        Option(
+            "Whose pages may read counts in a browser: an origin such as https://news.example.com, "
+            "or * for all.",
+            shown="nobody's",
+        ),
+    ] = None
     trials: Trials = None
     drain_timeout: Annotated[
         float,

@@ -32,6 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("http")
     options = ["--max-body-bytes", "1000000", "--max-article-bytes", "100000"]
     options += ["--flush-interval", "0.2", "--max-upload-bytes", "20000000"]
+    options += ["--allow-origin", "https://example.com"]
     server = Server(folder, *options, DASKINGEST_API_KEY="secret")
     server.wait_until_ready()
     yield server
@@ -322,6 +323,15 @@ def test_an_idempotency_key_counts_once(http: httpx.Client, server: Server) -> N
         other = http.post("/articles", content=data + b" ", headers=key)
         assert other.status_code == 409
         assert "another body" in other.json()["error"]
+
+
+def test_who_may_read_in_a_browser(http: httpx.Client) -> None:
+    """Pages of the origin that is allowed read counts; they may not submit, or see articles."""
+    header = "access-control-allow-origin"
+    for path in ("/publications", "/frequencies/x", "/trends?word=x"):
+        assert http.get(path).headers[header] == "https://example.com"
+    assert header not in http.post("/articles", json=GOOD).headers
+    assert header not in http.get("/try").headers
 
 
 def test_names_of_all_kinds_are_found_again(http: httpx.Client, server: Server) -> None:

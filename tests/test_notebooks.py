@@ -9,7 +9,8 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-PICTURES = {"explore": 3, "cluster": 0, "inside": 0}
+SLOW = ("cluster", "inside", "over_time")
+PICTURES = {"explore": 3, "cluster": 0, "inside": 0, "over_time": 2}
 
 
 def test_all_are_known() -> None:
@@ -19,7 +20,13 @@ def test_all_are_known() -> None:
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own
 @pytest.mark.parametrize(
     "name",
-    ["explore", *(pytest.param(each, marks=pytest.mark.slow) for each in ("cluster", "inside"))],
+    [
+        "explore",
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("cluster", "inside", "over_time")
+        ),
+    ],
 )
 def test_a_notebook_runs(name: str, tmp_path: Path) -> None:
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)  # type: ignore[no-untyped-call]

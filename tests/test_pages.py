@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pandas as pd
@@ -264,6 +265,24 @@ def test_downloads(explorer: str) -> None:
     assert len(httpx.get(f"{address}/publications.csv").text.splitlines()) == 8
     assert httpx.get(f"{address}/secrets.csv").status_code == 404
     assert httpx.get(f"{address}/publication.csv?name=nobody").status_code == 404
+
+
+def test_links_are_relative_and_lead_somewhere(explorer: str) -> None:
+    """Under whatever path a proxy puts the pages."""
+    known: set[str] = set()
+    for path in (*PATHS, "/no/such/page", "/download/nothing.csv"):
+        address = explorer + path
+        text = httpx.get(address).text
+        links = re.findall(r'(?:href|src|action|data-src)="([^"#][^"]*)"', text)
+        assert links
+        assert not [each for each in links if each.startswith("/")]
+        known |= {
+            urljoin(address, html.unescape(each))
+            for each in re.findall(r'(?:href|src)="([^"#][^"]*)"', text)
+            if "://" not in each
+        }
+    for each in sorted(known):
+        assert httpx.get(each).status_code == 200, each
 
 
 def test_headers_and_wrong_requests(explorer: str) -> None:

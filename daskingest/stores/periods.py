@@ -34,10 +34,14 @@ class Period:
         return {month: count for month, count in months.items() if month in self}
 
 
-def period_of(since: str | None, until: str | None) -> Period:
-    """The period from one month to another, written `2016-06`. Raises UsageError."""
+def period_of(since: str | None, until: str | None, ordered: bool = True) -> Period:
+    """The period from one month to another, written `2016-06`.
+
+    Raises UsageError if that is no month, or if they are to be `ordered` and are not: otherwise
+    nothing is in the period.
+    """
     first, last = (_month(name, text) for name, text in (("since", since), ("until", until)))
-    if first is not None and last is not None and first > last:
+    if ordered and first is not None and last is not None and first > last:
         raise UsageError(f"since {month_text(first)} is after until {month_text(last)}")
     return Period(first, last)
 

@@ -72,6 +72,7 @@ class _Paths:
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     recorder: Recorder | None
+    allow_origin: str = ""
 
     def submit(self, path: str, handler: Handler) -> Route:
         """A path that accepts articles."""
@@ -100,6 +101,7 @@ class _Paths:
             keys=self.readers,
             audience=audience,
             recorder=self.recorder,
+            allow_origin=self.allow_origin if methods == _GET else "",
         )
         return Route(path, endpoint)
 
@@ -126,7 +128,8 @@ class _Paths:
 
 def _serving(settings: ServeSettings, service: Service) -> tuple[list[BaseRoute], Endpoint]:
     """The routes over a service, and the endpoint for all other paths."""
-    paths = _Paths(settings.keys, settings.keys if settings.private else (), service.metrics)
+    readers = settings.keys if settings.private else ()
+    paths = _Paths(settings.keys, readers, service.metrics, settings.allow_origin or "")
     submissions, queries, about = Submissions(service), Queries(service), About(service)
     routes = [
         paths.submit("/articles", submissions.post_articles),

@@ -16,6 +16,8 @@ from daskingest.web.body import Body
 from daskingest.web.problems import Problem
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+_SCHEME, _HOST = re.compile("https?"), re.compile(r"[\w.:\[\]-]{1,255}", re.ASCII)
+_PREFIX = re.compile(r"(/[\w.~-]+)*", re.ASCII)
 _MAX_TEXT = 2_000  # characters
 
 
@@ -45,6 +47,16 @@ class Call:
     def query(self) -> QueryParams:
         """The query's parameters."""
         return QueryParams(self.scope["query_string"])
+
+    @cached_property
+    def address(self) -> str:
+        """The address that the request was sent to, as far as a proxy says so: without the path."""
+        scheme: str = self.headers.get("x-forwarded-proto") or self.scope.get("scheme", "http")
+        host = self.headers.get("x-forwarded-host", self.headers.get("host", ""))
+        if not _SCHEME.fullmatch(scheme) or not _HOST.fullmatch(host):
+            return ""
+        prefix = self.headers.get("x-forwarded-prefix", "").rstrip("/")
+        return f"{scheme}://{host}{prefix if _PREFIX.fullmatch(prefix) else ''}"
 
     def path_parameter(self, name: str) -> str:
         """The value in the path of a parameter of the route."""
@@ -99,7 +111,7 @@ class Call:
     def period(self) -> Period:
         """The months that the query is about, from `since` to `until`."""
         try:
-            return period_of(self.query.get("since"), self.query.get("until"))
+            return period_of(self.query.get("since"), self.query.get("until"), ordered=False)
         except UsageError as error:
             raise Problem(422, str(error), "wrong parameter") from None
 

@@ -63,6 +63,8 @@ class Endpoint:
     submits: bool = False
     """Whether requests submit articles, so that refused ones are recorded as rejected."""
     recorder: Recorder | None = None
+    allow_origin: str = ""
+    """Whose pages may read the answers in a browser: an origin, or `*`; empty: only our own."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -80,6 +82,9 @@ class Endpoint:
         if self.audience.in_browsers:
             secured(response)
         response.raw_headers.append((b"x-request-id", request_id.encode()))
+        if self.allow_origin:
+            origin = self.allow_origin.encode()
+            response.raw_headers.append((b"access-control-allow-origin", origin))
         await response(scope, receive, send)
         if self.recorder is not None:
             # Clients can send anything as a method, and each would be a new series.
@@ -93,6 +98,7 @@ class Endpoint:
             log.exception("request failed", extra={"request": request_id, "path": call.path})
             text = f"the service failed to answer this request; see its log for {request_id}"
             problem = Problem(500, text, "failed", articles=0)
+        problem.depth = max(0, call.path.count("/") - 1)
         if self.submits and self.recorder is not None and problem.articles:
             self.recorder.rejected(problem.reason, problem.articles)
         return self.audience.problem(problem)

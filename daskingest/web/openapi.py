@@ -49,7 +49,7 @@ def document(settings: ServeSettings) -> Schema:
             "/post/enqueue": _post_enqueue(writing),
             "/publications": get_operation(
                 "The publications and their numbers of articles",
-                array_of(_PUBLICATION),
+                array_of(object_of(name=TEXT, count=COUNT, img_uri=TEXT)),
                 _STORE_AWAY,
                 reading,
             ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from starlette.responses import Response
 
 from daskingest.articles import publication_key
@@ -28,11 +30,20 @@ class Queries:
         self._backend = backend
 
     async def publications(self, call: Call) -> Response:
-        """All publications, with the numbers of their articles."""
+        """All publications, with the numbers of their articles, and pictures of their words."""
+        place = call.address
 
         def look(store: Store) -> bytes:
-            found = store.publications()
-            return json_bytes([{"name": each.name, "count": each.count} for each in found])
+            return json_bytes(
+                [
+                    {
+                        "name": each.name,
+                        "count": each.count,
+                        "img_uri": f"{place}/cloud.png?{urlencode({'name': each.key})}",
+                    }
+                    for each in store.publications()
+                ]
+            )
 
         return Response(await self._backend.read(look), media_type=JSON_TYPE)
 

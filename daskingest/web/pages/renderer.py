@@ -19,7 +19,11 @@ _TITLES = {
 
 
 class Renderer:
-    """Renders the templates. All values are escaped."""
+    """Renders the templates. All values are escaped.
+
+    Links are relative, so that they work under whatever path a proxy puts the pages: all pages are
+    at the same depth, but for those that say that something is wrong.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -39,7 +43,8 @@ class Renderer:
         """A page, with a link to the Dask dashboard if there is one."""
         source = self._backend
         tries = source.trials is not None
-        return self._render(template, 200, dashboard=source.dashboard, tries=tries, **values)
+        shown: dict[str, object] = {"dashboard": source.dashboard, "tries": tries, "up": ""}
+        return self._render(template, 200, **shown, **values)
 
     def problem(self, problem: Problem) -> Response:
         """A page that says what is wrong, and nothing else: the reader may have no key."""
@@ -50,6 +55,7 @@ class Renderer:
             problem.status,
             dashboard="",
             tries=False,
+            up="../" * problem.depth,
             title=title,
             error=error[:1].upper() + error[1:],
         )

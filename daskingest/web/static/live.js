@@ -15,7 +15,7 @@ async function refresh() {
   const used = live.contains(document.activeElement) || live.querySelector("input:checked");
   if (paused || document.hidden || used) return;
   try {
-    const answer = await fetch("/live" + location.search);
+    const answer = await fetch("live" + location.search);
     if (!answer.ok) throw new Error(answer.status);
     const open = live.querySelector("details")?.open;
     live.innerHTML = await answer.text();
