@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 
 EntitySpan = tuple[int, int, str]
 """Where an entity is in its text: start and end, in characters, and its label."""
 
 
 def fold_space(text: str) -> str:
-    """The text with each run of white space replaced by one space, and none at the ends."""
-    return " ".join(text.split())
+    """The text with each run of white space replaced by one space, and none at the ends.
+
+    Letters with marks are one character where there is such a one (NFC): what looks the same is the
+    same, however it was typed.
+    """
+    folded = " ".join(text.split())
+    return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
 
 
 def is_unicode(text: str) -> bool:
