@@ -23,7 +23,7 @@ def print_lines(console: Console, text: str) -> None:
 
 def print_json(value: object) -> None:
     """Print a result as JSON, which is valid in any encoding."""
-    print(json.dumps(value, ensure_ascii=not in_utf8(), indent=2))
+    print(json.dumps(value, ensure_ascii=not in_utf8(), indent=2), flush=True)
 
 
 def print_table(table: Table) -> None:
