@@ -209,6 +209,8 @@ def test_a_publication_s_words(explorer: str, visit: Callable[..., Visit]) -> No
 def test_months(explorer: str, visit: Callable[..., Visit]) -> None:
     there = visit(explorer)
     page = there.page
+    there.go("/")
+    assert page.locator(".spark").count() == 2
     there.go("/word?word=paris")
     points = page.locator(".picture circle")
     assert points.count() == 8

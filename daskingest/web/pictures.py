@@ -21,6 +21,7 @@ SERIES = 6
 _WIDTH, _HEIGHT = 800, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 28  # margins
 _MOST_TICKS = 10
+_SPARKS, _SPARK_HEIGHT = 60, 20  # columns at most, and their units
 _FEW = 100  # values that are no burden to whoever goes through a page with the keyboard
 _STEPS = (1, 3, 6, 12, 24, 60, 120, 240)  # months between two ticks
 
@@ -113,6 +114,30 @@ class _Frame:
                 )
             )
         return found
+
+
+def sparkline(months: Mapping[int, float], span: tuple[int, int]) -> Markup:
+    """A small picture of a value for each month of a span, as columns, without figures."""
+    first, last = span
+    highest = max(months.values(), default=0.0)
+    if not highest:
+        return Markup()
+    width = last - first + 1
+    step = max(1, -(-width // _SPARKS))
+    columns: dict[int, float] = {}
+    for month, value in months.items():
+        place = (month - first) // step
+        columns[place] = columns.get(place, 0.0) + value
+    top = max(columns.values())
+    path = "".join(
+        f"M{place} {_SPARK_HEIGHT}v-{max(_SPARK_HEIGHT * value / top, 0.5):.1f}h.8V{_SPARK_HEIGHT}z"
+        for place, value in sorted(columns.items())
+    )
+    told = f"articles by month, {month_text(first)} to {month_text(last)}"
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
+        'aria-label="{}"><path d="{}"/></svg>'
+    ).format(-(-width // step), _SPARK_HEIGHT, told, path)
 
 
 Draw = Callable[[_Frame, Series, int], list[Markup]]

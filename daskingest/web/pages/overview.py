@@ -11,6 +11,7 @@ from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.pages.reader import Reader
 from daskingest.web.pages.renderer import Renderer
+from daskingest.web.pictures import sparkline
 
 LISTED = 200
 """Publications that a page lists."""
@@ -37,10 +38,15 @@ class Overview:
 
     async def _shown(self, template: str, call: Call) -> Response:
         publications = await self._chosen(call)
+        months = await self._reader.article_months()
+        shown = {each.key: months[each.key] for each in publications[:LISTED] if each.key in months}
+        every = [month for its in shown.values() for month in its]
+        span = (min(every), max(every)) if every else (0, 0)
         return self._renderer.page(
             template,
             status=self._backend.status(),
             publications=publications[:LISTED],
+            sparklines={key: sparkline(its, span) for key, its in shown.items()},
             found=len(publications),
             articles=sum(each.count for each in publications),
             q=call.text("q"),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from daskingest.errors import UsageError
-from daskingest.stores import Publication, Store, Word
+from daskingest.stores import Months, Publication, Store, Word
 from daskingest.stores.reading import find_publication
 from daskingest.web.backend import Backend
 
@@ -53,6 +53,7 @@ class Reader:
         self.billed = backend.billed
         fresh = _FRESH_BILLED_SECONDS if backend.billed else _FRESH_SECONDS
         self._publications: TtlCache[None, list[Publication]] = TtlCache(fresh, 1)
+        self._months: TtlCache[None, dict[str, Months]] = TtlCache(fresh, 1)
         self._words: TtlCache[tuple[str, str], list[Word]] = TtlCache(fresh, _CACHED)
 
     async def read(self, work: Callable[[Store], T]) -> T:
@@ -64,6 +65,10 @@ class Reader:
         if self.billed:
             return await self._publications.get(None, self._all_publications)
         return await self._all_publications()
+
+    async def article_months(self) -> dict[str, Months]:
+        """The articles by month, of those that have a date, by publication key."""
+        return await self._months.get(None, lambda: self.read(lambda store: store.article_months()))
 
     async def named(self, name: str) -> Publication:
         """The publication of this name. Raises UsageError, with similar names, if there is none."""
