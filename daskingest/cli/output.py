@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -30,10 +31,14 @@ def print_table(table: Table) -> None:
     """Print a table whole: folded on a narrow terminal, and as wide as it is elsewhere."""
     for each in table.columns:
         each.overflow = "fold"
-        each.no_wrap = each.justify == "right"  # numbers
+        each.no_wrap = each.no_wrap or each.justify == "right"  # numbers
     console = Console()
+    unbound = console.options.update(max_width=_ANY_WIDTH)
+    least = Measurement.get(console, unbound, table).minimum
     if not console.is_terminal:
         console = Console(width=_ANY_WIDTH)
+    elif console.width < least:
+        console = Console(width=least)
     console.print(table)
 
 
