@@ -17,6 +17,7 @@ LAYERS = (
             "settings",
             "logs",
             "progress",
+            "proxies",
             "files",
             "resources",
             "sqlite_file",
