@@ -18,7 +18,7 @@ MAX_PUBLICATION = 1000
 
 
 def publication_key(name: str) -> str:
-    """The key under which a publication is counted, whatever its case and spacing."""
+    """The key under which a publication is counted, however it is spaced, cased and composed."""
     return fold_space(name).lower()
 
 
@@ -206,4 +206,6 @@ def _text(raw: Mapping[str, object], column: str, role: str) -> str:
         raise Unusable(f"no {role}")
     if not is_unicode(value):
         raise Unusable(f"{role} is not valid Unicode", "a lone surrogate")
+    if "\0" in value:
+        raise Unusable(f"{role} holds a NUL character")
     return value

@@ -18,6 +18,7 @@ LAYERS = (
             "settings",
             "logs",
             "progress",
+            "proxies",
             "files",
             "resources",
             "sqlite_file",

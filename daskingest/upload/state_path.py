@@ -53,7 +53,7 @@ def _places(csv: str, fingerprint: str, url: str) -> Iterator[Path]:
     if "://" not in csv:
         yield Path(csv).with_name(here.name)
     with suppress(OSError, ValueError, RuntimeError):
-        yield Path(_note_of(fingerprint, url).read_text(encoding="utf-8"))
+        yield Path(_note_of(fingerprint, url).read_text(encoding="utf-8", errors="surrogateescape"))
 
 
 def _is_of(path: Path, fingerprint: str, url: str) -> bool:

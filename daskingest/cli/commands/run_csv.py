@@ -42,8 +42,8 @@ def run_csv(
 ) -> ExitCode:
     """Count the articles of CSV files into the store: what `run` does, for CSV alone.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with rejects and --strict, 130
-    interrupted.
+    Exit codes: 0 done, 1 failed or no row could be used, 2 wrong usage, 3 done but with rejects and
+    --strict, 130 interrupted.
     """
     settings = dataclasses.replace(settings, only="CSV")
     return count_files(files, settings, strict, no_progress, log)
@@ -106,13 +106,21 @@ def _report(
         return ExitCode.INTERRUPTED
     if published is not None and published.refused:
         return ExitCode.FAILED
-    failed = [each for each in summaries if each.outcome is Outcome.FAILED]
+    failed = [each for each in summaries if each.outcome is Outcome.FAILED or nothing_in(each)]
     print_lines(results, "\n".join(_next_lines(settings)))
     if failed:
         return ExitCode.FAILED
     if strict and any(each.tally.rejected for each in summaries):
         return ExitCode.REJECTS
     return ExitCode.DONE
+
+
+def nothing_in(summary: Summary) -> bool:
+    """Whether a file has rows, all of which were rejected."""
+    from daskingest.pipeline.summary import Outcome
+
+    ended = summary.outcome is not Outcome.INTERRUPTED
+    return ended and bool(summary.tally.rows) and not summary.tally.articles
 
 
 def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
@@ -127,6 +135,8 @@ def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
         yield f"  rejected  {count:,} {reason}"
     if tally.rejected:
         yield f"            each is in {settings.rejects}"
+    if nothing_in(summary):
+        yield "  no row could be used: look at the reasons, and at the columns that were read"
     if fresh.articles and summary.seconds:
         part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
         rate = fresh.text_words / summary.seconds
