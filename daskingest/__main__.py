@@ -57,7 +57,7 @@ def _begin_loading(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     """
     words = [word for each in arguments for word in each.split("=", 1)]
     given = {**environment, **{_variable(name): value for name, value in pairwise(words)}}
-    if words[:1] not in (["run-csv"], ["serve"]) or "DASKINGEST_SCHEDULER" in given:
+    if words[:1] not in (["run"], ["run-csv"], ["serve"]) or "DASKINGEST_SCHEDULER" in given:
         return
     if "--help" in words:
         return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import NoReturn
 
 from daskingest.articles import Article, Columns, Unusable, article_from
+from daskingest.jsontext import json_value
 from daskingest.text import is_unicode
 
 MAX_ID = 200
@@ -19,20 +19,10 @@ _FIELDS = Columns("content", "publication", date="published")
 def value_of(text: bytes) -> object:
     """The value of a JSON text. Raises Unusable."""
     try:
-        value: object = json.loads(
-            text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
-        )
+        decoded = text.decode()
     except UnicodeDecodeError as error:
         raise Unusable("not UTF-8", f"byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise Unusable("not JSON", f"{error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise Unusable("not JSON", "nested too deeply") from None
-    except Unusable:
-        raise
-    except ValueError:
-        raise Unusable("not JSON", "a number of too many digits") from None
-    return value
+    return json_value(decoded, object_pairs_hook=_object, parse_constant=_no_constant)
 
 
 def article_of(value: object, max_bytes: int) -> Article:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,15 +40,19 @@ def run_csv(
     no_progress: NoProgress = False,
     log: LogSettings = _LOG,
 ) -> ExitCode:
-    """Count the articles of CSV files into the store.
-
-    You can interrupt or even kill it at any time: the same command resumes, even on another machine
-    or with different --workers, and counts every article once. A file that has been counted is
-    skipped. The first Ctrl-C finishes what is in flight, the second stops at once.
+    """Count the articles of CSV files into the store: what `run` does, for CSV alone.
 
     Exit codes: 0 done, 1 failed or no row could be used, 2 wrong usage, 3 done but with rejects and
     --strict, 130 interrupted.
     """
+    settings = dataclasses.replace(settings, only="CSV")
+    return count_files(files, settings, strict, no_progress, log)
+
+
+def count_files(
+    files: list[str], settings: Settings, strict: bool, no_progress: bool, log: LogSettings
+) -> ExitCode:
+    """Count files, and report it; returns the exit code."""
     summaries, published = _count(files, settings, log, progress=not no_progress)
     return _report(summaries, published, settings, strict)
 

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def upload(
-    file: Annotated[str, typer.Argument(metavar="CSV", help="A CSV file, as for `run-csv`.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of articles, as for `run`.")],
     settings: UploadSettings,
     strict: Strict = False,
     no_progress: NoProgress = False,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """Send the articles of a CSV file to a service.
+    """Send the articles of a file to a service.
 
     What is temporarily refused or not answered is sent again until the service has it, and counts
     once. The first Ctrl-C waits for outstanding answers, the second stops at once; the same command
