@@ -1,8 +1,9 @@
 """Counts who and what each publication writes about. Its public names, imported when first used.
 
 `publications(store)`, `words(store)` and `trend(word)` return counts as pandas DataFrames,
-`open_store(url)` the store itself; `run_csv(file)` counts a file, `read_csv(file)` opens one as a
-Dask DataFrame, and `extract_entities(series)` finds the entities in a Dask Series of texts.
+`open_store(url)` the store itself; `run(file)` counts a file, `read_articles(file)` opens one as a
+Dask DataFrame (or `read_csv(file)`, with all columns), and `extract_entities(series)` finds the
+entities in a Dask Series of texts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from daskingest.notebook import (
         extract_entities,
         publications,
+        read_articles,
         read_csv,
+        run,
         run_csv,
         trend,
         words,
@@ -31,7 +34,9 @@ _HOMES = {
     "extract_entities": "notebook",
     "open_store": "stores",
     "publications": "notebook",
+    "read_articles": "notebook",
     "read_csv": "notebook",
+    "run": "notebook",
     "run_csv": "notebook",
     "trend": "notebook",
     "words": "notebook",
@@ -45,7 +50,9 @@ __all__ = [
     "extract_entities",
     "open_store",
     "publications",
+    "read_articles",
     "read_csv",
+    "run",
     "run_csv",
     "trend",
     "words",

@@ -8,22 +8,46 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
+from daskingest.cli import streams
 from daskingest.errors import DaskingestError
+from daskingest.files import NO_HOME
 
 
 def main() -> None:
     """Run the command line. An expected error is printed as one line, without a traceback."""
+    _trim_values()
+    _have_a_home()
+    streams.prepare()
     _begin_loading(sys.argv[1:], os.environ)
     from daskingest.cli.app import app
 
     try:
-        app()
+        try:
+            app()
+        finally:
+            streams.finish()
     except DaskingestError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     finally:
         gc.freeze()  # else all that was imported is looked through for garbage, at the very end
+
+
+def _trim_values() -> None:
+    """Cut white space off the ends of options from the environment: files of them often have it."""
+    for name, value in os.environ.items():
+        if name.startswith("DASKINGEST_") and value != value.strip():
+            os.environ[name] = value.strip()
+
+
+def _have_a_home() -> None:
+    """Libraries that are imported look for one, and fail where there is none."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(NO_HOME)
 
 
 def _begin_loading(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -33,7 +57,7 @@ def _begin_loading(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     """
     words = [word for each in arguments for word in each.split("=", 1)]
     given = {**environment, **{_variable(name): value for name, value in pairwise(words)}}
-    if words[:1] not in (["run-csv"], ["serve"]) or "DASKINGEST_SCHEDULER" in given:
+    if words[:1] not in (["run"], ["run-csv"], ["serve"]) or "DASKINGEST_SCHEDULER" in given:
         return
     if "--help" in words:
         return

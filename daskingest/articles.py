@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from daskingest.errors import UsageError
@@ -18,7 +18,7 @@ MAX_PUBLICATION = 1000
 
 
 def publication_key(name: str) -> str:
-    """The key under which a publication is counted, whatever its case and spacing."""
+    """The key under which a publication is counted, however it is spaced, cased and composed."""
     return fold_space(name).lower()
 
 
@@ -64,7 +64,7 @@ class Columns:
     """The names of the fields that hold an article's content and publication, and its date.
 
     Where there is no `date`, or it isn't one, the `year` and the `month` tell; any of them may be
-    missing.
+    missing. Of several columns of one name, `NAME` is the first and `NAME#2` the second.
     """
 
     content: str
@@ -86,7 +86,7 @@ class Columns:
 
         Known names are compared without regard to case. Without `dates` none is for a date. Raises
         UsageError, which lists `names`, if a column is missing, unless it is for a date that was
-        not asked for.
+        not asked for, and if several could be meant.
         """
         seen = list(names)
         found = cls(
@@ -97,8 +97,8 @@ class Columns:
             return found
         if date is not None:
             return replace(found, date=_find("date", seen, date, ()))
-        year, month = _known(seen, (YEAR_COLUMN,)), _known(seen, (MONTH_COLUMN,))
-        found = replace(found, date=_known(seen, DATE_COLUMNS))
+        found = replace(found, date=_known("date", seen, DATE_COLUMNS))
+        year, month = _known("date", seen, (YEAR_COLUMN,)), _known("date", seen, (MONTH_COLUMN,))
         return replace(found, year=year, month=month) if year and month else found
 
     @property
@@ -107,15 +107,33 @@ class Columns:
         return tuple(each for each in (self.date, self.year, self.month) if each is not None)
 
 
+FindColumns = Callable[[Sequence[str]], Columns]
+"""Finds the columns among names, as a user wants them; raises as `Columns.find`."""
+
+
+def column_index(names: Sequence[str], column: str) -> int | None:
+    """Where a column is among all, as `Columns` calls it; None if it is not there."""
+    if column in names:
+        return names.index(column)
+    name, _, number = column.rpartition("#")
+    its = [i for i, each in enumerate(names) if each == name]
+    if not (number.isascii() and number.isdecimal()) or not 1 <= int(number) <= len(its):
+        return None
+    return its[int(number) - 1]
+
+
 def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]) -> str:
     if wanted is not None:
+        place = column_index(seen, wanted)
+        if place is None:
+            raise UsageError(
+                f"no column for the {role}: expected {wanted!r}, found the columns {_shown(seen)}; "
+                f"name one of them with --{role}-column"
+            )
         if wanted in seen:
-            return wanted
-        raise UsageError(
-            f"no column for the {role}: expected {wanted!r}, found the columns {_shown(seen)}; "
-            f"name one of them with --{role}-column"
-        )
-    if (found := _known(seen, known)) is not None:
+            return _only(role, seen, [i for i, name in enumerate(seen) if name == wanted])
+        return seen[place] if place == seen.index(seen[place]) else wanted
+    if (found := _known(role, seen, known)) is not None:
         return found
     expected = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
     raise UsageError(
@@ -124,10 +142,31 @@ def _find(role: str, seen: list[str], wanted: str | None, known: tuple[str, ...]
     )
 
 
-def _known(seen: list[str], known: tuple[str, ...]) -> str | None:
-    """The first of the known names that was seen, as it is written there."""
-    folded = {fold_space(name).lower(): name for name in reversed(seen)}
-    return next((folded[name] for name in known if name in folded), None)
+def _known(role: str, seen: list[str], known: tuple[str, ...]) -> str | None:
+    """The first of the known names that was seen, as it is written there.
+
+    Raises UsageError if it was seen several times.
+    """
+    folded = [fold_space(name).lower() for name in seen]
+    for name in known:
+        if name in folded:
+            return _only(role, seen, [i for i, each in enumerate(folded) if each == name])
+    return None
+
+
+def _only(role: str, seen: list[str], places: list[int]) -> str:
+    """The name of the only column that is meant. Raises UsageError if there are several."""
+    if len(places) == 1:
+        return seen[places[0]]
+    found = " and ".join(f"{seen[i]!r} (column {i + 1})" for i in places)
+    choices = []
+    for i in places:
+        number = seen[: i + 1].count(seen[i])
+        choices.append(repr(f"{seen[i]}#{number}" if seen.count(seen[i]) > 1 else seen[i]))
+    raise UsageError(
+        f"{len(places)} columns could hold the {role}: {found}; choose one with "
+        f"--{role}-column {' or '.join(choices)}"
+    )
 
 
 def _shown(names: list[str]) -> str:
@@ -167,4 +206,6 @@ def _text(raw: Mapping[str, object], column: str, role: str) -> str:
         raise Unusable(f"no {role}")
     if not is_unicode(value):
         raise Unusable(f"{role} is not valid Unicode", "a lone surrogate")
+    if "\0" in value:
+        raise Unusable(f"{role} holds a NUL character")
     return value

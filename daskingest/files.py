@@ -14,6 +14,9 @@ from typing import IO, BinaryIO
 
 from daskingest.errors import UsageError
 
+NO_HOME = Path(os.devnull)
+"""What HOME names for libraries when there is no home: a place where nothing can be made."""
+
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
     """Write a file, replacing any file of that name: durably, and completely or not at all.
@@ -25,7 +28,9 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> Non
     new.unlink(missing_ok=True)
     try:
         new.touch(mode, exist_ok=False)
-        new.write_bytes(content.encode() if isinstance(content, str) else content)
+        new.write_bytes(
+            content.encode(errors="surrogateescape") if isinstance(content, str) else content
+        )
         durable_rename(new, path)
     finally:
         new.unlink(missing_ok=True)
@@ -59,13 +64,37 @@ def completed(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def unwritable(path: Path) -> str:
+    """Why a file cannot be appended to, or made; empty if it can be. Nothing is written or made."""
+    try:
+        if path.is_file():
+            path.open("ab").close()
+        elif not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            if os.statvfs(path.absolute().parent).f_flag & os.ST_RDONLY:
+                return os.strerror(errno.EROFS)
+            return os.strerror(errno.EACCES)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def state_folder(kind: str) -> Path:
     """The folder for one kind of what is kept for the user between commands; it may not exist yet.
 
     Raises RuntimeError if the user has no home.
     """
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "daskingest" / kind
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "daskingest" / kind
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = NO_HOME
+    if home == NO_HOME:
+        raise RuntimeError(
+            "you have no home folder, as HOME is not set and the system knows none; set HOME or "
+            "XDG_STATE_HOME to a folder that you can write to"
+        )
+    return home / ".local" / "state" / "daskingest" / kind
 
 
 def lock_file(path: Path) -> IO[str]:

@@ -82,9 +82,10 @@ class BatchId:
 class Begun:
     """How a run of a file began: what must be the same when it goes on.
 
-    The run is of the file's rows at bytes [start, end), where they are known, which earlier
+    The run is of the file's rows in [start, end), in its unit, where they are known, which earlier
     versions did not write down; nor did they `head`, the checksum of what the file begins with, and
     `sample`, its fingerprint when it had `size` bytes. `dates` are the columns that they come from.
+    `encoding` is empty for UTF-8.
     """
 
     file: str
@@ -99,6 +100,7 @@ class Begun:
     start: int = 0
     end: int = 0
     dates: str = ""
+    encoding: str = ""
 
 
 @dataclass(frozen=True, slots=True)

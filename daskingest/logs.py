@@ -72,7 +72,7 @@ def _handler(settings: LogSettings, say: Callable[[str], None] | None) -> loggin
     handler: logging.Handler
     if settings.file is not None:
         try:
-            handler = WatchedFileHandler(settings.file, encoding="utf-8")
+            handler = WatchedFileHandler(settings.file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(
                 f"cannot write the log {settings.file}: {error.strerror}; "
@@ -83,7 +83,7 @@ def _handler(settings: LogSettings, say: Callable[[str], None] | None) -> loggin
     else:
         handler = logging.StreamHandler(sys.stderr)
     if settings.format is Format.JSON:
-        handler.setFormatter(JsonFormatter())
+        handler.setFormatter(JsonFormatter(ascii_only=settings.file is None and not _in_utf8()))
     else:
         handler.setFormatter(
             _MessageFormatter() if isinstance(handler, _MessageHandler) else TextFormatter()
@@ -124,8 +124,17 @@ class _MessageHandler(logging.Handler):
         self._say(self.format(record))
 
 
+def _in_utf8() -> bool:
+    """Whether standard error can show any character."""
+    return (getattr(sys.stderr, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
 class JsonFormatter(logging.Formatter):
     """Log records as JSON, one per line, with the fields given in `extra`."""
+
+    def __init__(self, ascii_only: bool = False) -> None:
+        super().__init__()
+        self._ascii_only = ascii_only
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -137,7 +146,7 @@ class JsonFormatter(logging.Formatter):
         }
         if traceback := _traceback(record):
             line["traceback"] = traceback
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, ensure_ascii=self._ascii_only, default=str)
 
 
 class _MessageFormatter(logging.Formatter):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from daskingest.articles import Article
 from daskingest.counts import word_of
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.months import month_text
@@ -15,7 +16,9 @@ from daskingest.progress import Progress
 from daskingest.settings import DEFAULT_STORE
 from daskingest.sources.csvfile import CsvFile, open_csv
 from daskingest.sources.csvrows import CsvRange
+from daskingest.sources.datafile import DataRange
 from daskingest.sources.gathering import gather
+from daskingest.sources.opening import open_file
 from daskingest.sources.origin import Origin
 from daskingest.spelling import spelled
 from daskingest.stores import open_store
@@ -123,8 +126,8 @@ def trend(*words: str, store: str = DEFAULT_STORE, publication: str | None = Non
     return frame
 
 
-def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
-    """Count files into a store, as `daskingest run-csv` does, and return a summary of each.
+def run(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
+    """Count files into a store, as `daskingest run` does, and return a summary of each.
 
     With `progress`, it shows its progress, in a notebook below the cell. `settings` are the fields
     of `daskingest.settings.Settings`: `store`, `workers`, `limit` and so on. In a script, call it
@@ -150,6 +153,11 @@ def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summar
     return summaries
 
 
+def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
+    """The same as `run`, under its earlier name."""
+    return run(*files, progress=progress, **settings)
+
+
 def _run_anywhere(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine function, on another thread if this one has an event loop, as in Jupyter."""
     try:
@@ -165,37 +173,74 @@ def read_csv(
     batch_bytes: int = 16 << 20,
     content_column: str | None = None,
     publication_column: str | None = None,
+    encoding: str | None = None,
 ) -> dd.DataFrame:
     """A CSV of articles as a Dask DataFrame whose partitions hold whole rows.
 
     It may be compressed; of an archive, a folder or a pattern, all files are read, which must have
     the same columns. All columns are strings. Unlike with `dask.dataframe.read_csv`, fields may
-    contain newlines.
-    Rows that are damaged or have the wrong number of fields are left out. Raises UsageError as
-    `run_csv` does.
+    contain newlines. Rows that are damaged or have the wrong number of fields are left out. Raises
+    UsageError as `run` does.
     """
-    import dask.dataframe as dd
 
     def opened(origin: Origin) -> CsvFile:
-        return open_csv(origin, content_column, publication_column)
+        return open_csv(origin, content_column, publication_column, encoding=encoding)
 
-    gathered = gather([path], opened, Progress())
-    if gathered.refused:
-        raise gathered.refused[0].error
-    names = gathered.files[0].layout.names
-    for each in gathered.files:
+    files = _gathered(path, opened)
+    names = files[0].layout.names
+    for each in files:
         if each.layout.names != names:
             raise UsageError(
                 f"{each.origin.name} has the columns {each.layout.names}, and the first file "
                 f"{names}: read them one by one"
             )
-    meta = _frame([], names)
-    parts = [part for each in gathered.files for part in each.ranges(batch_bytes)]
+    parts = [part for each in files for part in each.ranges(batch_bytes)]
+    return _lazily(_read_range, parts, _frame([], names))
+
+
+def read_articles(path: str, batch_bytes: int = 16 << 20, **settings: Any) -> dd.DataFrame:
+    """The articles of a file as a Dask DataFrame: columns `publication` and `content`.
+
+    The file may be CSV, JSON Lines or Parquet, and packed as for `read_csv`. `settings` are the
+    fields of `daskingest.settings.FileSettings`: `content_column`, `publication_column`, `encoding`
+    and so on. Rows that are no articles are left out. Raises UsageError as `run` does.
+    """
+    from daskingest.settings import FileSettings
+
+    options = FileSettings(**settings)
+    files = _gathered(path, lambda origin: open_file(origin, options))
+    parts = [part for each in files for part in each.ranges(batch_bytes)]
+    return _lazily(_articles, parts, _articles_frame([]))
+
+
+def _gathered(path: str, opened: Callable[[Origin], T]) -> list[T]:
+    found = gather([path], opened, Progress())
+    if found.refused:
+        raise found.refused[0].error
+    return found.files
+
+
+def _lazily(
+    read: Callable[[Any], pd.DataFrame], parts: Sequence[DataRange], meta: pd.DataFrame
+) -> dd.DataFrame:
+    import dask.dataframe as dd
+
     frames: Any = dd
     whole: dd.DataFrame = (
-        frames.from_map(_read_range, parts, meta=meta) if parts else frames.from_pandas(meta, 1)
+        frames.from_map(read, parts, meta=meta) if parts else frames.from_pandas(meta, 1)
     )
     return whole
+
+
+def _articles(part: DataRange) -> pd.DataFrame:
+    found = (each for each in part.rows() if isinstance(each, Article))
+    return _articles_frame([(each.publication, each.content) for each in found])
+
+
+def _articles_frame(rows: list[tuple[str, str]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=["publication", "content"], dtype="str")
 
 
 def _read_range(part: CsvRange) -> pd.DataFrame:

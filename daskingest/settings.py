@@ -7,9 +7,11 @@ in `logs`, those of one command alone in its file.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
+
+from daskingest.option import Option as Option
 
 DEFAULT_STORE = "sqlite:///daskingest.db"
 
@@ -38,34 +40,6 @@ class RecognizerKind(StrEnum):
 
     FAST = "fast"
     SPACY = "spacy"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """What the command line needs to know about a setting besides its type and default.
-
-    The option's name is `--` and the field's name, unless `name` is given: `--json`, or
-    `--gzip/--no-gzip` for an option that can also be turned off.
-    """
-
-    help: str
-    _: KW_ONLY
-    name: str = ""
-    min: float | None = None
-    max: float | None = None
-    shown: str | None = None
-    """What the help shows as the default, if the value itself doesn't say it."""
-    is_path: bool = False
-    """Whether the text names a file or a folder."""
-
-    def name_for(self, field: str) -> str:
-        """The option's name, for a field of this name."""
-        return self.name or "--" + field.replace("_", "-")
-
-    def variable_for(self, field: str) -> str:
-        """The environment variable that can set it."""
-        name = self.name_for(field).partition("/")[0].lstrip("-")
-        return "DASKINGEST_" + name.upper().replace("-", "_")
 
 
 Host = Annotated[str, Option("The address to listen on; any but a loopback address needs a key.")]
@@ -141,6 +115,14 @@ Dates = Annotated[
     bool,
     Option("Count by month, too.", name="--dates/--no-dates", shown="where there are dates"),
 ]
+Encoding = Annotated[
+    str | None,
+    Option(
+        "The encoding of the files, if they are not in UTF-8: cp1252, latin-1, utf-16 or another "
+        "that Python knows.",
+        shown="UTF-8",
+    ),
+]
 Since = Annotated[
     str | None, Option("Only what was published from this month on, such as 2016-06.", shown="all")
 ]
@@ -171,7 +153,20 @@ DataDir = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class FileSettings:
+    """How files are read."""
+
+    content_column: ContentColumn = None
+    publication_column: PublicationColumn = None
+    date_column: DateColumn = None
+    dates: Dates = True
+    encoding: Encoding = None
+    only: str | None = None
+    """The format that they must have, by its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(FileSettings):
     """How files are counted."""
 
     store: Store = DEFAULT_STORE
@@ -179,10 +174,6 @@ class Settings:
     scheduler: Scheduler = None
     batch_bytes: BatchBytes = BATCH_BYTES
     batch_timeout: BatchTimeout = BATCH_TIMEOUT
-    content_column: ContentColumn = None
-    publication_column: PublicationColumn = None
-    date_column: DateColumn = None
-    dates: Dates = True
     model: Model = None
     recognizer: Recognizer = RecognizerKind.FAST
     limit: Annotated[
@@ -297,8 +288,8 @@ class ExploreSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorSettings:
-    """The options that `run-csv` or `serve` will be given, to be checked beforehand."""
+class DoctorSettings(FileSettings):
+    """The options that `run` or `serve` will be given, to be checked beforehand."""
 
     model: Model = None
     workers: Workers = None
@@ -310,7 +301,7 @@ class DoctorSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadSettings:
+class UploadSettings(FileSettings):
     """How a file is sent to a service."""
 
     url: Annotated[str, Option("The service's address.")] = f"http://{_HOST}:{_PORT}"
@@ -382,10 +373,6 @@ class UploadSettings:
     patience: Annotated[
         float, Option("Seconds to keep trying while the service accepts nothing.", min=0.0)
     ] = 300.0
-    content_column: ContentColumn = None
-    publication_column: PublicationColumn = None
-    date_column: DateColumn = None
-    dates: Dates = True
     rejects: Rejects = _REJECTS
 
     @property

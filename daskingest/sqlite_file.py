@@ -43,6 +43,10 @@ class OtherVersion(SchemaError):
         self.found = found
 
 
+class WalUnreadable(SchemaError):
+    """The file is where nothing can be written, and its latest changes are in a log beside it."""
+
+
 class Upgrading:
     """Is told of an upgrade. This one ignores it."""
 
@@ -75,10 +79,8 @@ class SqliteFile:
         busy_seconds: float = 30.0,
         upgrading: Upgrading | None = None,
     ) -> None:
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self.connection = sqlite3.connect(
-            uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
-        )
+        open_it = _open_to_read if read_only else _open_to_write
+        self.connection = open_it(path, busy_seconds)
         try:
             if not read_only and self._is_empty():
                 self._create_tables(schema)
@@ -176,6 +178,39 @@ class SqliteFile:
         others = schema.readable if read_only else schema.upgrades
         if version != schema.version and version not in others:
             raise OtherVersion(version)
+
+
+def _open(path: Path, options: str, busy_seconds: float) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{options}"
+    return sqlite3.connect(
+        uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+    )
+
+
+def _open_to_write(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    return _open(path, "mode=rwc", busy_seconds)
+
+
+def _open_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Also where nothing can be written, if there is no log: SQLite would make one to read it.
+
+    Such a file is read as it was when it was opened, and must not be written to meanwhile.
+    """
+    db = _open(path, "mode=ro", busy_seconds)
+    try:
+        db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise WalUnreadable from None
+        return _open(path, "mode=ro&immutable=1", busy_seconds)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _run(db: sqlite3.Connection, script: str) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
+
 EntitySpan = tuple[int, int, str]
 """Where an entity is in its text: start and end, in characters, and its label."""
 
 
 def fold_space(text: str) -> str:
-    """The text with each run of white space replaced by one space, and none at the ends."""
-    return " ".join(text.split())
+    """The text with each run of white space replaced by one space, and none at the ends.
+
+    Letters with marks are one character where there is such a one (NFC): what looks the same is the
+    same, however it was typed.
+    """
+    folded = " ".join(text.split())
+    return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
 
 
 def is_unicode(text: str) -> bool:
@@ -18,6 +26,11 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_unicode(text: str) -> str:
+    """Text of a command line, which may not have been read as UTF-8 though it is."""
+    return os.fsencode(text).decode(errors="replace") if not is_unicode(text) else text
 
 
 def size_text(size: float) -> str:

@@ -38,12 +38,21 @@ def test_an_article_has_content_and_publication() -> None:
         ({"content": "a", "source": ["P"]}, "publication is not text"),
         ({"content": "a\ud800", "source": "P"}, "content is not valid Unicode"),
         ({"content": "a", "source": "x" * 1001}, "publication too long"),
+        ({"content": "a\0b", "source": "P"}, "content holds a NUL character"),
+        ({"content": "a", "source": "P\0"}, "publication holds a NUL character"),
     ],
 )
 def test_what_is_no_article(raw: dict[str, object], reason: str) -> None:
     with pytest.raises(Unusable) as caught:
         article_from(raw, COLUMNS)
     assert caught.value.reason == reason
+
+
+def test_names_that_look_the_same_are_the_same() -> None:
+    composed, decomposed = "Süddeutsche Zeitung", "Su\u0308ddeutsche Zeitung"
+    assert publication_key(decomposed) == publication_key(composed) == "süddeutsche zeitung"
+    article = article_from({"content": decomposed, "source": decomposed}, COLUMNS)
+    assert (article.content, article.publication) == (decomposed, composed)
 
 
 def test_publication_keys_fold_space_and_case() -> None:

@@ -131,7 +131,7 @@ def test_backslash_escapes_are_found_by_the_probe(folder: Path) -> None:
 def test_a_stray_quote_after_the_probe_costs_one_range(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daskingest.sources.csvfile.PROBE_BYTES", 300)
+    monkeypatch.setattr("daskingest.sources.textfile.PROBE_BYTES", 300)
     header = [f"c{i}" for i in range(6)] + ["article", "publication"]
     good = [["1", "2", "3", "4", "5", "6", f'a "quoted"\nword, {i}', "P"] for i in range(200)]
     text = csv_text([header, *good])
@@ -245,7 +245,7 @@ def test_a_stray_quote_damages_its_own_row_only(
     data = "publication,content\n" + "".join(lines)
     path = folder / "j.csv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("daskingest.sources.csvfile.PROBE_BYTES", 40)
+        patch.setattr("daskingest.sources.textfile.PROBE_BYTES", 40)
         patch.setattr(boundaries, "_LOOKAHEAD", 4096)
         patch.setattr(boundaries, "_WINDOW", 4096)
         path.write_text(data, newline="")

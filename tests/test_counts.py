@@ -38,6 +38,7 @@ def test_the_first_name_stays() -> None:
 def test_words_are_folded() -> None:
     assert word_of(" New\n York ") == "new york"
     assert word_of("\t") == ""
+    assert word_of("Zu\u0308rich") == word_of("Zürich") == "zürich"
 
 
 def test_a_tally_survives_the_ledger() -> None:

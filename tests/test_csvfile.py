@@ -81,7 +81,7 @@ def test_articles_are_what_the_columns_say(write_csv: Callable[..., str]) -> Non
         (b"\n\n", "is empty"),
         (b"title,body\na,b\n", "no column for the content.*'title', 'body'.*--content-column"),
         (b"text,body\na,b\n", "no column for the publication.*'text', 'body'"),
-        ("text,source\n".encode("utf-16"), "UTF-16.*iconv"),
+        ("text,source\n".encode("utf-16"), "UTF-16: expected UTF-8;.*--encoding utf-16"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, data: bytes, message: str) -> None:

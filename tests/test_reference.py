@@ -27,6 +27,7 @@ def test_it_tells_what_the_commands_tell() -> None:
     store, level = options()["--store"], options()["--log-level"]
     assert store[0].help.endswith("firestore://PROJECT[/DATABASE].")
     assert {"run-csv", "serve", "doctor", "prune"} <= store[0].defaults.keys()
-    assert level[0].defaults == {"run-csv": "`warning`", "serve": "`info`", "explore": "`warning`"}
+    runs = dict.fromkeys(("run", "run-csv", "explore"), "`warning`")
+    assert level[0].defaults == {**runs, "serve": "`info`"}
     for variable in ("DASKINGEST_API_KEY", "FIRESTORE_EMULATOR_HOST"):
         assert f"| `{variable}` |" in FILE.read_text()

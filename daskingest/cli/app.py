@@ -15,6 +15,7 @@ from daskingest.cli.commands.export import export
 from daskingest.cli.commands.prune import prune
 from daskingest.cli.commands.publications import publications
 from daskingest.cli.commands.publish import publish
+from daskingest.cli.commands.run import run
 from daskingest.cli.commands.run_csv import run_csv
 from daskingest.cli.commands.sample import sample
 from daskingest.cli.commands.serve import serve
@@ -50,7 +51,7 @@ def _root(
 
 
 for _work in (
-    *(run_csv, serve, upload, explore, publications, top, trend),
+    *(run, run_csv, serve, upload, explore, publications, top, trend),
     *(export, publish, sample, download, prune, bench, doctor),
 ):
     app.command()(with_options(_work))

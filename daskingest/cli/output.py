@@ -7,9 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
-import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
+
+from daskingest.cli.streams import in_utf8
+
+_ANY_WIDTH = 1 << 16  # columns
 
 
 def print_lines(console: Console, text: str) -> None:
@@ -18,8 +23,23 @@ def print_lines(console: Console, text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a result as JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print a result as JSON, which is valid in any encoding."""
+    print(json.dumps(value, ensure_ascii=not in_utf8(), indent=2), flush=True)
+
+
+def print_table(table: Table) -> None:
+    """Print a table whole: folded on a narrow terminal, and as wide as it is elsewhere."""
+    for each in table.columns:
+        each.overflow = "fold"
+        each.no_wrap = each.no_wrap or each.justify == "right"  # numbers
+    console = Console()
+    unbound = console.options.update(max_width=_ANY_WIDTH)
+    least = Measurement.get(console, unbound, table).minimum
+    if not console.is_terminal:
+        console = Console(width=_ANY_WIDTH)
+    elif console.width < least:
+        console = Console(width=least)
+    console.print(table)
 
 
 def note(text: str) -> None:

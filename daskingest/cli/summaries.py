@@ -9,7 +9,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from daskingest.cli.output import harmless, print_lines
+from daskingest.cli.output import harmless, print_lines, print_table
 from daskingest.pipeline.summary import Outcome, Summary, total_of
 from daskingest.settings import Settings
 from daskingest.text import time_text
@@ -24,7 +24,7 @@ def print_files(console: Console, summaries: list[Summary], settings: Settings) 
     few = len(summaries) <= _LISTED
     listed = [each for each in summaries if few or each.outcome not in _AS_WISHED]
     if listed:
-        console.print(_table(listed[:_LISTED]))
+        print_table(_table(listed[:_LISTED]))
     if len(listed) > _LISTED:
         print_lines(console, f"and {len(listed) - _LISTED:,} more files")
     for each in summaries:
@@ -56,6 +56,12 @@ def _outcome(summary: Summary) -> str:
     return summary.outcome.value
 
 
+def nothing_in(summary: Summary) -> bool:
+    """Whether a file has rows, all of which were rejected."""
+    ended = summary.outcome is not Outcome.INTERRUPTED
+    return ended and bool(summary.tally.rows) and not summary.tally.articles
+
+
 def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
     """What became of a file."""
     tally, fresh = summary.tally, summary.fresh
@@ -65,6 +71,8 @@ def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
         yield f"  rejected  {count:,} {reason}"
     if tally.rejected:
         yield f"            each is in {settings.rejects}"
+    if nothing_in(summary):
+        yield "  no row could be used: look at the reasons, and at the columns that were read"
     if fresh.articles and summary.seconds:
         part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
         rate = fresh.text_words / summary.seconds

@@ -13,6 +13,7 @@ from daskingest.download.manifest import Manifest, check_room
 from daskingest.download.step import Step
 from daskingest.errors import DownloadError
 from daskingest.progress import Progress
+from daskingest.proxies import ProxiedTransport
 
 LOOK = "look at the page that offers the file, and give its current address with --url"
 
@@ -42,6 +43,10 @@ class Patience:
     """Seconds before the second attempt; doubled before each further one."""
     attempts: int = 9
     """Consecutive attempts without any progress."""
+
+
+def _transport(proxy: httpx.Proxy | None) -> httpx.HTTPTransport:
+    return httpx.HTTPTransport(proxy=proxy)
 
 
 class _BrokenError(Exception):
@@ -103,7 +108,12 @@ class Transfer:
         headers = {"User-Agent": f"daskingest/{__version__}", "Accept-Encoding": "identity"}
         timeout = httpx.Timeout(self._patience.silence)
         try:
-            return httpx.Client(follow_redirects=True, timeout=timeout, headers=headers)
+            return httpx.Client(
+                follow_redirects=True,
+                timeout=timeout,
+                headers=headers,
+                transport=ProxiedTransport(_transport, self._address),
+            )
         except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
             raise DownloadError(
                 f"cannot use the proxy or the certificates that the environment names: {error}"

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -237,6 +238,8 @@ class _LocalCluster(SpecCluster):
 
 
 def _local_cluster(workers: int) -> SpecCluster:
+    # Another program may take the dashboard's port meanwhile: the address that it got is printed.
+    warnings.filterwarnings("ignore", r"Port \d+ is already in use", UserWarning)
     shared = {
         "host": _HOST,
         "nthreads": 1,

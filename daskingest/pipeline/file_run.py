@@ -32,6 +32,7 @@ from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.progress import Progress
 from daskingest.settings import Settings
 from daskingest.sources.datafile import DataFile, DataRange, Extent
+from daskingest.sources.encodings import UTF8
 from daskingest.text import size_text
 
 _FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently
@@ -39,6 +40,7 @@ _FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut 
 _SAME = {
     "content": "--content-column",
     "publication": "--publication-column",
+    "encoding": "--encoding",
     "model": "--model",
     "format": "version of daskingest",
 }
@@ -97,6 +99,7 @@ class FileRun:
             head=origin.head(),
             sample=origin.fingerprint(origin.size),
             end=extent.end or 0,
+            encoding=self._file.encoding,
         )
         self._segment = Segment(new_run(self._file, []), self._file, begun, {})
         self._taken = _Taken()
@@ -151,6 +154,8 @@ class FileRun:
                 self._resume(found, progress)
                 break
             if is_edited(self._file, found):
+                if theirs.encoding != begun.encoding and theirs.head == begun.head:
+                    self._require_same(theirs, begun)  # then it is that which makes it differ
                 raise edited(self._file, found)
             if theirs.head == begun.head:
                 progress.warn(
@@ -187,6 +192,7 @@ class FileRun:
             before, after = getattr(then, field), getattr(now, field)
             same = same_model(before, after) if field == "model" else before == after
             if not same:
+                before, after = before or UTF8, after or UTF8
                 raise UsageError(
                     f"counting {now.file} into this store was begun with the {option} {before!r}; "
                     f"with {after!r} its articles would be counted twice: "
@@ -306,13 +312,16 @@ class FileRun:
 
     def announce(self, progress: Progress) -> None:
         """Say what is going to be done, and what is unusual about it."""
+        for note in self._file.notes:
+            progress.warn(note)
         batch_bytes = self._segment.begun.batch_bytes
         if batch_bytes != self._settings.batch_bytes:
             progress.say(f"continuing with batches of {batch_bytes:,} bytes, as it was begun")
         if self._file.slow:
             progress.say(f"cutting {self.name} takes longer than usual: {self._file.slow}")
         if self._file.origin.packed:
-            progress.say(f"{self.name} is compressed: one process decompresses it for all workers")
+            packed = "in another encoding" if self._file.encoding else "compressed"
+            progress.say(f"{self.name} is {packed}: one process reads it for all workers")
         size = f", {size_text(self.summary.size)}" if self.summary.size else ""
         progress.start(self.summary.size, f"counting {self.name}{size}", "waiting for counts")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from daskingest.articles import Reject
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.files import JsonLines, JsonLinesError, Name
+from daskingest.files import JsonLines, JsonLinesError, Name, unwritable
 from daskingest.sources.datafile import DataRange
 
 if TYPE_CHECKING:  # it imports Dask, which uploads don't need
@@ -39,6 +39,10 @@ class RejectsFile:
         if not self.path.absolute().parent.is_dir() or self.path.is_dir():
             raise UsageError(
                 f"cannot write rejects to {path}: expected a file in an existing folder"
+            )
+        if trouble := unwritable(self.path):
+            raise UsageError(
+                f"cannot write rejects to {path}: {trouble}; name another with --rejects"
             )
         try:
             self._lines = JsonLines(self.path, ("file", "offset"), names=_names)

@@ -161,6 +161,9 @@ class Run(Observer):
         if len(self._runs) == 1:
             runs[0].announce(self._progress)
             return
+        for each in runs:
+            for note in each.file.notes:
+                self._progress.warn(note)
         size = f", {size_text(total.size)}" if total.size else ""
         self._progress.start(
             total_of(self._summaries).size,

@@ -78,11 +78,12 @@ class Segment:
 
     @property
     def extent(self) -> Extent:
-        """The bytes that it is of."""
+        """The rows that it is of."""
         begun, done = self.begun, self.done
         end: int | None = (done.end if done else 0) or begun.end
-        if not end:  # of an earlier version, or not known before all of it is unpacked
-            end = None if self._file.origin.packed else begun.size
+        if not end:  # of an earlier version, or not known before all of it is unpacked; or no rows
+            known = self._file.unit == "bytes" and not self._file.origin.packed
+            end = begun.size if known else None
         return Extent(begun.start or self._file.extent.start, end, self.first_row)
 
     def batch(self, part: DataRange) -> Batch:

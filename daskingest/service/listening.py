@@ -30,6 +30,12 @@ def listen(host: str, port: int, keys: tuple[str, ...]) -> socket.socket:
         ) from None
 
 
+def url_of(host: str, listener: socket.socket) -> str:
+    """The URL of what listens at a host; its port is the one that it got."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
 def lets_try(wanted: bool | None, host: str, reading_needs_key: bool) -> bool:
     """Whether people may try articles: if nothing else is wanted, not where anybody could."""
     if wanted is not None:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
-from daskingest.articles import Columns
+from daskingest.articles import Columns, FindColumns
 from daskingest.errors import UsageError
 from daskingest.sources.boundaries import cuts
 from daskingest.sources.checksum import Kind, checksum
 from daskingest.sources.containers import find_origin
 from daskingest.sources.csvrows import CsvRange, Dialect, Layout, Lines, is_regular, records
-from daskingest.sources.datafile import PROBE_BYTES, Extent
+from daskingest.sources.datafile import Extent
+from daskingest.sources.encodings import UTF8_MARK
+from daskingest.sources.formats import Format
 from daskingest.sources.origin import Origin
-from daskingest.sources.streams import read_fully, reading
-from daskingest.sources.textfile import TextFile
+from daskingest.sources.textfile import Text, TextFile, open_text, split_lines
 
 _DELIMITERS = (",", ";", "\t", "|")
-_BOM = b"\xef\xbb\xbf"
+_DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SEPARATOR = re.compile(rb'"?sep=([\t -~])"?\r?\n', re.IGNORECASE)  # as Excel writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,21 @@ class CsvFile(TextFile[CsvRange]):
 
     origin: Origin
     layout: Layout
+    notes: tuple[str, ...] = ()
+    kind = Format.CSV
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `DataFile.names`."""
+        return self.layout.names
+
+    @property
+    def traits(self) -> str:
+        """See `DataFile.traits`."""
+        delimiter, escape = self.layout.dialect.delimiter, self.layout.dialect.escape
+        separated = _DELIMITER_NAMES.get(delimiter, repr(delimiter))
+        quotes = "doubled" if escape is None else 'written as \\"'
+        return f"fields separated by {separated}, quotes in them {quotes}"
 
     @property
     def columns(self) -> Columns:
@@ -70,8 +88,9 @@ class CsvFile(TextFile[CsvRange]):
             )
             row += part.rows
 
-    def _offsets(self, lines: Iterable[bytes], offset: int) -> Iterator[int]:
-        return (each.offset for each in records(lines, self.layout.dialect, offset))
+    def _offsets(self, blocks: Iterable[bytes], offset: int) -> Iterator[int]:
+        found = records(split_lines(blocks), self.layout.dialect, offset)
+        return (each.offset for each in found)
 
 
 def open_csv(
@@ -80,47 +99,56 @@ def open_csv(
     publication: str | None = None,
     date: str | None = None,
     dates: bool = True,
+    encoding: str | None = None,
 ) -> CsvFile:
-    """Probe a file and find its columns, see `Columns.find`.
+    """Open a file as CSV, whatever it looks like, and find its columns, see `Columns.find`.
 
-    Raises UsageError if there is no such file, if it is a directory, empty or UTF-16, or if it has
+    Raises UsageError if there is no such file, if it is empty or in another encoding, or if it has
     no column for the content or the publication.
     """
-    origin = find_origin(path) if isinstance(path, str) else path
-    with reading(origin.path), origin.open() as stream:
-        head = read_fully(stream, PROBE_BYTES)
+    text = open_text(find_origin(path) if isinstance(path, str) else path, encoding)
     find = partial(Columns.find, content=content, publication=publication, date=date, dates=dates)
-    return CsvFile(origin, _probe(origin.name or origin.path, head, find))
+    return csv_file(text, find)
 
 
-def _probe(path: str, head: bytes, find: Callable[[Sequence[str]], Columns]) -> Layout:
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UsageError(f"{path} is UTF-16: expected UTF-8; convert it with `iconv -t UTF-8`")
-    begin = len(_BOM) if head.startswith(_BOM) else 0
+def csv_file(text: Text, find: FindColumns) -> CsvFile:
+    """A text as CSV; raises as `open_csv`."""
+    return CsvFile(text.origin, _probe(text, find), text.notes)
+
+
+def _probe(text: Text, find: FindColumns) -> Layout:
+    name, head = text.origin.called, text.head
+    begin = len(UTF8_MARK) if head.startswith(UTF8_MARK) else 0
+    delimiters: tuple[str, ...] = _DELIMITERS
+    if stated := _SEPARATOR.match(head, begin):
+        delimiters, begin = (stated[1].decode(),), stated.end()
     lines = head[begin:].splitlines(keepends=True)
-    headers = {d: next(records(lines, Dialect(d), begin), None) for d in _DELIMITERS}
+    headers = {d: next(records(lines, Dialect(d), begin), None) for d in delimiters}
     found = {d: header.fields for d, header in headers.items() if header is not None}
     if not found:
-        raise UsageError(f"{path} is empty: expected a CSV file with a header line")
+        raise UsageError(f"{name} is empty: expected a CSV file with a header line")
     delimiter = max(found, key=lambda d: len(found[d]))  # the first of equals: the comma
     names = found[delimiter]
     try:
         columns = find(names)
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-    plain, escaped = Dialect(delimiter), Dialect(delimiter, "\\")
-    sample = head[begin : head.rfind(b"\n") + 1] if len(head) == PROBE_BYTES else head[begin:]
+        raise UsageError(f"{name}: {error}") from None
+    sample = head[begin:] if text.whole else head[begin : head.rfind(b"\n") + 1]
     regular = is_regular(sample, delimiter)
-    dialect = plain
-    if not regular and b'\\"' in sample:
-        width = len(names)
-        dialect = min(plain, escaped, key=lambda each: _misfits(sample, each, width))
+    dialect = _dialect(delimiter, sample, regular, len(names))
     # The header may span several lines: it ends where the csv module has read the first row.
     feed = Lines(lines, begin)
     next(csv.reader(feed, delimiter=delimiter))
     while not head[begin : feed.offset].strip():
         next(csv.reader(feed, delimiter=delimiter))
     return Layout(dialect, tuple(names), columns, feed.offset, regular)
+
+
+def _dialect(delimiter: str, sample: bytes, regular: bool, width: int) -> Dialect:
+    plain, escaped = Dialect(delimiter), Dialect(delimiter, "\\")
+    if regular or b'\\"' not in sample:
+        return plain
+    return min(plain, escaped, key=lambda each: _misfits(sample, each, width))
 
 
 def _misfits(sample: bytes, dialect: Dialect, width: int) -> int:

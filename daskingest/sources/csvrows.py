@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from daskingest.articles import Article, Columns, Reject, Unusable, article_from
+from daskingest.articles import Article, Columns, Reject, Unusable, article_from, column_index
 from daskingest.sources.datafile import INVALID_UTF8, TextRange
 from daskingest.sources.textfile import split_lines
 
@@ -111,7 +111,7 @@ class CsvRange(TextRange):
         """See `DataRange.placed_rows`; places are byte offsets."""
         names, columns = self.layout.names, self.layout.columns
         wanted = (columns.content, columns.publication, *columns.dates)
-        at = {name: names.index(name) for name in wanted}
+        at = {name: i for name in wanted if (i := column_index(names, name)) is not None}
         for row, record in enumerate(self.records()):
             reason, detail = record.damage, ""
             if reason is None and len(record.fields) != len(names):

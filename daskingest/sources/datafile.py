@@ -15,6 +15,7 @@ from daskingest.articles import Article, Columns, Reject
 from daskingest.errors import DaskingestError
 from daskingest.settings import BATCH_BYTES
 from daskingest.sources.checksum import FASTEST, Kind, matches
+from daskingest.sources.formats import Format
 from daskingest.sources.origin import Origin
 from daskingest.sources.streams import open_stream, read_fully, reading
 
@@ -122,6 +123,27 @@ class DataFile(Protocol):
     @property
     def columns(self) -> Columns:
         """The columns that hold the content and the publication."""
+
+    @property
+    def kind(self) -> Format:
+        """Its format."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all its columns, as far as they are known."""
+
+    @property
+    def traits(self) -> str:
+        """How it is written, as its format can be written in several ways; for people."""
+
+    @property
+    def encoding(self) -> str:
+        """Python's name of its encoding; empty where that is UTF-8, and where there are no texts
+        to decode."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is unusual about it and should be said, a line each."""
 
     @property
     def unit(self) -> str:

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
 
-from daskingest.sources.csvfile import open_csv
+from daskingest.articles import Columns, FindColumns
+from daskingest.errors import UsageError
+from daskingest.settings import FileSettings
+from daskingest.sources.containers import find_origin
+from daskingest.sources.csvfile import csv_file
 from daskingest.sources.datafile import DataFile
+from daskingest.sources.formats import Format, is_parquet, misnamed, refuse_others, text_format
+from daskingest.sources.jsonlines import json_lines_file
 from daskingest.sources.origin import Origin
+from daskingest.sources.textfile import open_text, read_head
 
 
-class FileOptions(Protocol):
-    """What a user has said of files: the fields of `Settings` and `UploadSettings` that do so."""
-
-    @property
-    def content_column(self) -> str | None:
-        """The column with the texts."""
-
-    @property
-    def publication_column(self) -> str | None:
-        """The column with the publications' names."""
-
-    @property
-    def date_column(self) -> str | None:
-        """The column with the dates."""
-
-    @property
-    def dates(self) -> bool:
-        """Whether dates are looked for."""
-
-
-def open_file(path: str | Origin, options: FileOptions) -> DataFile:
+def open_file(path: str | Origin, options: FileSettings) -> DataFile:
     """Open a file and find its columns.
 
-    Raises UsageError if there is no such file, if it is no file of articles, or if it has no column
-    for the content or the publication.
+    Raises UsageError if there is no such file, if it is no file of articles, or not one of the
+    format that is expected, or if it has no column for the content or the publication.
     """
-    return open_csv(
-        path,
-        options.content_column,
-        options.publication_column,
-        options.date_column,
-        options.dates,
+    origin = find_origin(path) if isinstance(path, str) else path
+    head = read_head(origin)
+    find = _finder(options)
+    refuse_others(origin.called, head)
+    if is_parquet(head):
+        from daskingest.sources.parquet import open_parquet  # pyarrow takes time to be loaded
+
+        _expect(origin, Format.PARQUET, options)
+        return open_parquet(origin, find)
+    text = open_text(origin, options.encoding, head)
+    found = text_format(origin.called, text.head)
+    _expect(origin, found, options)
+    text = replace(text, notes=(*text.notes, *misnamed(origin.called, found)))
+    return json_lines_file(text, find) if found is Format.JSON_LINES else csv_file(text, find)
+
+
+def _finder(options: FileSettings) -> FindColumns:
+    return partial(
+        Columns.find,
+        content=options.content_column,
+        publication=options.publication_column,
+        date=options.date_column,
+        dates=options.dates,
     )
+
+
+def _expect(origin: Origin, found: Format, options: FileSettings) -> None:
+    if options.only not in (None, found):
+        raise UsageError(
+            f"{origin.called} is {found}, and run-csv takes CSV alone: use `daskingest run`"
+        )

@@ -43,6 +43,11 @@ class Origin:
     before: Origin | None = None
 
     @property
+    def called(self) -> str:
+        """What it is called in messages."""
+        return self.name or self.path
+
+    @property
     def packed(self) -> bool:
         """Whether only this process can read it, from its beginning: its ranges then carry their
         bytes."""

@@ -52,7 +52,9 @@ def spool(path: str, progress: Progress) -> Path:
     return place
 
 
-def unlinked(source: BinaryIO, path: str, progress: Progress) -> BinaryIO:
+def unlinked(
+    source: BinaryIO, path: str, progress: Progress, reason: str = "to reach its members"
+) -> BinaryIO:
     """The content of a stream in a file without a name, at its beginning; closes the stream.
 
     Raises as the stream does, and DaskingestError if there is no place or no room.
@@ -61,7 +63,7 @@ def unlinked(source: BinaryIO, path: str, progress: Progress) -> BinaryIO:
     with source:
         file = cast(BinaryIO, tempfile.TemporaryFile(dir=folder))  # noqa: SIM115
         try:
-            progress.start(None, f"unpacking {path} into {folder}, to reach its members", "")
+            progress.start(None, f"unpacking {path} into {folder}, {reason}", "")
             _copy(source, file, path, progress)
             file.seek(0)
         except BaseException:

@@ -34,7 +34,7 @@ def reading(path: str) -> Iterator[None]:
             f"cannot read {path}: {error}; it is incomplete or damaged: fetch it again"
         ) from error
     except (OSError, EOFError) as error:
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DaskingestError(
             f"cannot read {path}: {reason}; if it is incomplete or damaged, fetch it again"
         ) from error

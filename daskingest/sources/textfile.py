@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, Generic, TypeVar
 
 from daskingest.settings import BATCH_BYTES
 from daskingest.sources.checksum import FASTEST, Kind
-from daskingest.sources.datafile import Extent, Growth, TextRange
+from daskingest.sources.datafile import PROBE_BYTES, Extent, Growth, TextRange
+from daskingest.sources.encodings import (
+    EncodedOrigin,
+    decoded,
+    encoding_named,
+    looks_like,
+    require_mark_of,
+    require_utf8,
+)
 from daskingest.sources.origin import Origin
 from daskingest.sources.streams import blocks_of, read_fully, reading, skip
 
@@ -18,11 +27,52 @@ MAX_RECORD = 128 << 20
 R = TypeVar("R", bound=TextRange)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file of text: where it comes from, in UTF-8, how it begins, and what is unusual of it."""
+
+    origin: Origin
+    head: bytes
+    notes: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the head is all of it."""
+        return len(self.head) < PROBE_BYTES
+
+
+def open_text(origin: Origin, encoding: str | None = None, head: bytes | None = None) -> Text:
+    """Look at the beginning of a file, which `head` is if it was read, in an encoding or UTF-8.
+
+    Raises UsageError if it is in another encoding, or if there is none of that name.
+    """
+    if head is None:
+        head = read_head(origin)
+    name, its_encoding = origin.called, encoding_named(encoding)
+    if its_encoding:
+        require_mark_of(name, head, its_encoding)
+        origin = decoded(origin, its_encoding)
+        return Text(origin, read_head(origin))
+    require_utf8(name, head)
+    return Text(origin, head, tuple(looks_like(name, head)))
+
+
+def read_head(origin: Origin) -> bytes:
+    """What a file begins with, unpacked."""
+    with reading(origin.called), origin.open() as stream:
+        return read_fully(stream, PROBE_BYTES)
+
+
 class TextFile(ABC, Generic[R]):
     """A file whose rows are text; see `DataFile`."""
 
     origin: Origin
     unit = "bytes"
+
+    @property
+    def encoding(self) -> str:
+        """See `DataFile.encoding`."""
+        return self.origin.encoding if isinstance(self.origin, EncodedOrigin) else ""
 
     @property
     def slow(self) -> str:
@@ -39,8 +89,8 @@ class TextFile(ABC, Generic[R]):
         """The ranges of an extent; the stream is at its start."""
 
     @abstractmethod
-    def _offsets(self, lines: Iterable[bytes], offset: int) -> Iterator[int]:
-        """Where the rows begin in lines, the first of which begins at `offset`."""
+    def _offsets(self, blocks: Iterable[bytes], offset: int) -> Iterator[int]:
+        """Where the rows begin in what a part of the file holds, which begins at `offset`."""
 
     @property
     def extent(self) -> Extent:
@@ -89,7 +139,7 @@ class TextFile(ABC, Generic[R]):
         with reading(self.origin.path), self.origin.open() as stream:
             skip(stream, extent.start)
             left = -1 if extent.end is None else extent.end - extent.start
-            yield from self._offsets(split_lines(blocks_of(stream, left)), extent.start)
+            yield from self._offsets(blocks_of(stream, left), extent.start)
 
 
 def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from daskingest.stores import Store
 HEADER = ("publication", "word", "label", "count", "name")
 MONTHS_HEADER = ("publication", "word", "month", "count")
 _ROWS_AT_ONCE = 100_000
+_STANDARD_OUTPUT = 1
 
 Rows = Iterator[tuple[str | int, ...]]
 
@@ -23,8 +24,9 @@ Rows = Iterator[tuple[str | int, ...]]
 def write_counts(store: Store, out: Path) -> int:
     """Write one row per publication, word and label, with the word's name, as it is written.
 
-    Returns the number of rows. The file appears when it is complete. Raises UsageError if it can't
-    be written, or its name ends in neither .csv nor .parquet.
+    Returns the number of rows. The file appears when it is complete; `-` is standard output, as CSV
+    in UTF-8. Raises UsageError if it can't be written, or its name ends in neither .csv nor
+    .parquet, and BrokenPipeError if nobody reads standard output any more.
     """
     rows = (
         (publication, word, label, count, spelled(word, spelling))
@@ -48,6 +50,8 @@ def write_months(store: Store, out: Path) -> int:
 
 
 def _write(header: Sequence[str], rows: Rows, out: Path) -> int:
+    if str(out) == "-":
+        return _write_csv(header, rows, _STANDARD_OUTPUT)
     writers: dict[str, Callable[[Sequence[str], Rows, Path], int]] = {
         ".csv": _write_csv,
         ".parquet": _write_parquet,
@@ -59,9 +63,10 @@ def _write(header: Sequence[str], rows: Rows, out: Path) -> int:
         return write(header, rows, part)
 
 
-def _write_csv(header: Sequence[str], rows: Rows, path: Path) -> int:
+def _write_csv(header: Sequence[str], rows: Rows, path: Path | int) -> int:
     count = 0
-    with path.open("w", newline="", encoding="utf-8") as file:
+    close = path != _STANDARD_OUTPUT
+    with open(path, "w", newline="", encoding="utf-8", closefd=close) as file:
         writer = csv.writer(file)
         writer.writerow(header)
         while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
@@ -76,7 +81,7 @@ def _write_parquet(header: Sequence[str], rows: Rows, path: Path) -> int:
 
     schema = pa.schema([(name, pa.int64() if name == "count" else pa.string()) for name in header])
     count = 0
-    with pq.ParquetWriter(path, schema) as writer:
+    with path.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
         while chunk := list(itertools.islice(rows, _ROWS_AT_ONCE)):
             columns = [list(column) for column in zip(*chunk, strict=True)]
             writer.write_table(pa.table(columns, schema=schema))

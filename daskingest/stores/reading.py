@@ -12,6 +12,7 @@ from typing import TypeVar
 from daskingest.articles import publication_key
 from daskingest.errors import UsageError
 from daskingest.stores import Publication, Store, open_store
+from daskingest.text import as_unicode
 
 _THREADS = 4
 
@@ -44,9 +45,12 @@ class ReadPool:
 
 def find_publication(store: Store, name: str) -> Publication:
     """The publication of this name. Raises UsageError, with similar names, if there is none."""
+    name = as_unicode(name)
     key = publication_key(name)
-    if (found := store.publication(key)) is not None:
-        return found
+    earlier = " ".join(name.split()).lower()  # as earlier versions kept it
+    for each in dict.fromkeys((key, earlier)):
+        if (found := store.publication(each)) is not None:
+            return found
     every = store.publications()
     names = {each.key: each.name for each in every}
     close = [names[k] for k in difflib.get_close_matches(key, names, n=3, cutoff=0.4)]

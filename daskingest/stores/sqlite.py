@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from daskingest.ledger import (
     read_ledger,
 )
 from daskingest.packed import PackedCounts
-from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile
+from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile, WalUnreadable
 from daskingest.stores import (
     AlreadyCommitted,
     Hold,
@@ -256,6 +257,8 @@ class SqliteStore:
 
     def _why(self, error: sqlite3.Error) -> str:
         folder = self._path.absolute().parent
+        if self._path.is_file() and not os.access(self._path, os.R_OK):
+            return f"{error}: you may not read it; ask for permission, or name another with --store"
         return str(error) if folder.is_dir() else f"{error}: there is no folder {folder}; create it"
 
     @contextmanager
@@ -317,6 +320,12 @@ class SqliteStore:
             raise StoreError(
                 f"{self._path} is not a daskingest store, but another SQLite file; "
                 "name another with --store"
+            ) from None
+        except WalUnreadable:
+            raise StoreError(
+                f"cannot read the store {self._path}: its latest changes are in {self._path}-wal, "
+                "which can be read only where its folder can be written; read it as the user who "
+                "counts into it, or copy both files to a folder of your own"
             ) from None
         except OtherVersion as error:
             which = "a newer" if error.found > SCHEMA.version else "an older"

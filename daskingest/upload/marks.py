@@ -10,7 +10,7 @@ from daskingest.sources.datafile import DataRange
 
 
 class Mark(NamedTuple):
-    """The checksum of a file's ranges up to the byte `end`."""
+    """The checksum of a file's ranges up to `end`."""
 
     end: int
     checksum: str
@@ -25,9 +25,10 @@ class Reading:
     `mark` is how far its rows were given out. What comes up to the mark `begun` is compared.
     """
 
-    def __init__(self, path: str, begun: Mark) -> None:
+    def __init__(self, path: str, begun: Mark, unit: str = "bytes") -> None:
         self.mark = START
         self._path = path
+        self._unit = unit
         self._begun = begun
         self._whole = Whole()
         self._entered = START
@@ -42,7 +43,7 @@ class Reading:
         begun = self._begun
         if part.start < begun.end <= part.end and self._entered != begun:
             raise DaskingestError(
-                f"{self._path} has changed since the upload began, before byte {begun.end:,}, up "
-                "to which it was sent; restore the file, or leave out --resume to send all "
-                "articles anew"
+                f"{self._path} has changed since the upload began, before {self._unit[:-1]} "
+                f"{begun.end:,}, up to which it was sent; restore the file, or leave out --resume "
+                "to send all articles anew"
             )

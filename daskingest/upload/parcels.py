@@ -70,13 +70,13 @@ def parcels(file: DataFile, settings: UploadSettings, begun: Mark = START) -> It
 
     Raises DaskingestError, also if the file up to `begun` is not what it was.
     """
-    number, reading = 0, Reading(file.origin.path, begun)
+    number, reading = 0, Reading(file.origin.path, begun, file.unit)
     for repetition in range(settings.repeat):
         first = 0
         for items, rejects, offset in _gathered(
             _rows(file, settings, reading), settings.articles_per_request
         ):
-            done, each = first + len(items), settings.count or file.origin.size
+            done, each = first + len(items), settings.count or file.extent.end or file.origin.size
             position = repetition * each + (done if settings.count else offset)
             body = _body(items, settings)
             yield Parcel(number, repetition, first, items, rejects, position, reading.mark, body)
@@ -84,8 +84,8 @@ def parcels(file: DataFile, settings: UploadSettings, begun: Mark = START) -> It
 
 
 def length_of(file: DataFile, settings: UploadSettings) -> int | None:
-    """The length of the upload: articles if limited, else bytes of the file; None if unknown."""
-    each = settings.count or (None if file.origin.packed else file.origin.size)
+    """The length of the upload: articles if limited, else in the file's unit; None if unknown."""
+    each = settings.count or file.extent.end
     return None if each is None else each * settings.repeat
 
 

@@ -77,6 +77,8 @@ class Upload:
 
     def _warn(self) -> None:
         """Warn about what earlier uploads have left behind."""
+        for note in self._file.notes:
+            self._progress.warn(note)
         state = self._checkpoint.state
         if self._settings.resume and state.path.is_absolute():
             self._progress.say(f"the progress of the upload is in {state.path}")

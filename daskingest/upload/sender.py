@@ -16,6 +16,7 @@ import httpx
 from daskingest import __version__
 from daskingest.articles import Reject
 from daskingest.errors import UsageError
+from daskingest.proxies import AsyncProxiedTransport
 from daskingest.settings import UploadSettings
 from daskingest.upload.answers import Accepted, Judgement, RetryLater, UploadError, judge, shown
 from daskingest.upload.checkpoint import Checkpoint
@@ -43,18 +44,24 @@ def open_client(settings: UploadSettings, connections: int) -> httpx.AsyncClient
     """A client for the service. Raises UsageError if the URL is not valid, or if the environment
     names a proxy or certificates that can't be used.
     """
+    url = _service_url(settings.url)
+    limits = httpx.Limits(
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=_IDLE_SECONDS,
+    )
+
+    def transport(proxy: httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(
+            verify=not settings.insecure, http2=True, limits=limits, proxy=proxy
+        )
+
     try:
         return httpx.AsyncClient(
-            base_url=_service_url(settings.url),
+            base_url=url,
             headers=_headers(settings),
-            http2=True,
-            verify=not settings.insecure,
             timeout=_TIMEOUT,
-            limits=httpx.Limits(
-                max_connections=connections,
-                max_keepalive_connections=connections,
-                keepalive_expiry=_IDLE_SECONDS,
-            ),
+            transport=AsyncProxiedTransport(transport, url),
         )
     except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
         raise UsageError(

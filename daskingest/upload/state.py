@@ -27,6 +27,7 @@ _OPTIONS = {
     "content": "--content-column",
     "publication": "--publication-column",
     "dates": "--date-column",
+    "encoding": "--encoding",
 }
 REMEMBERED = 24 * 3600.0
 """Seconds that the service remembers an idempotency key."""
@@ -76,6 +77,7 @@ class UploadState:
             "content": columns.content,
             "publication": columns.publication,
             "dates": ", ".join(columns.dates),
+            "encoding": file.encoding or None,
         }
         place = Path(settings.state) if settings.state else state_path.default_path(path)
         if settings.resume and not settings.state:
@@ -155,7 +157,8 @@ class UploadState:
             )
         try:
             found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-            found.setdefault("dates", "")  # of earlier versions, which sent none
+            for key, unknown in (("dates", ""), ("encoding", None)):  # to earlier versions
+                found.setdefault(key, unknown)
             found["tally"] = UploadTally.from_dict(found["tally"])
             missing = {*self.begin, "run", "complete", "unsure", "done", "beyond"} - {*found}
             if missing:

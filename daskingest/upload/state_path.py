@@ -65,7 +65,7 @@ def _places(csv: str, fingerprint: str, url: str) -> Iterator[Path]:
     if "://" not in archive:
         yield Path(archive).with_name(here.name)
     with suppress(OSError, ValueError, RuntimeError):
-        yield Path(_note_of(fingerprint, url).read_text(encoding="utf-8"))
+        yield Path(_note_of(fingerprint, url).read_text(encoding="utf-8", errors="surrogateescape"))
 
 
 def _is_of(path: Path, fingerprint: str, url: str) -> bool:

@@ -6,7 +6,9 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -19,17 +21,26 @@ from daskingest.settings import DoctorSettings
 _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "red"}
 
 
-def doctor(settings: DoctorSettings, as_json: AsJson = False) -> ExitCode:
+def doctor(
+    settings: DoctorSettings,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE...]", help="Look at these files instead, as `run` would."),
+    ] = None,
+    as_json: AsJson = False,
+) -> ExitCode:
     """Check everything that daskingest needs, and say what is wrong and what to do about it.
 
-    Give it the options that you plan to give to `run-csv` or `serve`. It changes nothing.
+    Give it the options that you plan to give to `run` or `serve`. It changes nothing. Of files it
+    says what they are: format, encoding, columns, rows, and the first rejects.
 
     Exit codes: 0 no problem, perhaps warnings; 1 a problem.
     """
     from daskingest.doctor.examination import examine
+    from daskingest.doctor.looking import look_at
 
     warnings.simplefilter("ignore")  # of libraries, about themselves
-    found = examine(settings)
+    found = look_at(files, settings) if files else examine(settings)
     verdicts = _print_json(found) if as_json else _print_lines(found)
     return ExitCode.FAILED if verdicts[Verdict.PROBLEM] else ExitCode.DONE
 

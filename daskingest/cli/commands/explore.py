@@ -20,7 +20,7 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     import uvicorn
 
     from daskingest.models import find_model
-    from daskingest.service.listening import keys_from, lets_try, listen
+    from daskingest.service.listening import keys_from, lets_try, listen, url_of
     from daskingest.stores import absolute_url, open_store
     from daskingest.web.app import create_app
     from daskingest.web.store_alone import open_store_alone
@@ -35,7 +35,7 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     url, model = absolute_url(settings.store), find_model(settings.model)
     tries = lets_try(settings.trials, settings.host, bool(keys))
     app = create_app(ServeSettings(keys=keys), open_store_alone(url, model, billed, tries))
-    address = f"http://{settings.host}:{listener.getsockname()[1]}"
+    address = url_of(settings.host, listener)
     print(f"{settings.store} is at {address}; press Ctrl-C to stop", flush=True)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     with contextlib.suppress(KeyboardInterrupt):

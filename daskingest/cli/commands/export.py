@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from daskingest.cli.output import note
+from daskingest.errors import UsageError
 from daskingest.settings import DEFAULT_STORE, Option, Store
 
 
@@ -21,7 +22,11 @@ class By(StrEnum):
 
 def export(
     out: Annotated[
-        Path, typer.Argument(help="The file to write; its name ends in .csv or .parquet.")
+        Path,
+        typer.Argument(
+            help="The file to write; its name ends in .csv or .parquet. `-` is standard output, as "
+            "CSV."
+        ),
     ],
     by: Annotated[By, Option("What counts are by: the labels of words, or the months.")] = By.LABEL,
     store: Store = DEFAULT_STORE,
@@ -35,5 +40,10 @@ def export(
 
     write = write_counts if by is By.LABEL else write_months
     with open_store(store) as opened:
-        rows = write(opened, out)
+        try:
+            rows = write(opened, out)
+        except BrokenPipeError:  # as of `export - | head`, which has seen enough
+            return
+        except OSError as error:
+            raise UsageError(f"cannot write to standard output: {error.strerror}") from None
     note(f"{rows:,} rows in {out}")

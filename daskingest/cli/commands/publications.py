@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from daskingest.cli.options import AsJson
-from daskingest.cli.output import harmless, print_json
+from daskingest.cli.output import harmless, print_json, print_table
 from daskingest.settings import DEFAULT_STORE, Store
 
 
@@ -23,4 +22,4 @@ def publications(store: Store = DEFAULT_STORE, as_json: AsJson = False) -> None:
     table.add_column("articles", justify="right")
     for each in found:
         table.add_row(harmless(each.name), f"{each.count:,}")
-    Console().print(table)
+    print_table(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,16 +40,19 @@ def run_csv(
     no_progress: NoProgress = False,
     log: LogSettings = _LOG,
 ) -> ExitCode:
-    """Count the articles of CSV files into the store.
+    """Count the articles of CSV files into the store: what `run` does, for CSV alone.
 
-    You can interrupt or even kill it at any time: the same command resumes, even on another machine
-    or with different --workers, and counts every article once. A file that has been counted is
-    skipped; one that cannot be read is named, and the others are counted. The first Ctrl-C finishes
-    what is in flight, the second stops at once.
-
-    Exit codes: 0 done, 1 failed, if only for one of the files, 2 wrong usage, 3 done but with
-    rejects and --strict, 130 interrupted.
+    Exit codes: 0 done, 1 failed, if only for one of the files, or no row could be used, 2 wrong
+    usage, 3 done but with rejects and --strict, 130 interrupted.
     """
+    settings = dataclasses.replace(settings, only="CSV")
+    return count_files(files, settings, strict, no_progress, log)
+
+
+def count_files(
+    files: list[str], settings: Settings, strict: bool, no_progress: bool, log: LogSettings
+) -> ExitCode:
+    """Count files, and report it; returns the exit code."""
     summaries, published = _count(files, settings, log, progress=not no_progress)
     return _report(summaries, published, settings, strict)
 
@@ -88,7 +92,7 @@ def _report(
     summaries: list[Summary], published: PublishReport | None, settings: Settings, strict: bool
 ) -> ExitCode:
     """Print the summaries; returns the exit code."""
-    from daskingest.cli.summaries import print_files, summary_lines
+    from daskingest.cli.summaries import nothing_in, print_files, summary_lines
     from daskingest.pipeline.summary import Outcome
     from daskingest.publishing.report import report_lines
 
@@ -105,7 +109,7 @@ def _report(
         return ExitCode.INTERRUPTED
     if published is not None and published.refused:
         return ExitCode.FAILED
-    failed = [each for each in summaries if each.outcome is Outcome.FAILED]
+    failed = [each for each in summaries if each.outcome is Outcome.FAILED or nothing_in(each)]
     print_lines(results, "\n".join(_next_lines(settings)))
     if failed:
         return ExitCode.FAILED

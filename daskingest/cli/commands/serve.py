@@ -36,7 +36,7 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
     KEY`. At the first Ctrl-C or SIGTERM it refuses new articles and finishes the spool; the second
     stops it at once. /openapi.json describes the requests.
     """
-    from daskingest.service.listening import keys_from, listen
+    from daskingest.service.listening import keys_from, listen, url_of
 
     keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
     settings = dataclasses.replace(settings, keys=keys)
@@ -52,7 +52,7 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
         async def go() -> None:
-            serving = _Serving(interrupts)
+            serving = _Serving(interrupts, url_of(settings.host, listener))
             serving.server = _server_of(create_app(settings, serving.opened(settings)))
             if not interrupts.asked:
                 await serving.run(listener)
@@ -85,8 +85,9 @@ def _server_of(app: Starlette) -> uvicorn.Server:
 class _Serving:
     """The service from its start to its end, which a signal or a failure causes."""
 
-    def __init__(self, interrupts: Interrupts) -> None:
+    def __init__(self, interrupts: Interrupts, url: str) -> None:
         self.server: uvicorn.Server | None = None
+        self._url = url
         self._interrupts = interrupts
         self._service: Service | None = None
         self._error: BaseException | None = None
@@ -120,10 +121,7 @@ class _Serving:
         gc.freeze()  # collections need not scan what was imported: 100 ms each time
         self._service = service
         service.on_failure = self._exit
-        host, port = service.settings.host, service.settings.port
-        logger.info(
-            "serving", extra={"url": f"http://{host}:{port}", "dashboard": service.dashboard}
-        )
+        logger.info("serving", extra={"url": self._url, "dashboard": service.dashboard})
         self._interrupts.attach(lambda: self._drain_soon(service))
 
     def _drain_soon(self, service: Service) -> None:

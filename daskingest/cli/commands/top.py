@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from daskingest.cli.options import AsJson
-from daskingest.cli.output import harmless, note, print_json
+from daskingest.cli.output import harmless, note, print_json, print_table
 from daskingest.settings import DEFAULT_STORE, Option, Since, Store, Until
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def top(
         what = f"with the label {label}" if label else "in those months"
         note(f"{harmless(publication)} has no entities {what}")
     else:
-        Console().print(_table(found))
+        print_table(_table(found))
 
 
 def _within(store: Counted, key: str, period: Period, number: int, label: str | None) -> list[Word]:

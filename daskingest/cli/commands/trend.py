@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from daskingest.cli.options import AsJson
-from daskingest.cli.output import harmless, note, print_json
+from daskingest.cli.output import harmless, note, print_json, print_table
 from daskingest.months import month_text
 from daskingest.settings import DEFAULT_STORE, Option, Since, Store, Until
+from daskingest.text import as_unicode
 
 if TYPE_CHECKING:
     from daskingest.stores.periods import Trend
@@ -46,7 +46,7 @@ def trend(
     Of articles with a date. A line for each publication that mentions the word, the most often
     first; a bar for each month, the highest for the month with most mentions per article.
     """
-    from daskingest.counts import word_of  # numpy's threads: not before signals are set up
+    from daskingest.counts import word_of  # which imports numpy: its threads would take Ctrl-C
     from daskingest.stores import open_store
     from daskingest.stores.periods import period_of, trends_of
     from daskingest.stores.reading import find_publication
@@ -55,7 +55,7 @@ def trend(
     with open_store(store) as opened:
         name = wanted.publication
         publications = [find_publication(opened, name)] if name else opened.publications()
-        keys = list(dict.fromkeys(map(word_of, words)))
+        keys = list(dict.fromkeys(word_of(as_unicode(each)) for each in words))
         found = trends_of(opened, keys, publications, period)
     for key in keys:
         if all(each.word.word != key or not each.mentions for each in found):
@@ -90,7 +90,7 @@ def _show(trends: list[Trend]) -> None:
             bars(rates, range(first, last + 1, step)),
             f"{rates[month]:,.1f} in {_named(month, step)}",
         )
-    Console().print(table)
+    print_table(table)
     if len(trends) > _LINES:
         note(f"and {len(trends) - _LINES:,} more publications; --json has all")
 

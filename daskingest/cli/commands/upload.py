@@ -30,7 +30,7 @@ def upload(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="As for `run-csv`: a file, or an archive or folder of some."
+            metavar="FILE", help="As for `run`: a file, or an archive or folder of some."
         ),
     ],
     settings: UploadSettings,
@@ -38,7 +38,7 @@ def upload(
     no_progress: NoProgress = False,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """Send the articles of a CSV file to a service.
+    """Send the articles of a file to a service.
 
     What is temporarily refused or not answered is sent again until the service has it, and counts
     once. The first Ctrl-C waits for outstanding answers, the second stops at once; the same command
