@@ -135,7 +135,7 @@ def test_files(ask: Ask) -> None:
     table = ask("/download/publication.csv?name=the+herald")
     assert table.headers["content-disposition"] == 'attachment; filename="publication.csv"'
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
-    assert "The Herald,paris,PERSON,1\r\nThe Herald,'=1,ORG,1\r\n" in table.text
+    assert "The Herald,paris,PERSON,1,paris\r\nThe Herald,'=1,ORG,1,'=1\r\n" in table.text
     assert len(ask("/download/publications.csv").text.splitlines()) == 3
     assert len(ask("/download/compare.csv?name=the+herald").text.splitlines()) == 1
 
