@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from daskingest.articles import Article
 from daskingest.counts import word_of
-from daskingest.errors import UsageError
+from daskingest.errors import DaskingestError, UsageError
 from daskingest.months import month_text
 from daskingest.progress import Progress
 from daskingest.settings import DEFAULT_STORE
@@ -132,7 +132,7 @@ def run(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
     With `progress`, it shows its progress, in a notebook below the cell. `settings` are the fields
     of `daskingest.settings.Settings`: `store`, `workers`, `limit` and so on. In a script, call it
     under `if __name__ == "__main__":`, because the workers are processes that import the script.
-    Raises DaskingestError.
+    Raises DaskingestError, also when all is counted but for some of the files.
     """
     from rich.console import Console
 
@@ -144,7 +144,13 @@ def run(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:
         with Display(Console(stderr=not progress), progress) as display:
             return await Run([str(file) for file in files], Settings(**settings), display)()
 
-    return _run_anywhere(go)
+    summaries = _run_anywhere(go)
+    if failed := [each for each in summaries if each.error]:
+        raise DaskingestError(
+            f"{len(failed):,} of {len(summaries):,} files were not counted, or not all of them: "
+            f"{failed[0].error}" + ("; ..." if len(failed) > 1 else "")
+        )
+    return summaries
 
 
 def run_csv(*files: str, progress: bool = False, **settings: Any) -> list[Summary]:

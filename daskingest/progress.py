@@ -38,6 +38,17 @@ class Progress:
         """
 
 
+class Quiet(Progress):
+    """Passes on to another only what the user must know."""
+
+    def __init__(self, to: Progress) -> None:
+        self._to = to
+
+    def warn(self, message: str) -> None:
+        """See `Progress.warn`."""
+        self._to.warn(message)
+
+
 class _Status(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(task.fields["status"])

@@ -82,14 +82,13 @@ def test_options_come_from_the_environment(folder: Path, tmp_path: Path) -> None
 
 MISTAKES: list[tuple[list[str], int, str]] = [
     (["run-csv", "nothing.csv"], 2, "no such file: nothing.csv"),
-    (["run-csv", "."], 2, ". is a directory"),
+    (["run-csv", "nothing"], 2, "nothing is an empty folder"),
     (["run-csv", "columns.csv"], 2, "found the columns 'a', 'b'"),
     (["run-csv", "empty.csv"], 2, "is empty"),
     (["run-csv", "good.csv", "--model", "xx_none"], 2, "no spaCy model 'xx_none'"),
     (["run-csv", "good.csv", "--store", "sqlite:////proc/x.db"], 1, "unable to open"),
     (["run-csv", "good.csv", "--store", "nope://x"], 2, "expected sqlite:///PATH"),
     (["run-csv", "good.csv", "--rejects", "no/folder/r.jsonl"], 2, "cannot write rejects"),
-    (["run-csv", "good.csv", "good.csv"], 2, "is given twice"),
     (["publications", "--store", "sqlite:///none.db"], 1, "nothing has been counted there yet"),
     (["top", "The Pots"], 2, "did you mean 'The Post'"),
     (["export", "no/folder/out.csv"], 2, "cannot write no/folder/out.csv"),
@@ -102,6 +101,7 @@ def test_a_mistake_gets_one_clear_line(
 ) -> None:
     (folder / "columns.csv").write_text("a,b\n1,2\n")
     (folder / "empty.csv").write_text("")
+    (folder / "nothing").mkdir(exist_ok=True)
     (folder / "good.csv").write_text("text,source\nhello,P\n")
     found, output = run(folder, *arguments)
     assert found == code, output

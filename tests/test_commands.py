@@ -22,7 +22,7 @@ from daskingest.stores import open_store
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
-    *("run-csv", "serve", "upload", "explore", "publications", "top"),
+    *("run", "run-csv", "serve", "upload", "explore", "publications", "top", "trend"),
     *("export", "publish", "sample", "download", "prune", "bench", "doctor"),
 ]
 HEAVY = {

@@ -6,10 +6,12 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import random
 import struct
 import sys
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -339,6 +341,14 @@ def test_names_that_are_wrong_are_told(name: str, data: bytes, note: str, tmp_pa
     assert warned == ([f"{tmp_path / name} {note}"] if note else [])
 
 
+def test_a_wrong_name_is_told_with_what_is_wrong_besides(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(b"a,b\n1,2\n")
+    told = Told()
+    with pytest.raises(UsageError, match="no column for the content"):
+        gather([str(tmp_path / "a.csv.gz")], open_csv, told)
+    assert told.warned == [f"{tmp_path}/a.csv.gz is no gzip data, whatever its name says"]
+
+
 def test_a_folder_in_the_order_of_names(tmp_path: Path) -> None:
     (tmp_path / "d" / ".git").mkdir(parents=True)
     (tmp_path / "d" / "z").mkdir()
@@ -417,3 +427,27 @@ def test_a_member_is_known_by_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(whole + rows_of(3000, 3001))
     grown = open_csv(str(tmp_path / "a.csv")).origin
     assert all(grown.same_sample(each.fingerprint(), len(whole)) for each in origins[1:])
+
+
+def test_what_was_piped_is_kept_if_it_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    fifo, told = tmp_path / "fifo", Told()
+    os.mkfifo(fifo)
+    for data in (b"a,b\n1,2\n", PLAIN):
+        writer = threading.Thread(target=fifo.write_bytes, args=(data,))
+        writer.start()
+        if data != PLAIN:
+            with pytest.raises(UsageError, match="no column for the content"):
+                gather([str(fifo)], open_csv, told)
+            [place] = (tmp_path / "daskingest" / "spool").iterdir()
+            assert told.warned == [f"to go on with {fifo}, give {place} instead"]
+            assert place.read_bytes() == data
+            place.unlink()
+        else:
+            found = gather([str(fifo)], open_csv, told)
+            assert articles(found.files) == numbers((0, 300))
+            found.drop_spooled([each.origin.name for each in found.files], told)
+            assert not list((tmp_path / "daskingest" / "spool").iterdir())
+        writer.join()

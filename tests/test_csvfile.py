@@ -34,7 +34,7 @@ PIECES: list[tuple[bytes, str | None]] = [
     (b"5,d,t,text,The Post\r\n", "wrong number of fields"),
     (b"6,d,t,text,u,The Post,more\r\n", "wrong number of fields"),
     (b"7,d,t,caf\xe9,u,The Post\r\n", "invalid UTF-8"),
-    (b"8,d,t,nul \x00 byte,u,The Post\r\n", None),
+    (b"8,d,t,nul \x00 byte,u,The Post\r\n", "content holds a NUL character"),
     (b'9,d,t,"' + b"long " * 800_000 + b'",u,The Post\r\n', None),
     (b"\r\n\r\n", ""),
     (b"10,d,t,text,u," + b"x" * 1001 + b"\r\n", "publication too long"),

@@ -34,6 +34,7 @@ from daskingest.pipeline.events import (
     Extracted,
     Fail,
     Finished,
+    GivenUp,
     HandOver,
     Instruction,
     KillWorker,
@@ -441,6 +442,9 @@ class World:
                     self.note(each)
                 case End() | Fail():
                     self.end = each
+                case GivenUp(_, error):  # as the driver does, unless its observer lets it go on
+                    self.end = Fail(error)
+                    return
                 case _:
                     self.owed.append(each)
 
@@ -953,16 +957,20 @@ def test_what_the_ledger_has_is_not_submitted() -> None:
     ]
 
 
-def test_a_task_that_fails_three_times_ends_the_run() -> None:
-    batch = rows(1)
+def test_a_batch_whose_task_fails_three_times_is_given_up() -> None:
+    batch, other = rows(1), rows(1, place=1)
     dispatcher = started()
-    dispatcher.handle(Taken([batch]))
-    for task in (1, 2):
+    dispatcher.handle(Taken([batch, other]))
+    for task in (1, 3):
         found = dispatcher.handle(TaskFailed(batch.id, task, ValueError("no")))
-        assert found[0] == Submit(batch, task + 1, "w0")
-    [fail] = dispatcher.handle(TaskFailed(batch.id, 3, ValueError("no")))
-    assert isinstance(fail, Fail)
-    assert str(fail.error) == "a batch could not be counted: ValueError: no"
+        assert found[0] == Submit(batch, task + 2 if task == 1 else task + 1, "w0")
+    given_up, *_ = dispatcher.handle(TaskFailed(batch.id, 4, ValueError("no")))
+    assert isinstance(given_up, GivenUp)
+    assert given_up.batch == batch
+    assert str(given_up.error) == "a batch could not be counted: ValueError: no"
+    dispatcher.handle(Taken(None))
+    assert dispatcher.handle(Extracted(other.id, 2, [])) == [Drain(1)]
+    assert dispatcher.handle(Reported({other.id: counted()}))[-1] == End(complete=True)
 
 
 def test_stopping_waits_for_what_is_in_flight_alone() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import sqlite3
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,7 +19,7 @@ import pytest
 from daskingest.articles import Article
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.ledger import BatchId, Counted, Done
+from daskingest.ledger import BatchId, Counted, Done, Entry
 from daskingest.models import find_model
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.file_run import FileRun
@@ -27,8 +29,9 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.segment import Comparison, Segment
 from daskingest.progress import Progress
 from daskingest.settings import Settings
-from daskingest.sources.checksum import FASTEST, Kind
+from daskingest.sources.checksum import FASTEST, Kind, run_id
 from daskingest.sources.csvfile import open_csv
+from daskingest.sources.origin import Origin
 from daskingest.stores import Store, open_store
 
 ROWS = [("The Post", f"Take {i}: " + "words and words " * 20) for i in range(400)]
@@ -58,7 +61,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def look_up(path: Path | str, store: Store) -> tuple[FileRun, list[str]]:
     """The file as a run, and what was said."""
-    settings = Settings(batch_bytes=BATCH, rejects=str(Path(path).parent / "rejects.jsonl"))
+    folder = Path(str(path).rpartition("::")[2]).parent
+    settings = Settings(batch_bytes=BATCH, rejects=str(folder / "rejects.jsonl"))
     rejects = PatientRejects(RejectsFile(settings.rejects))
     run, told = FileRun(open_csv(str(path)), find_model(), settings, rejects), Told()
     run.look_up(store, KnownRuns(store.begun()), told)
@@ -396,6 +400,45 @@ def test_a_compressed_file_that_grew_by_a_member(path: Path, store: Store) -> No
     assert "has grown" in said[-1]
     count(packed, store)
     assert look_up(packed, store)[0].summary.tally.rows == 401
+
+
+def test_a_zip_that_an_earlier_version_began_goes_on(path: Path, store: Store) -> None:
+    """It knew a zip's first member by the bytes of the zip."""
+    packed = path.with_name("a.zip")
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, "first.csv")
+        archive.writestr("second.csv", path.read_bytes().replace(b"Take 0", b"Take X"))
+    member, _ = look_up(f"zip://first.csv::{packed}", store)
+    zip_itself = Origin(str(packed), packed.stat().st_size)
+    begun = replace(
+        member.begun,
+        file=str(packed),
+        size=zip_itself.size,
+        head=zip_itself.head(),
+        sample=zip_itself.fingerprint(),
+    )
+    run = run_id(begun.head)
+    entries: dict[BatchId, Entry] = {BatchId.begin(run): begun}
+    for part in itertools.islice(member.file.ranges(BATCH), 3):
+        entries[BatchId(run, str(part.start))] = Counted(Tally(part.row_count), part.checksum)
+    store.commit(PackedCounts(), entries)
+    again, said = look_up(f"zip://first.csv::{packed}", store)
+    assert (again.id, again.finished) == (run, False)
+    assert not [each for each in said if "differ" in each]
+    assert look_up(f"zip://second.csv::{packed}", store)[0].id != run
+
+
+def test_a_member_and_a_copy_of_it_are_one_run(path: Path, store: Store) -> None:
+    packed = path.with_name("a.zip")
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, "a.csv")
+    first = count(path, store, most=2)
+    run, said = look_up(packed, store)
+    assert (run.id, run.finished) == (first.run, False)
+    count(packed, store)
+    assert look_up(path, store)[0].finished
+    assert look_up(packed, store)[0].finished
+    assert not [each for each in said if "differ" in each]
 
 
 def test_random_edits_never_pass(path: Path, store: Store) -> None:

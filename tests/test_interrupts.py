@@ -145,3 +145,13 @@ def signals_are_handed_on() -> None:
     assert [each.name for each in threads] == [*["interrupts"] * 3, "MainThread"]
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_commands_are_declared_without_threads() -> None:
+    """Those of numpy would take Ctrl-C, as they are started before it is blocked."""
+    code = (
+        "import sys, daskingest.cli.app; "
+        "print({'numpy', 'pyarrow', 'fsspec', 'distributed'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from daskingest.cli.commands.run_csv import summary_lines
 from daskingest.cli.commands.upload import exit_code, report_lines
 from daskingest.cli.exit_codes import ExitCode
+from daskingest.cli.summaries import summary_lines
 from daskingest.counts import Tally
 from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.settings import Settings, UploadSettings

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import threading
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -212,6 +213,28 @@ def test_what_the_service_has_already_counts_once(
     finish(upload(tmp_path, file, server.url, *options, "--repeat", "2"))
     server.wait_until_saved()
     assert content(server.store)[0]["replayed"] == 120
+
+
+@pytest.mark.slow
+def test_all_files_of_an_archive(
+    server: Server, write_csv: Callable[..., str], tmp_path: Path
+) -> None:
+    archive = tmp_path / "news.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for i in range(2):
+            out.write(write_csv(pairs(f"zip {i}", 20 + i), f"{i}.csv"), f"d/{i}.csv")
+        out.writestr("README.md", "# News")
+    program = upload(tmp_path, str(archive), server.url, "--json", DASKINGEST_API_KEY=KEY)
+    output = finish(program)
+    reports = json.loads(output[output.index("[\n") : output.rindex("]") + 1])
+    assert [each["accepted"] for each in reports] == [20, 21]
+    assert [each["file"] for each in reports] == [f"zip://d/{i}.csv::{archive}" for i in range(2)]
+    states = sorted(each.name for each in program.folder.glob("*.upload.json"))
+    assert states == [f"news.zip-d-{i}.csv.upload.json" for i in range(2)]
+    program = upload(tmp_path, str(archive), server.url, "--resume", DASKINGEST_API_KEY=KEY)
+    assert finish(program).count("sent already") == 2
+    output = finish(upload(tmp_path, str(archive), server.url, "--state", "x"), 2)
+    assert "--state names a file for one upload" in output
 
 
 @pytest.mark.parametrize("batch", [1, 4, 100])
@@ -494,7 +517,7 @@ def test_rejects_that_could_not_be_written_are_written_later(
     file = write_csv([("", "x"), *pairs("p", 3)])
     with Stub(answer) as stub:
         settings = UploadSettings(url=stub.url, batch=1, concurrency=1)
-        upload = Upload(file, settings, Progress())
+        upload = Upload(open_csv(file), settings, Progress())
         asyncio.run(upload())
     assert "cannot write rejects" in str(upload.failure)
     assert upload.report.tally.rows == 3

@@ -10,15 +10,15 @@ version began in the store itself goes on there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
-from daskingest.errors import UsageError
+from daskingest.errors import DaskingestError, StoreError, UsageError
 from daskingest.files import state_folder
 from daskingest.ledger import BatchId, Ledger
 from daskingest.pipeline.file_run import FileRun, Place
-from daskingest.pipeline.identity import KnownRuns
+from daskingest.pipeline.identity import KnownRuns, Ledgers
 from daskingest.progress import Progress
 from daskingest.publishing.belonging import prepare
 from daskingest.publishing.files import enter_begun, new_runs, staged_here
@@ -70,8 +70,8 @@ class Direct:
         with open_store(self._url, create=True) as store:
             known = KnownRuns(store.begun())
             for each in runs:
-                each.look_up(store, known, progress)
-                each.goes_to(Place(self._url))
+                if _look_up(each, store, known, progress):
+                    each.goes_to(Place(self._url))
 
     def publish(self, progress: Progress, stopped: Callable[[], bool]) -> PublishReport | None:
         """See `Destination.publish`."""
@@ -100,31 +100,36 @@ class Staging:
         ):
             prepare(route, staging, target, file)
             mine = staged_here(file.state.run, route.source_path)
-            known = KnownRuns(target.begun() | staging.begun())
-            both = _Both(staging, target)
+            begun = target.begun(), staging.begun()
+            known = KnownRuns(begun[0] | begun[1])
+            both = _Both(staging, target, {*begun[0]}, {*begun[1]})
             for each in runs:
-                each.look_up(both, known, progress)
-                self._place(each, both)
+                if _look_up(each, both, known, progress):
+                    self._place(each, both)
             waiting = {each.run: each.begun for each in self._staged if not each.finished}
             enter_begun(target, new_runs(target, waiting, mine), mine)
 
     def _place(self, run: FileRun, both: _Both) -> None:
         there, here = both.target(run.run), both.staging(run.run)
-        begun, size = BatchId.begin(run.run), run.summary.size
+        begun = BatchId.begin(run.run)
         if BatchId.done(run.run) in there:
             self._published.add(run.run)
         direct = begun in there and BatchId.staged(run.run) not in there and begun not in here
         if direct:
-            forecast = both.forecast(size) if size else ""
-            run.goes_to(Place(self._route.target, billed=True, forecast=forecast))
+            forecast = both.forecast
+            run.goes_to(
+                Place(self._route.target, True, lambda size: forecast(size) if size else "")
+            )
             return
         self._staged.append(run)
-        forecast = f"; that takes about {writes_text(distinct_words(size))}" if size else ""
-        told = (
+        run.goes_to(Place(self._route.source, forecast=self._forecast))
+
+    def _forecast(self, size: int | None) -> str:
+        writes = f"; that takes about {writes_text(distinct_words(size))}" if size else ""
+        return (
             f"counting into {self._route.source_path} first; what it comes to is then published to "
-            f"{self._route.target}{forecast}"
+            f"{self._route.target}{writes}"
         )
-        run.goes_to(Place(self._route.source, forecast=told))
 
     def unpublished(self) -> PublishReport | None:
         """See `Destination.unpublished`."""
@@ -139,11 +144,25 @@ class Staging:
         return publish(self._route, progress, stopped)
 
 
-class _Both:
-    """What the ledgers of two stores know of runs, read once."""
+def _look_up(run: FileRun, store: Ledgers, known: KnownRuns, progress: Progress) -> bool:
+    """Look a file up; returns whether it can be counted. What keeps it from that is its error."""
+    try:
+        run.look_up(store, known, progress)
+    except StoreError:
+        raise
+    except DaskingestError as error:
+        run.fail(error)
+    return run.error is None
 
-    def __init__(self, staging: Store, target: Store) -> None:
+
+class _Both:
+    """What the ledgers of two stores know of runs, read once, and not of runs that they lack."""
+
+    def __init__(
+        self, staging: Store, target: Store, there: Collection[str], here: Collection[str]
+    ) -> None:
         self._stores = staging, target
+        self._begun = here, there
         self._ledgers: dict[str, tuple[Ledger, Ledger]] = {}
         self.forecast = target.forecast
 
@@ -162,8 +181,11 @@ class _Both:
 
     def _read(self, run: str) -> tuple[Ledger, Ledger]:
         if run not in self._ledgers:
-            staging, target = self._stores
-            self._ledgers[run] = staging.ledger(run), target.ledger(run)
+            here, there = (
+                store.ledger(run) if run in begun else {}
+                for store, begun in zip(self._stores, self._begun, strict=True)
+            )
+            self._ledgers[run] = here, there
         return self._ledgers[run]
 
 

@@ -37,6 +37,7 @@ from daskingest.pipeline.events import (
     Extracted,
     Fail,
     Finished,
+    GivenUp,
     HandOver,
     Instruction,
     KillWorker,
@@ -222,9 +223,10 @@ class Dispatcher:
             case TaskFailed(batch_id, _, error):
                 log.warning("batch %s: %s", batch_id, error)
                 job.tries.errors += 1
-                if job.tries.errors >= _TRIES:
-                    yield Fail(as_ours(error))
                 self._jobs.move(job, State.WAITING)
+                if job.tries.errors >= _TRIES:
+                    self._jobs.stored(job)  # nor will it ever be
+                    yield GivenUp(job.batch, as_ours(error))
             case ControlFailed(_, _, reason):
                 yield KillWorker(task.worker)
                 yield from self._worker_unfit(job, reason)

@@ -31,6 +31,7 @@ from daskingest.pipeline.events import (
     Event,
     Fail,
     Finished,
+    GivenUp,
     HandOver,
     Instruction,
     KillWorker,
@@ -66,6 +67,10 @@ class Observer:
 
     async def finished(self, batch: Finished) -> None:
         """The store has a batch, or a part of one. The driver waits until this returns."""
+
+    def given_up(self, batch: GivenUp) -> None:
+        """A batch cannot be counted; if this returns, the others are. This one raises the error."""
+        raise batch.error
 
     def extracted(self, seconds: float) -> None:
         """A batch was extracted, in `seconds`."""
@@ -121,16 +126,18 @@ class Driver:
         """Ask the source again: there may be batches now."""
         self._tell(Woken())
 
-    async def take_over(self, run: str) -> Ledger:
-        """Hold a run from now on; whoever held it before can commit nothing more.
+    async def take_over(self, *runs: str) -> Ledger:
+        """Hold runs from now on; whoever held them before can commit nothing more.
 
-        Returns what the store's ledger has of it.
+        Returns what the store's ledger has of them.
         """
-        return await self._savers.take_over(run)
+        return await self._savers.take_over(*runs)
 
-    async def enter(self, batch_id: BatchId, entry: Entry) -> None:
-        """Put an entry of a run itself into the ledger, unless it is there. Returns when it is."""
-        await self._savers.enter(batch_id, entry)
+    async def enter(self, entries: Ledger) -> None:
+        """Put entries of runs themselves into the ledger, unless they are there. Returns when they
+        are.
+        """
+        await self._savers.enter(entries)
 
     async def forget(self, run: str, up_to: int) -> None:
         """The run's source has forgotten all its batches up to this number: the ledger may, too."""
@@ -139,10 +146,10 @@ class Driver:
                 await self._savers.current.forget(run, up_to)
 
     async def run(self, source: BatchSource, ledger: Ledger) -> bool:
-        """Count the batches of `source` that `ledger`, the run's ledger, does not have.
+        """Count the batches of `source` that `ledger`, that of its runs, does not have.
 
-        Returns True when there will be no more batches and the store has all of them, or False when
-        stopped. Raises DaskingestError if a batch cannot be read.
+        Returns True when there will be no more batches and the store has all of them but those that
+        were given up, or False when stopped. Raises DaskingestError.
         """
         saver = await self._savers.ready()
         workers = await self._crew.look()
@@ -169,6 +176,8 @@ class Driver:
                         raise error
                     case Finished():
                         await self._observer.finished(each)
+                    case GivenUp():
+                        self._observer.given_up(each)
                     case _:
                         self._carry_out(each, source)
             event = await self._events.get()
@@ -241,9 +250,7 @@ class Driver:
         self._spawn(self._listen(saver))
 
     async def _replace_saver(self, runs: Collection[str]) -> None:
-        entries: Ledger = {}
-        for run in runs:
-            entries |= await self._savers.take_over(run)
+        entries = await self._savers.take_over(*runs)
         saver = await self._savers.ready()
         self._tell(SaverStarted(saver.number, entries))
 

@@ -261,6 +261,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Notify the observer: a batch, or a part of one, cannot be counted, as its file is read."""
+
+    batch: Batch
+    error: DaskingestError
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """Give up: it makes no sense to continue. No instruction follows."""
 
@@ -287,6 +295,7 @@ Instruction = (
     | Drain
     | StartSaver
     | Finished
+    | GivenUp
     | Fail
     | End
 )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from daskingest.articles import Article
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
-from daskingest.ledger import BatchId, Begun, Done
+from daskingest.ledger import Begun, Done, Ledger
 from daskingest.models import model_identity, same_model
-from daskingest.pipeline.batch import Batch, ListedBatches
-from daskingest.pipeline.driver import Driver
+from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.identity import (
     Found,
@@ -53,19 +51,24 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(slots=True)
 class _Taken:
-    """What became of a segment's rows, and how many it has, as they were counted to be cut."""
+    """What became of a segment's rows, and how many it has, as they were counted to be cut.
+
+    `limited`: a limit left some of its rows out.
+    """
 
     tally: Tally = dataclasses.field(default_factory=Tally)
     rows: int = 0
+    limited: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """The store that a file is counted into, and what is to be said of that beforehand."""
+    """The store that files are counted into, and what is to be said of counting so many bytes, or
+    an unknown number, beforehand."""
 
     store_url: str = ""
     billed: bool = False
-    forecast: str = ""
+    forecast: Callable[[int | None], str] = lambda size: ""
 
 
 class FileRun:
@@ -79,6 +82,7 @@ class FileRun:
     ) -> None:
         self.name = file.origin.name
         self.finished = False
+        self.error: DaskingestError | None = None
         self._settings = settings
         self._rejects = rejects
         self._file = file
@@ -100,14 +104,23 @@ class FileRun:
         self._segment = Segment(new_run(self._file, []), self._file, begun, {})
         self._taken = _Taken()
         self.summary = Summary(self.name, file.size_of(extent) or origin.content_size)
-        self._limited = False
-        self._place = Place()
+        self.place = Place()
         self._lost: list[tuple[Batch, Tally]] = []  # batches whose rejects may not be written
 
     @property
     def file(self) -> DataFile:
         """The file."""
         return self._file
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something of it to count, as far as is known."""
+        return not self.finished and self.error is None
+
+    @property
+    def rejects_are_lost(self) -> bool:
+        """Whether rejects were given up, which the next run finds again."""
+        return self._rejects.given_up > 0
 
     @property
     def id(self) -> str:
@@ -124,14 +137,9 @@ class FileRun:
         """How that began."""
         return self._segment.begun
 
-    @property
-    def store_url(self) -> str:
-        """The store that it is counted into."""
-        return self._place.store_url
-
     def goes_to(self, place: Place) -> None:
         """It is counted there."""
-        self._place, self.summary.written.billed = place, place.billed
+        self.place, self.summary.written.billed = place, place.billed
 
     def look_up(self, store: Ledgers, known: KnownRuns, progress: Progress) -> None:
         """Take up what a store has of this file; `known` are the runs that were begun in it.
@@ -242,58 +250,54 @@ class FileRun:
         if self._rejects.given_up:
             self.summary.outcome = Outcome.INTERRUPTED
 
-    async def count(self, driver: Driver, progress: Progress) -> None:
-        """Count what the store does not have yet. Raises DaskingestError."""
-        while await self._count_segment(driver, progress):
-            await asyncio.to_thread(self._advance, progress)
-            if self.finished:
-                break
-        grown = await asyncio.to_thread(self._file.origin.size_now) - self._file.origin.size
-        if self.finished and grown > 0:
+    def fail(self, error: DaskingestError) -> None:
+        """It cannot be counted, or not all of it; the first error is kept."""
+        if self.error is None:
+            self.error = error
+            self.summary.outcome, self.summary.error = Outcome.FAILED, str(error)
+
+    def take_up(self, ledger: Ledger, progress: Progress) -> None:
+        """Begin, or go on, with what the store has of it, now that it is held.
+
+        Raises DaskingestError if another run began it otherwise.
+        """
+        segment = self._segment.take_up(ledger)
+        self._require_same(segment.begun, self.begun)
+        self._segment, self._taken = segment, _Taken()
+        if segment.done is not None:  # another run was faster
+            found = Comparison()
+            segment.compare(progress, found)
+            self._count_done(segment, segment.done)
+            self.finished, self.summary.outcome = True, Outcome.ALREADY
+            self._lost = found.lost
+
+    def end(self) -> Done | None:
+        """All its batches are in the store: check them. Returns the entry that says so, unless a
+        limit left some out.
+
+        Raises DaskingestError if rows are missing.
+        """
+        self._check()
+        self.summary.outcome = Outcome.LIMITED if self._taken.limited else Outcome.COUNTED
+        self._log(self.summary)
+        if self._taken.limited:
+            return None
+        checksum, end = self._segment.checksum, self._segment.last[1]
+        return Done(self._taken.tally, self.name, int(time.time()), checksum, end)
+
+    def advance(self, progress: Progress) -> bool:
+        """Go on behind what is done. Returns whether there is more to count.
+
+        Raises DaskingestError if it cannot be read.
+        """
+        self._advance(progress)
+        grown = self._file.origin.size_now() - self._file.origin.size if self.finished else 0
+        if grown > 0:
             progress.warn(
                 f"{self.name} grew by {size_text(grown)} while it was being counted: run the same "
                 "command again to count what is new"
             )
-
-    async def _count_segment(self, driver: Driver, progress: Progress) -> bool:
-        """Count the rows of one run. Whether all of them are in the store now, by this doing."""
-        segment, summary = self._segment, self.summary
-        ledger = await driver.take_over(segment.run)
-        taken = await asyncio.to_thread(segment.take_up, ledger)
-        self._require_same(taken.begun, segment.begun)
-        self._segment = segment = taken
-        if segment.done is not None:  # another run was faster
-            await self._already_done(segment, segment.done, progress)
-            return False
-        await driver.enter(BatchId.begin(segment.run), segment.begun)
-        self._announce(progress)
-        self._taken = _Taken()
-        started = time.monotonic()
-        complete = await driver.run(ListedBatches(self._batches(segment)), ledger)
-        summary.seconds += time.monotonic() - started
-        if not complete or self._rejects.given_up:  # the next run finds those again
-            return False
-        await asyncio.to_thread(self._check)
-        if segment.begun.dates and self._taken.tally.articles and not self._taken.tally.dated:
-            progress.warn(
-                f"no date of {self.name} can be read, in {segment.begun.dates}: expected such as "
-                "2016-06-09; its articles are counted under no month"
-            )
-        summary.outcome = Outcome.LIMITED if self._limited else Outcome.COUNTED
-        if not self._limited:
-            now, checksum, end = int(time.time()), segment.checksum, segment.last[1]
-            done = Done(self._taken.tally, self.name, now, checksum, end)
-            await driver.enter(BatchId.done(segment.run), done)
-        self._log(summary)
-        return not self._limited
-
-    async def _already_done(self, segment: Segment, done: Done, progress: Progress) -> None:
-        found = Comparison()
-        await asyncio.to_thread(segment.compare, progress, found)
-        self._count_done(segment, done)
-        self.finished, self.summary.outcome = True, Outcome.ALREADY
-        self._lost = found.lost
-        await self.write_lost_rejects()
+        return not self.finished
 
     def _log(self, summary: Summary) -> None:
         log.info(
@@ -306,7 +310,7 @@ class FileRun:
             },
         )
 
-    def _announce(self, progress: Progress) -> None:
+    def announce(self, progress: Progress) -> None:
         """Say what is going to be done, and what is unusual about it."""
         for note in self._file.notes:
             progress.warn(note)
@@ -318,9 +322,6 @@ class FileRun:
         if self._file.origin.packed:
             packed = "in another encoding" if self._file.encoding else "compressed"
             progress.say(f"{self.name} is {packed}: one process reads it for all workers")
-        if self._place.forecast:
-            progress.say(self._place.forecast)
-        log.info("counting", extra={"file": self.name, "run": self._segment.run})
         size = f", {size_text(self.summary.size)}" if self.summary.size else ""
         progress.start(self.summary.size, f"counting {self.name}{size}", "waiting for counts")
 
@@ -337,22 +338,32 @@ class FileRun:
         if tally.rejected:
             await self._rejects.add(self.name, self.id, batch, tally, finished.rejects)
 
-    def _batches(self, segment: Segment) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
+        """All its batches, as far as they can be read, or up to the limit."""
+        log.info("counting", extra={"file": self.name, "run": self.run})
+        try:
+            yield from self._batches()
+        except DaskingestError as error:
+            self.fail(error)
+
+    def _batches(self) -> Iterator[Batch]:
         left = self._settings.limit
         if left is not None:
             left -= self.summary.tally.articles  # of the segments before
-        for each in segment.batches():
+        for each in self._segment.batches():
+            if self.error is not None:
+                return
             batch, part = each, each.source
             assert isinstance(part, DataRange)
             rows = part.row_count
             if left is not None:
                 if left <= 0:
-                    self._limited = True
+                    self._taken.limited = True
                     return
                 rows, articles, whole = _count_rows(part, left)
                 left -= articles
                 if not whole:
-                    self._limited = True
+                    self._taken.limited = True
                     batch = dataclasses.replace(batch, only=rows)
             self._taken.rows += rows
             yield batch

@@ -1,10 +1,11 @@
-"""Counts CSV files into a store, one after the other, on one cluster."""
+"""Counts files into a store, group by group, on one cluster."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from distributed import Client, performance_report
@@ -14,21 +15,23 @@ from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.destination import Destination, destination
 from daskingest.pipeline.driver import Driver, Observer, open_driver
-from daskingest.pipeline.events import Finished
-from daskingest.pipeline.file_run import FileRun
+from daskingest.pipeline.events import Finished, GivenUp
+from daskingest.pipeline.file_group import FileGroup, groups
+from daskingest.pipeline.file_run import FileRun, Place
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.repeating import repeating
 from daskingest.pipeline.savers import Work
-from daskingest.pipeline.summary import Outcome, Summary, status_text
-from daskingest.progress import Progress
+from daskingest.pipeline.summary import Outcome, Summary, files_text, status_text, total_of
+from daskingest.progress import Progress, Quiet
 from daskingest.publishing.report import PublishReport
 from daskingest.settings import Settings
 from daskingest.sources.containers import Refused
 from daskingest.sources.datafile import DataFile
-from daskingest.sources.gathering import Gathered, gather
+from daskingest.sources.gathering import Gathered, gather, is_begun_by
 from daskingest.sources.opening import open_file
+from daskingest.text import size_text
 
 _TICK_SECONDS = 0.5
 _PAUSE_SECONDS = 5.0  # before a store that fails is tried again
@@ -42,7 +45,8 @@ class Run(Observer):
         self._progress = progress
         self._stopping = self._counting = False
         self._driver: Driver | None = None
-        self._current: FileRun | None = None
+        self._group: FileGroup | None = None
+        self._runs: list[FileRun] = []
         self._files = files
         self._gathered: Gathered[DataFile] = Gathered()
         self._rejects: PatientRejects | None = None
@@ -59,55 +63,60 @@ class Run(Observer):
             self._driver.stop()
 
     async def __call__(self) -> list[Summary]:
-        """Count the files. Raises DaskingestError."""
+        """Count the files. Raises DaskingestError if there is but one, and it cannot be counted;
+        of several, those that can't be have it in their summaries.
+        """
         settings = self._settings
-        if not self._files:
-            raise UsageError("no file: expected the path of a CSV file")
         model = find_model(settings.model)
         self._rejects = rejects = PatientRejects(RejectsFile(settings.rejects))
-        runs = await asyncio.to_thread(self._open, model, rejects)
+        await asyncio.to_thread(self._open, model, rejects)
         ticker = asyncio.create_task(self._tick(rejects))
         try:
-            for self._current in runs:
-                await self._current.write_lost_rejects()
-            self._current = None
-            if any(not each.finished for each in runs) and not self._stopping:
-                await self._count(runs, model)
-            if all(each.summary.outcome is not Outcome.INTERRUPTED for each in runs):
+            for each in self._runs:
+                if each.error is None:
+                    await each.write_lost_rejects()
+            if any(each.waits for each in self._runs) and not self._stopping:
+                await self._count(model)
+            self._raise_alone()
+            if all(each.summary.outcome is not Outcome.INTERRUPTED for each in self._runs):
                 await self._publish_all()
             elif self.published is None and self._destination is not None:
                 self.published = self._destination.unpublished()
         finally:
             ticker.cancel()
-            self._drop_spooled(runs)
+            left = {Outcome.INTERRUPTED, Outcome.FAILED}
+            done = [each.name for each in self._runs if each.summary.outcome not in left]
+            self._gathered.drop_spooled(done, self._progress)
         if rejects.given_up:
             self._progress.warn(
                 f"{rejects.trouble}: {rejects.given_up:,} rejects were not written; when there is "
                 "space, run the same command again, which finds them again"
             )
-        return [each.summary for each in runs] + [_failed(each) for each in self._gathered.refused]
+        return self._summaries
 
-    def _open(self, model: str, rejects: PatientRejects) -> list[FileRun]:
-        settings = self._settings
-        self._gathered = gather(self._files, lambda each: open_file(each, settings), self._progress)
+    @property
+    def _summaries(self) -> list[Summary]:
+        refused = [_failed(each) for each in self._gathered.refused]
+        return [each.summary for each in self._runs] + refused
+
+    def _open(self, model: str, rejects: PatientRejects) -> None:
+        settings, progress = self._settings, self._progress
+        self._gathered = gather(self._files, lambda each: open_file(each, settings), progress)
         runs = [FileRun(each, model, settings, rejects) for each in self._gathered.files]
-        self._destination = destination(self._settings, self._progress)
-        self._destination.look_up(runs, self._progress)
-        if len({each.id for each in runs}) < len(runs):
-            raise UsageError("the same file, or a copy of it, is given twice; give it once")
-        return runs
+        self._destination = destination(settings, progress)
+        self._destination.look_up(runs, progress if len(runs) == 1 else Quiet(progress))
+        self._runs = list(apart(runs, progress))
+        self._raise_alone()
+        for each in self._runs:
+            if each.error is not None:
+                progress.warn(f"left out: {each.error}")
 
-    def _drop_spooled(self, runs: list[FileRun]) -> None:
-        """Remove what was copied from standard input, when all of it is counted."""
-        outcomes = {each.name: each.summary.outcome for each in runs}
-        for place, names in self._gathered.spooled.items():
-            found = {outcomes.get(each, Outcome.COUNTED) for each in names}
-            if Outcome.INTERRUPTED not in found:
-                place.unlink(missing_ok=True)
-                continue
-            self._progress.warn(f"to go on with it, give {place} instead of standard input")
+    def _raise_alone(self) -> None:
+        """A single file's error is that of the command."""
+        if len(self._summaries) == 1 and (error := self._runs[0].error) is not None:
+            raise error
 
-    async def _count(self, runs: list[FileRun], model: str) -> None:
+    async def _count(self, model: str) -> None:
         settings = self._settings
         self._progress.say("starting the cluster")
         starting = cluster(
@@ -118,29 +127,49 @@ class Run(Observer):
             self._progress.say(f"dashboard: {client.dashboard_link}")
             often = repeating(settings.publish_every, self._publish_meanwhile)
             async with _report_to(settings.performance_report), often:
-                for store_url in {each.store_url: None for each in runs if not each.finished}:
-                    its = [each for each in runs if each.store_url == store_url]
-                    await self._count_into(store_url, its, client, model)
+                for place in {each.place.store_url: each.place for each in self._runs}.values():
+                    await self._count_into(place, client, model)
                 self._counting = False
-        self._current = None
+        self._group = None
 
-    async def _count_into(
-        self, store_url: str, runs: list[FileRun], client: Client, model: str
-    ) -> None:
+    async def _count_into(self, place: Place, client: Client, model: str) -> None:
+        url = place.store_url
+        runs = [each for each in self._runs if each.waits and each.place.store_url == url]
+        if not runs:
+            return
         settings = self._settings
         work = Work(
             model,
-            store_url,
+            url,
             settings.flush_interval,
             settings.batch_timeout,
             settings.recognizer,
         )
         async with open_driver(client, work, self) as driver:
             self._driver = driver
-            for each in runs:
-                if not each.finished and not self._stopping:
-                    self._current = each
-                    await each.count(driver, self._progress)
+            self._announce(runs, place)
+            for some in groups(runs):
+                if self._stopping:
+                    return
+                self._group = FileGroup(some, self._progress)
+                await self._group.count(driver)
+
+    def _announce(self, runs: list[FileRun], place: Place) -> None:
+        total = total_of([each.summary for each in runs])
+        if forecast := place.forecast(total.size):
+            self._progress.say(forecast)
+        if len(self._runs) == 1:
+            runs[0].announce(self._progress)
+            return
+        for each in runs:
+            for note in each.file.notes:
+                self._progress.warn(note)
+        size = f", {size_text(total.size)}" if total.size else ""
+        self._progress.start(
+            total_of(self._summaries).size,
+            f"counting {len(runs):,} files{size}",
+            "waiting for counts",
+        )
 
     async def _publish_meanwhile(self) -> None:
         """What is left when all is counted is published after that, where it can be seen."""
@@ -165,27 +194,60 @@ class Run(Observer):
 
     async def finished(self, batch: Finished) -> None:
         """See `Observer.finished`."""
-        assert self._current is not None
-        await self._current.batch_finished(batch)
+        assert self._group is not None
+        await self._group.finished(batch)
+
+    def given_up(self, batch: GivenUp) -> None:
+        """See `Observer.given_up`."""
+        assert self._group is not None
+        self._group.given_up(batch)
 
     def committed(self, commit: Commit) -> None:
         """See `Observer.committed`."""
-        if self._current is not None:
-            self._current.summary.written.commits += 1
-            self._current.summary.written.writes += commit.writes
+        if self._group is not None:
+            self._group.committed(commit)
 
     async def _tick(self, rejects: PatientRejects) -> None:
         """Tell how things are, also while nothing gets done."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            if self._current is not None:
+            if self._group is not None:
                 store_trouble = self._driver.trouble if self._driver else ""
-                self._show(self._current.summary, rejects.trouble or store_trouble)
+                self._show(rejects.trouble or store_trouble)
 
-    def _show(self, summary: Summary, trouble: str) -> None:
-        self._progress.show(
-            summary.bytes_done, lambda seconds: status_text(summary, seconds), trouble
-        )
+    def _show(self, trouble: str) -> None:
+        found = self._summaries
+        if len(found) == 1:
+            [summary], text = found, partial(status_text, found[0])
+        else:
+            summary, text = total_of(found), partial(files_text, found)
+        self._progress.show(summary.bytes_done, text, trouble)
+
+
+def apart(runs: Iterable[FileRun], progress: Progress) -> Iterator[FileRun]:
+    """The files without those that another one begins with, which is what they grew to.
+
+    Of two that grew otherwise from the same beginning, only one can be counted now.
+    """
+    runs = list(runs)
+    longest: dict[str, FileRun] = {}
+    for each in runs:
+        other = longest.setdefault(each.id, each)
+        if each.file.origin.size > other.file.origin.size:
+            longest[each.id] = each
+    for each in runs:
+        other = longest[each.id]
+        if each is not other and each.error is None:
+            if is_begun_by(other.file.origin, each.file.origin):
+                progress.warn(f"{each.name} is what {other.name} begins with: left out")
+                continue
+            each.fail(
+                UsageError(
+                    f"{each.name} begins like {other.name}: run the same command again when that "
+                    "is counted, and the two will be told apart"
+                )
+            )
+        yield each
 
 
 def _failed(refused: Refused) -> Summary:

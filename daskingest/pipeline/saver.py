@@ -47,19 +47,21 @@ class Saver:
         self._changed = asyncio.Condition()
         self._writer: asyncio.Task[None] | None = None
 
-    async def take_over(self, run: str) -> Ledger:
-        """Hold a run from now on. Returns its ledger; waits for a store that can't be read."""
+    async def take_over(self, *runs: str) -> Ledger:
+        """Hold runs from now on. Returns their ledgers; waits for a store that can't be read."""
         async with self._taking:
-            return await self._take_over(run)
+            return await self._take_over(*runs)
 
-    async def _take_over(self, run: str) -> Ledger:
-        def work(store: Store) -> tuple[Hold, Ledger]:
-            return store.take_over(run, self._owner), store.ledger(run)
+    async def _take_over(self, *runs: str) -> Ledger:
+        def work(store: Store) -> list[tuple[Hold, Ledger]]:
+            return [(store.take_over(run, self._owner), store.ledger(run)) for run in runs]
 
-        hold, ledger = await self._store.call(work)
+        taken, found = await self._store.call(work), Ledger()
         async with self._changed:
-            self._holds.take(hold, ledger)
-        return ledger
+            for hold, ledger in taken:
+                self._holds.take(hold, ledger)
+                found |= ledger
+        return found
 
     async def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
         """Take a batch to commit, of a run that is held. Waits while memory is full.
@@ -79,6 +81,12 @@ class Saver:
             limit, now = self._store.commit_size, time.monotonic()
             self._pending.add(batch_id, counts, entry, limit, now)
             self._changed.notify_all()
+
+    async def enter(self, entries: Ledger) -> None:
+        """Put entries without counts into the ledger, unless it has them. Returns when it does."""
+        for batch_id, entry in entries.items():
+            await self.add(batch_id, PackedCounts(), entry)
+        await self.drain()
 
     async def report(self, cursor: int) -> Report:
         """What was committed since the report with this cursor (0 at first).

@@ -102,9 +102,13 @@ class SaverClient:
         """See `Saver.forget`."""
         await self._call("forget", run, up_to)
 
-    async def take_over(self, run: str) -> Ledger:
+    async def take_over(self, *runs: str) -> Ledger:
         """See `Saver.take_over`."""
-        return dict(await self._call("take_over", run))
+        return dict(await self._call("take_over", *runs))
+
+    async def enter(self, entries: Ledger) -> None:
+        """See `Saver.enter`."""
+        await self._call("enter", entries)
 
     async def _call(self, method: str, *args: object) -> Any:
         return await self.ref.address.call(self._client, method, *args)

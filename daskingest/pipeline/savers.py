@@ -11,8 +11,7 @@ from uuid import uuid4
 from distributed import Client
 
 from daskingest.errors import DaskingestError, StoreError
-from daskingest.ledger import BatchId, Entry, Ledger
-from daskingest.packed import PackedCounts
+from daskingest.ledger import Ledger
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.saver_client import SaverClient
 from daskingest.pipeline.store_place import require_one_store
@@ -99,25 +98,24 @@ class Savers:
         if error.owner != self._work.owner:
             raise TakenOver from None
 
-    async def take_over(self, run: str) -> Ledger:
-        """Hold a run from now on. Returns what the store's ledger has of it then."""
+    async def take_over(self, *runs: str) -> Ledger:
+        """Hold runs from now on. Returns what the store's ledger has of them then."""
         while True:
             saver = await self.ready()
             try:
-                return await saver.take_over(run)
+                return await saver.take_over(*runs)
             except SaverLost:
                 self.drop(saver)
             except Replaced as error:
                 self.check_replaced(error)
                 self.drop(saver)
 
-    async def enter(self, batch_id: BatchId, entry: Entry) -> None:
-        """Put an entry without counts into the ledger, unless it is there. Returns when it is."""
+    async def enter(self, entries: Ledger) -> None:
+        """See `Saver.enter`."""
         while True:
             saver = await self.ready()
             try:
-                await saver.add(batch_id, PackedCounts(), entry)
-                return await saver.drain()
+                return await saver.enter(entries)
             except SaverLost:
                 self.drop(saver)
             except Replaced as error:

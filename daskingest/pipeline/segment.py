@@ -128,6 +128,8 @@ class Segment:
 
     def growth(self) -> Growth | None:
         """What the file has behind it; to be asked when all its ranges were seen."""
+        if self.extent.end is None:  # it was read until there was no more
+            return None
         return self._file.growth(*self.last)
 
     def compare(self, progress: Progress, found: Comparison) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -17,6 +18,9 @@ class Outcome(Enum):
     LIMITED = "counted up to the limit"
     INTERRUPTED = "interrupted"
     FAILED = "not counted"
+
+
+_DONE = (Outcome.COUNTED, Outcome.ALREADY, Outcome.LIMITED)
 
 
 @dataclass(slots=True)
@@ -51,6 +55,34 @@ class Summary:
     seconds: float = 0.0
     written: Written = field(default_factory=Written)
     error: str = ""
+
+
+def total_of(summaries: Sequence[Summary]) -> Summary:
+    """All of it together. Of a file that failed, what was not counted is not expected any more."""
+    total = Summary(f"{len(summaries):,} files", 0, Outcome.COUNTED)
+    for worst in (Outcome.FAILED, Outcome.INTERRUPTED):
+        if any(each.outcome is worst for each in summaries):
+            total.outcome = worst
+    for each in summaries:
+        failed = each.outcome is Outcome.FAILED
+        size = each.bytes_done if failed or each.outcome in _DONE else each.size
+        total.size = None if total.size is None or size is None else total.size + size
+        total.tally.merge(each.tally)
+        total.fresh.merge(each.fresh)
+        total.rows += each.rows
+        total.bytes_done += each.bytes_done
+        total.fresh_bytes += each.fresh_bytes
+        total.seconds += each.seconds
+        total.written.commits += each.written.commits
+        total.written.writes += each.written.writes
+        total.written.billed |= each.written.billed
+    return total
+
+
+def files_text(summaries: Sequence[Summary], seconds: float) -> str:
+    """The status of several files after so many seconds."""
+    done = sum(each.outcome is not Outcome.INTERRUPTED for each in summaries)
+    return f"{done:,} of {len(summaries):,} files, {status_text(total_of(summaries), seconds)}"
 
 
 def status_text(summary: Summary, seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,12 +36,22 @@ T = TypeVar("T")
 class Gathered(Generic[T]):
     """The files that were opened, in order, and what could not be.
 
-    `spooled` are those of the spool, each with the names of the files that are in it.
+    `spooled` are the files of the spool, each with the names of the files of articles that are in
+    it; `copied` says what each is a copy of.
     """
 
     files: list[T] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     spooled: dict[Path, list[str]] = field(default_factory=dict)
+    copied: dict[Path, str] = field(default_factory=dict)
+
+    def drop_spooled(self, done: Collection[str], progress: Progress) -> None:
+        """Remove what was spooled, if all files in it are done; else say how to go on."""
+        for place, names in self.spooled.items():
+            if {*done}.issuperset(names):
+                place.unlink(missing_ok=True)
+            else:
+                progress.warn(f"to go on with {self.copied[place]}, give {place} instead")
 
 
 def gather(paths: Sequence[str], opened: Callable[[Origin], T], progress: Progress) -> Gathered[T]:
@@ -56,6 +66,8 @@ def gather(paths: Sequence[str], opened: Callable[[Origin], T], progress: Progre
     for path in paths:
         gatherer.add(path)
     found, refused = gatherer.gathered, gatherer.gathered.refused
+    if not found.files:
+        found.drop_spooled((), progress)
     if len(refused) == 1 and not found.files:
         raise refused[0].error
     for each in refused:
@@ -94,6 +106,8 @@ class _Gatherer(Generic[T]):
         except DaskingestError as error:
             self.gathered.refused.append(Refused(path, error))
             return
+        for names in self.gathered.spooled.values():  # of what is passed over nothing is awaited
+            names[:] = [each for each in names if each not in passed]
         if passed:
             self._progress.warn(
                 f"{path}: passed over {len(passed):,} that hold no articles: {shown(passed)}"
@@ -104,8 +118,9 @@ class _Gatherer(Generic[T]):
         if is_standard_input(path) or _is_read_once(path):
             place = spool(path, self._progress)
             name = "standard input" if is_standard_input(path) else path
+            self.gathered.spooled[place], self.gathered.copied[place] = [name], name
             found = pieces(str(place), name, self._progress)
-            self.gathered.spooled[place] = [each.name for each in found]
+            self.gathered.spooled[place] = [each.name for each in found if isinstance(each, Origin)]
         elif (inside := _inside(path)) is not None:
             yield from self._in_folder(inside)
             return
@@ -137,6 +152,7 @@ class _Gatherer(Generic[T]):
         if (known := self._paths.get(origin.path)) is not None:
             self._progress.warn(f"{origin.name} is named twice, the other time {known}: taken once")
             return True
+        opened = None
         try:
             opened = self._opened(origin)
             copied = self._copied(origin)
@@ -145,13 +161,16 @@ class _Gatherer(Generic[T]):
                 return False
             self.gathered.refused.append(Refused(origin.name, error))
             return True
+        finally:
+            if origin.note and (sure or opened is not None):
+                self._progress.warn(origin.note)
         self._paths[origin.path] = origin.name
-        if copied is not None:
-            self._progress.warn(f"{origin.name} is a copy of {copied.name}: left out")
+        if copied is None:
+            self.gathered.files.append(opened)
             return True
-        if origin.note:
-            self._progress.warn(origin.note)
-        self.gathered.files.append(opened)
+        self._progress.warn(f"{origin.name} is a copy of {copied.name}: left out")
+        for names in self.gathered.spooled.values():
+            names[:] = [each for each in names if each != origin.name]
         return True
 
     def _copied(self, origin: Origin) -> Origin | None:

@@ -13,7 +13,7 @@ from daskingest.grouping import grouped
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.progress import Progress
 from daskingest.settings import UploadSettings
-from daskingest.sources.opening import open_file
+from daskingest.sources.datafile import DataFile
 from daskingest.upload.answers import UploadError
 from daskingest.upload.checkpoint import Checkpoint
 from daskingest.upload.parcels import Parcel, length_of, parcels
@@ -33,10 +33,11 @@ _LATE_SECONDS = 0.05  # of delay, up to which a request is not late
 class Upload:
     """An upload of a file: `await upload()` once; `report` and `failure` say how it went."""
 
-    def __init__(self, path: str, settings: UploadSettings, progress: Progress) -> None:
+    def __init__(self, file: DataFile, settings: UploadSettings, progress: Progress) -> None:
+        path = file.origin.name
         self._settings = settings
         self._progress = progress
-        self._file = open_file(path, settings)
+        self._file = file
         state = UploadState.open(self._file, path, settings)
         rejects = RejectsFile(settings.rejects)
         total = length_of(self._file, settings)

@@ -17,8 +17,19 @@ from daskingest.files import state_folder, write_atomically
 
 
 def default_path(csv: str) -> Path:
-    """Where the state of an upload of this file is written, in the current folder."""
-    return Path(Path(csv).name + ".upload.json")
+    """Where the state of an upload of this file is written, in the current folder.
+
+    It is named after the file; a member of an archive, after both.
+    """
+    member, archive = _parts(csv)
+    name = Path(archive).name + (member and "-" + member.replace("/", "-"))
+    return Path(name + ".upload.json")
+
+
+def _parts(csv: str) -> tuple[str, str]:
+    """The member and the archive that a file is; no member, if it is none."""
+    inside, chained, archive = csv.partition("::")
+    return (inside.partition("://")[2], archive) if chained else ("", csv)
 
 
 def note(path: Path, fingerprint: str, url: str) -> None:
@@ -50,8 +61,9 @@ def find(csv: str, fingerprint: str, url: str) -> Path:
 def _places(csv: str, fingerprint: str, url: str) -> Iterator[Path]:
     here = default_path(csv)
     yield here
-    if "://" not in csv:
-        yield Path(csv).with_name(here.name)
+    _, archive = _parts(csv)
+    if "://" not in archive:
+        yield Path(archive).with_name(here.name)
     with suppress(OSError, ValueError, RuntimeError):
         yield Path(_note_of(fingerprint, url).read_text(encoding="utf-8", errors="surrogateescape"))
 

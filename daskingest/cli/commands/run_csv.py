@@ -17,7 +17,6 @@ from daskingest.cli.output import command_name, print_lines
 from daskingest.logs import LogSettings, set_up
 from daskingest.progress import Display
 from daskingest.settings import DEFAULT_STORE, Settings
-from daskingest.text import time_text
 
 if TYPE_CHECKING:
     from daskingest.pipeline.summary import Summary
@@ -31,8 +30,9 @@ def run_csv(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="CSV files with a header line, local or anywhere that fsspec can read (s3://...); "
-            "compressed files (.gz, .bz2, .xz, .zst, .zip) are decompressed as they are read.",
+            help="CSV files with a header line, local or anywhere that fsspec can read (s3://...), "
+            "plain or compressed (gzip, bzip2, xz, zstd); zips, tars, folders and patterns, of "
+            "which all files are counted; - is standard input.",
         ),
     ],
     settings: Settings,
@@ -42,8 +42,8 @@ def run_csv(
 ) -> ExitCode:
     """Count the articles of CSV files into the store: what `run` does, for CSV alone.
 
-    Exit codes: 0 done, 1 failed or no row could be used, 2 wrong usage, 3 done but with rejects and
-    --strict, 130 interrupted.
+    Exit codes: 0 done, 1 failed, if only for one of the files, or no row could be used, 2 wrong
+    usage, 3 done but with rejects and --strict, 130 interrupted.
     """
     settings = dataclasses.replace(settings, only="CSV")
     return count_files(files, settings, strict, no_progress, log)
@@ -92,12 +92,15 @@ def _report(
     summaries: list[Summary], published: PublishReport | None, settings: Settings, strict: bool
 ) -> ExitCode:
     """Print the summaries; returns the exit code."""
+    from daskingest.cli.summaries import nothing_in, print_files, summary_lines
     from daskingest.pipeline.summary import Outcome
     from daskingest.publishing.report import report_lines
 
     results = Console()
-    for each in summaries:
-        print_lines(results, "\n".join(summary_lines(each, settings)))
+    if len(summaries) == 1:
+        print_lines(results, "\n".join(summary_lines(summaries[0], settings)))
+    else:
+        print_files(results, summaries, settings)
     if published is not None:
         print_lines(results, "\n".join(report_lines(published)))
     stopped = published is not None and published.stopped
@@ -113,62 +116,6 @@ def _report(
     if strict and any(each.tally.rejected for each in summaries):
         return ExitCode.REJECTS
     return ExitCode.DONE
-
-
-def nothing_in(summary: Summary) -> bool:
-    """Whether a file has rows, all of which were rejected."""
-    from daskingest.pipeline.summary import Outcome
-
-    ended = summary.outcome is not Outcome.INTERRUPTED
-    return ended and bool(summary.tally.rows) and not summary.tally.articles
-
-
-def summary_lines(summary: Summary, settings: Settings) -> Iterator[str]:
-    """What became of a file."""
-    tally, fresh = summary.tally, summary.fresh
-    if summary.error:
-        yield f"{summary.file}: {summary.outcome.value}: {summary.error}"
-        return
-    yield f"{summary.file}: {summary.outcome.value}"
-    yield from _row_lines(summary, settings)
-    for reason, count in tally.rejected.most_common():
-        yield f"  rejected  {count:,} {reason}"
-    if tally.rejected:
-        yield f"            each is in {settings.rejects}"
-    if nothing_in(summary):
-        yield "  no row could be used: look at the reasons, and at the columns that were read"
-    if fresh.articles and summary.seconds:
-        part = "" if fresh.articles == tally.articles else f" for {fresh.articles:,} articles now"
-        rate = fresh.text_words / summary.seconds
-        yield f"  time      {time_text(summary.seconds)}{part}, {rate:,.0f} words/s"
-    if fresh.articles and summary.written.billed:
-        per_thousand = 1000 * summary.written.writes / fresh.articles
-        yield (
-            f"  store     {summary.written.commits:,} commits, {summary.written.writes:,} writes "
-            f"({per_thousand:,.0f} per 1,000 articles)"
-        )
-
-
-def _row_lines(summary: Summary, settings: Settings) -> Iterator[str]:
-    """What its rows became, if any were counted or the file is done."""
-    from daskingest.pipeline.summary import Outcome
-
-    tally, outcome = summary.tally, summary.outcome
-    if not tally.rows and outcome is not Outcome.COUNTED:
-        return
-    sure = outcome is not Outcome.INTERRUPTED and summary.rows == tally.rows
-    check = " (all rows accounted for)" if sure else ""
-    if settings.limit is not None and tally.articles > settings.limit:
-        check = " (earlier runs counted more than the limit)"
-    taken = f"{tally.articles:,} articles + {tally.rejected.total():,} rejects"
-    dropped = f" ({tally.dropped:,} too long to count)" if tally.dropped else ""
-    yield f"  rows      {tally.rows:,} = {taken}{check}"
-    if tally.dated:
-        undated = tally.articles - tally.dated
-        without = f"; {undated:,} have no date that can be read" if undated else ""
-        yield f"  dates     {tally.dated:,} articles counted by month, too{without}"
-    yield f"  words     {tally.text_words:,}"
-    yield f"  entities  {tally.entities:,}{dropped}"
 
 
 def _next_lines(settings: Settings) -> Iterator[str]:

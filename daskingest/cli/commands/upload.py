@@ -15,7 +15,7 @@ from daskingest.cli.exit_codes import ExitCode
 from daskingest.cli.interrupts import Interrupts, signals
 from daskingest.cli.options import AsJson, NoProgress, Strict
 from daskingest.cli.output import print_json, print_lines
-from daskingest.errors import UsageError
+from daskingest.errors import DaskingestError, UsageError
 from daskingest.progress import Display
 from daskingest.settings import UploadSettings
 from daskingest.text import size_text, time_text
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 
 def upload(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of articles, as for `run`.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="As for `run`: a file, or an archive or folder of some."
+        ),
+    ],
     settings: UploadSettings,
     strict: Strict = False,
     no_progress: NoProgress = False,
@@ -49,19 +54,31 @@ def upload(
     settings = dataclasses.replace(settings, url=settings.url.rstrip("/"), key=key)
     check(settings)
     messages = Console(stderr=True)
-    ended = _send(file, settings, messages, progress=not no_progress)
+    uploads, refused = _send(file, settings, messages, progress=not no_progress)
+    reports = [each.report for each in uploads]
     if as_json:
-        print_json(ended.report.as_dict())
+        found = [each.as_dict() for each in reports]
+        print_json(found[0] if len(found) == 1 else found)
     else:
-        print_lines(Console(), "\n".join(report_lines(ended.report, settings)))
-    if ended.failure is not None:
-        raise ended.failure
-    if ended.report.outcome == "interrupted":
+        print_lines(
+            Console(), "\n".join(line for each in reports for line in report_lines(each, settings))
+        )
+    for error in [*(each.failure for each in uploads), *refused]:
+        if error is not None:
+            raise error
+    if any(each.outcome == "interrupted" for each in reports):
         messages.print("interrupted; run the same command with --resume to continue")
-    return exit_code(ended.report, strict)
+    codes = [exit_code(each, strict) for each in reports]
+    return max(codes, key=(ExitCode.DONE, *_BY_SEVERITY).index)
 
 
-def _send(file: str, settings: UploadSettings, messages: Console, progress: bool) -> Upload:
+_BY_SEVERITY = ExitCode.REJECTS, ExitCode.FAILED, ExitCode.INTERRUPTED
+
+
+def _send(
+    file: str, settings: UploadSettings, messages: Console, progress: bool
+) -> tuple[list[Upload], list[DaskingestError]]:
+    """Send one file after the other. Returns their uploads, and why others can't be read."""
     display = Display(messages, progress)
 
     def aborting() -> None:
@@ -77,19 +94,33 @@ def _send(file: str, settings: UploadSettings, messages: Console, progress: bool
     with signals(interrupts.request, interrupts.request), display:
         import uvloop
 
-        from daskingest.upload.run import Upload  # not before: numpy's threads would take Ctrl-C
+        # Not before: numpy's threads would take Ctrl-C.
+        from daskingest.sources.gathering import gather
+        from daskingest.sources.opening import open_file
+        from daskingest.upload.run import Upload
 
         for warning in warnings(settings):
             print_lines(messages, f"warning: {warning}")
 
-        async def go() -> Upload:
-            upload = Upload(file, settings, display)
-            interrupts.attach(upload.stop)
-            await upload()
-            return upload
+        found = gather([file], lambda each: open_file(each, settings), display)
+        if settings.state and len(found.files) > 1:
+            raise UsageError(f"--state names a file for one upload, {file} is {len(found.files):,}")
+
+        async def go() -> list[Upload]:
+            uploads: list[Upload] = []
+            for each in found.files:
+                uploads.append(upload := Upload(each, settings, display))
+                interrupts.attach(upload.stop)
+                await upload()
+                if interrupts.asked or upload.failure is not None:
+                    break
+            return uploads
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(go())
+            uploads = runner.run(go())
+        sent = [each.report.file for each in uploads if each.report.outcome.startswith("sent")]
+        found.drop_spooled(sent, display)
+        return uploads, [each.error for each in found.refused]
 
 
 def exit_code(report: UploadReport, strict: bool) -> ExitCode:
