@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from written import Row, opened, rows_of, without_places, write
 
+import daskingest
 from daskingest.articles import Article
 from daskingest.errors import UsageError
 from daskingest.progress import Progress
-from daskingest.settings import FileSettings
+from daskingest.settings import FileSettings, UploadSettings
 from daskingest.sources.datafile import DataFile
 from daskingest.sources.gathering import gather
 from daskingest.sources.opening import open_file
+from daskingest.upload.parcels import length_of, parcels
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(
     [
@@ -214,3 +217,31 @@ def test_files_tell_what_they_are(tmp_path: Path) -> None:
     kind, columns, traits, unit = told("a.parquet")
     assert (kind, columns, unit) == ("Parquet", names, "rows")
     assert traits.startswith("1 group of rows, written by parquet-cpp")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_articles_are_a_data_frame(folder: Path, kind: str) -> None:
+    articles: list[Row] = [(f"text {i}" if i % 7 else "", "P", None) for i in range(100)]
+    path = write(folder / f"frame.{kind}", articles, row_group_size=9)
+    frame = daskingest.read_articles(str(path), batch_bytes=500)
+    assert frame.npartitions > 3
+    found = frame.compute(scheduler="sync")
+    assert list(found.columns) == ["publication", "content"]
+    assert list(found["content"]) == [text for text, *_ in articles if text]
+    with pytest.raises(UsageError, match="expected 'body', found the columns"):
+        daskingest.read_articles(str(path), content_column="body")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_an_upload_sends_each_article_of_any_format(folder: Path, kind: str) -> None:
+    articles: list[Row] = [(f"text {i}" if i % 7 else "", "P", None) for i in range(100)]
+    file = opened(write(folder / f"sent.{kind}", articles))
+    settings = UploadSettings(batch=10)
+    sent = list(parcels(file, settings))
+    texts = [json.loads(item.data)["content"] for each in sent for item in each.items]
+    assert texts == [text for text, *_ in articles if text]
+    assert sum(len(each.rejects) for each in sent) == 15
+    length = length_of(file, settings) or 0
+    assert length == file.extent.end
+    assert [each.position for each in sent] == sorted({each.position for each in sent})
+    assert all(each.position < length for each in sent)

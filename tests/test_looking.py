@@ -48,8 +48,8 @@ def test_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.csv", [ARTICLES[1], *ARTICLES])
     assert told(path)[5:] == [
         "ok rows: 4",
-        "problem rejects: 1 no content among the first 1 rows; no row is an article: name other "
-        "columns",
+        "problem rejects: 1 no content among the first 1 rows; no row is an article: name its "
+        "columns, or its --encoding",
         "warning rejects: row 1 at byte 37: no content",
     ]
     assert told(write(tmp_path / "b.csv", []))[5:] == [

@@ -88,7 +88,7 @@ def _rows(file: DataFile) -> Iterator[Finding]:
         return
     found = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common()) + among
     if reasons.total() == looked:
-        yield problem("rejects", found, "no row is an article: name other columns")
+        yield problem("rejects", found, "no row is an article: name its columns, or its --encoding")
     else:
         yield warning("rejects", found, "")
     for row, each in rejects:

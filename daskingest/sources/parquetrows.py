@@ -159,10 +159,10 @@ def reading_parquet(path: str) -> Iterator[None]:
         with reading(path):
             yield
     except (pa.ArrowException, MemoryError, ValueError, NotImplementedError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise DaskingestError(
-            f"cannot read {path}: {reason[:300]}; it is encrypted, incomplete or damaged: decrypt "
-            "it, or fetch it again"
+            f"cannot read {path}: {reason[:300]}; the Parquet file is incomplete, damaged or "
+            "encrypted: fetch it again, or decrypt it"
         ) from error
 
 
