@@ -261,7 +261,7 @@ def test_all_members_that_are_data(
     ]
     [said] = warned
     assert said.startswith(
-        f"{path}: passed over 5 that hold no articles: {kind}://__MACOSX/._1.csv"
+        f"{path}: passed over what holds no articles (5): {kind}://__MACOSX/._1.csv"
     )
     assert not found.refused
     one, _ = gathered(f"{kind}://b/2.csv::{path}")
@@ -367,7 +367,7 @@ def test_a_folder_in_the_order_of_names(tmp_path: Path) -> None:
     found, warned = gathered(tmp_path / "d")
     assert articles(found.files) == ["20", "10", "60", "30"]
     [said] = warned
-    assert said.startswith(f"{tmp_path}/d: passed over 4 that hold no articles: ")
+    assert said.startswith(f"{tmp_path}/d: passed over what holds no articles (4): ")
     found, warned = gathered(tmp_path / "d" / "[ab].csv", tmp_path / "d" / "a.csv")
     assert articles(found.files) == ["20", "10"]
     assert warned == [

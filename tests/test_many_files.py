@@ -103,7 +103,7 @@ def test_one_that_is_damaged_keeps_no_other_from_being_counted(
     code, output = run(tmp_path, "run-csv", "a", "a/1.csv", *SMALL)
     assert code == 1, output
     assert "left out: a/6.csv: no column for the content" in output.split("starting the cluster")[0]
-    assert "a: passed over 1 that hold no articles: a/README.md" in output
+    assert "a: passed over what holds no articles (1): a/README.md" in output
     assert "a/4.csv is a copy of a/1.csv: left out" in output
     assert "a/1.csv is named twice, the other time a/1.csv: taken once" in output
     assert (

@@ -110,7 +110,7 @@ class _Gatherer(Generic[T]):
             names[:] = [each for each in names if each not in passed]
         if passed:
             self._progress.warn(
-                f"{path}: passed over {len(passed):,} that hold no articles: {shown(passed)}"
+                f"{path}: passed over what holds no articles ({len(passed):,}): {shown(passed)}"
             )
 
     def _pieces(self, path: str) -> Iterator[tuple[Piece, bool]]:
