@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from daskingest.articles import Article
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.files import JsonLines, JsonLinesError
+from daskingest.months import month_text
 
 
 class RejectsError(DaskingestError):
@@ -37,6 +37,12 @@ class SpoolRejects:
         On return it is on disk, and the spool may forget it. Raises RejectsError if it is not.
         """
         try:
-            self._lines.add([{"place": place, "reason": reason, **asdict(article)}])
+            entry: dict[str, object] = {
+                **{"place": place, "reason": reason, "content": article.content},
+                **{"publication": article.publication, "id": article.id},
+            }
+            if article.month is not None:
+                entry["published"] = month_text(article.month)
+            self._lines.add([entry])
         except JsonLinesError as error:
             raise RejectsError(f"cannot write rejects to {self._path}: {error}") from None

@@ -36,11 +36,15 @@ def doctor(
 
     Exit codes: 0 no problem, perhaps warnings; 1 a problem.
     """
-    from daskingest.doctor.examination import examine
-    from daskingest.doctor.looking import look_at
-
     warnings.simplefilter("ignore")  # of libraries, about themselves
-    found = look_at(files, settings) if files else examine(settings)
+    if files:
+        from daskingest.doctor.looking import look_at
+
+        found = look_at(files, settings)
+    else:  # which imports nothing that may be broken
+        from daskingest.doctor.examination import examine
+
+        found = examine(settings)
     verdicts = _print_json(found) if as_json else _print_lines(found)
     return ExitCode.FAILED if verdicts[Verdict.PROBLEM] else ExitCode.DONE
 
