@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -22,6 +23,13 @@ settings.load_profile("project")
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 HEADER = ["", "date", "title", "article", "url", "publication"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where time is limited, slow tests that would begin too late are skipped, which is told."""
+    until = os.environ.get("DASKINGEST_SLOW_UNTIL")
+    if until and item.get_closest_marker("slow") and time.time() > float(until):
+        pytest.skip("there is no time left for it")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -242,6 +242,7 @@ def test_a_damaged_store(tmp_path: Path) -> None:
     assert "damaged" in found.found
 
 
+@pytest.mark.slow
 def test_stores_in_firestore(firestore_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert places.check_store(firestore_url).verdict is Verdict.OK
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
@@ -254,6 +255,7 @@ def test_disks(tmp_path: Path) -> None:
     assert machine.check_disk(Path("/proc/x"), 1).verdict is Verdict.PROBLEM
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:
     code, found = doctor(tmp_path, "--port", "0", "--scheduler", f"tcp://127.0.0.1:{free_port()}")
     assert code == 1

@@ -92,6 +92,7 @@ def test_the_layout_is_what_older_readers_expect(firestore_url: str) -> None:
     client.close()  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.slow
 def test_faults_at_random_change_no_count(firestore_url: str, proxy: Proxy) -> None:
     source = random.Random(1)
     batches = [random_counts(source) for _ in range(300)]
@@ -318,6 +319,7 @@ def test_what_firestore_refuses_is_said_with_advice(
         open_store(firestore_url, create=True)
 
 
+@pytest.mark.slow
 def test_an_emulator_that_can_do_less(
     tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +397,7 @@ def test_savers_killed_while_they_commit(
     assert content(firestore_url) == content(sqlite)
 
 
+@pytest.mark.slow
 def test_what_an_earlier_version_began_goes_on_directly(
     firestore_url: str, tmp_path: Path, real_articles: Path
 ) -> None:
@@ -420,6 +423,7 @@ def test_what_an_earlier_version_began_goes_on_directly(
     assert code == 0, output
 
 
+@pytest.mark.slow
 def test_the_service_goes_on_while_firestore_is_away(
     firestore_url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
@@ -463,6 +467,7 @@ def _spool_id(folder: Path) -> str:
     return str(found)
 
 
+@pytest.mark.slow
 def test_pruning_keeps_files_counted(
     firestore_url: str, tmp_path: Path, write_csv: Callable[..., str]
 ) -> None:

@@ -129,6 +129,7 @@ def test_where_numba_may_not_compile_spacy_computes() -> None:
     assert "left to spaCy, which is slower: NUMBA_DISABLE_JIT is set" in result.stderr
 
 
+@pytest.mark.slow
 def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
     program = (
         "from daskingest import models\n"

@@ -118,6 +118,7 @@ def test_one_that_is_damaged_keeps_no_other_from_being_counted(
     assert content(tmp_path / "daskingest.db") == times(expected, 3)
 
 
+@pytest.mark.slow
 def test_standard_input_can_be_resumed(
     sample: Path, tmp_path: Path, expected: StoreContent
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_publish_that_is_killed_goes_on(
     assert "had all counts already" in output
 
 
+@pytest.mark.slow
 def test_an_interrupted_publish_says_so_and_goes_on(
     tmp_path: Path, firestore_url: str, proxy: Proxy
 ) -> None:

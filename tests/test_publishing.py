@@ -379,6 +379,7 @@ def test_a_store_that_is_gone_and_published_nothing_keeps_no_file(
             new_runs(store, begun, gone)
 
 
+@pytest.mark.slow
 def test_faults_at_random_change_no_count(
     source: str, firestore_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

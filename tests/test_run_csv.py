@@ -169,6 +169,7 @@ def test_the_second_interrupt_stops_at_once(
     assert content(store) == long_expected
 
 
+@pytest.mark.slow
 def test_a_limit_and_the_rest(sample: Path, tmp_path: Path, expected: StoreContent) -> None:
     store = tmp_path / "daskingest.db"
     for limit, total in ((10, 10), (25, 25), (10, 25), (40, 40)):
@@ -279,6 +280,7 @@ def test_rejects_that_cannot_be_written_are_waited_for(
     assert sorted(json.loads(line)["row"] for line in rejects.read_text().splitlines()) == [4, 31]
 
 
+@pytest.mark.slow
 def test_dask_s_report_of_a_run(tmp_path: Path, sample: Path) -> None:
     options = ["run-csv", str(sample), "--workers", "1", "--store", f"sqlite:///{tmp_path}/s.db"]
     code, output = run(tmp_path, *options, "--performance-report", str(tmp_path / "no" / "r.html"))

@@ -22,6 +22,7 @@ from daskingest.sample.maker import MARK_END, MARKS, Maker
 from daskingest.sample.write import blocks
 
 
+@pytest.mark.slow
 def test_articles(tmp_path: Path, sample: Path) -> None:
     code, output = run(tmp_path, "sample", "a.csv", "--articles", "2000")
     assert code == 0, output

@@ -180,6 +180,7 @@ def test_the_store_is_locked_for_a_while(serve: Callable[..., Server]) -> None:
     assert httpx.post(server.url + "/articles", json=article).status_code == 202
 
 
+@pytest.mark.slow
 def test_what_is_left_at_the_end_is_taken_up_at_the_next_start(
     serve: Callable[..., Server],
 ) -> None:
@@ -214,6 +215,7 @@ def test_no_process_is_left(serve: Callable[..., Server], number: signal.Signals
         assert content(server.store)[0] == {"p": 10}  # drained, long before the flush was due
 
 
+@pytest.mark.slow
 def test_poison_is_put_aside_and_its_neighbours_are_counted(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

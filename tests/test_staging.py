@@ -75,6 +75,7 @@ def test_each_word_is_written_once_and_other_machines_know_it(
     assert content(firestore_url) == ({**articles, "the post": 1}, words)
 
 
+@pytest.mark.slow
 def test_what_is_begun_on_one_machine_goes_on_there(
     sample: Path, tmp_path: Path, firestore_url: str, expected: StoreContent
 ) -> None:
@@ -110,6 +111,7 @@ def test_what_is_begun_on_one_machine_goes_on_there(
     )
 
 
+@pytest.mark.slow
 def test_several_files_and_a_limit_are_published_once(
     tmp_path: Path, firestore_url: str, write_csv: Callable[..., str]
 ) -> None:

@@ -74,6 +74,9 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
     },
 }
 
+EVERY_DAY = ("POSIX without UTF-8", "narrow")
+"""Those that the others have something of."""
+
 
 def _squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
@@ -130,7 +133,13 @@ def _other_names(folder: Path, environment: dict[str, str]) -> None:
     output(folder, "sample", f"{HERE}-sample.csv", "--articles", "1", **environment)
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "environment",
+    [
+        each if each in EVERY_DAY else pytest.param(each, marks=pytest.mark.slow)
+        for each in ENVIRONMENTS
+    ],
+)
 @pytest.mark.parametrize("work", [_tables, _json, _exports, _mistakes, _helps, _other_names])
 def test_any_environment_will_do(
     folder: Path, work: Callable[[Path, dict[str, str]], None], environment: str

@@ -36,6 +36,7 @@ def model_with(folder: Path, code: str) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_workers_are_forks_and_a_dead_one_is_replaced(
     write_csv: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_nothing_is_left_of_a_program_that_is_killed_while_the_template_loads(
     program.wait_for_the_family_s_end()
 
 
+@pytest.mark.slow
 def test_a_model_that_starts_threads_is_loaded_by_each_worker(sample: Path, tmp_path: Path) -> None:
     """A fork of a process with threads may wait for ever for what another thread held."""
     model = model_with(tmp_path, THREAD)

@@ -60,6 +60,7 @@ def test_entities_come_back_from_one_process_for_all() -> None:
     asyncio.run(go())
 
 
+@pytest.mark.slow
 def test_a_text_that_takes_too_long_is_killed_and_the_next_is_not() -> None:
     async def go() -> None:
         async with opened() as trials:
@@ -121,6 +122,7 @@ def test_a_text_that_takes_too_much_memory_is_told(
     asyncio.run(go())
 
 
+@pytest.mark.slow
 def test_what_is_too_much() -> None:
     async def go() -> None:
         async with opened(model="no_model") as trials:
