@@ -19,6 +19,11 @@ def fold_space(text: str) -> str:
     return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
 
 
+def printable(text: str) -> str:
+    """The text, made safe for a terminal: without control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def is_unicode(text: str) -> bool:
     """Whether the text can be written as UTF-8: it has no lone surrogates."""
     try:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daskingest.cli.streams import in_utf8
+from daskingest.text import printable
 
 _ANY_WIDTH = 1 << 16  # columns
 
@@ -49,7 +50,7 @@ def note(text: str) -> None:
 
 def harmless(text: str) -> Text:
     """Text from articles, made safe for a terminal: no markup, no control characters."""
-    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+    return Text(printable(text))
 
 
 def command_name() -> str:

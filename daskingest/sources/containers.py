@@ -15,6 +15,7 @@ from daskingest.sources.archives import Member, is_tar, is_zip, tar_members, zip
 from daskingest.sources.codecs import Codec, codec_named, codec_of, unsupported
 from daskingest.sources.origin import Origin
 from daskingest.sources.streams import open_stream, read_fully, reading
+from daskingest.text import printable
 
 _PROBE = 1024
 _CHAINED = re.compile(r"(zip|tar)://(.*?)::(.+)", re.DOTALL)
@@ -222,8 +223,3 @@ def _last(name: str) -> str:
 
 def _member_name(piece: Piece) -> str:
     return _last(piece.path if isinstance(piece, Origin) else piece.name)
-
-
-def printable(name: str) -> str:
-    """A name, made safe for a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

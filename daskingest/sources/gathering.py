@@ -22,12 +22,12 @@ from daskingest.sources.containers import (
     is_hidden,
     is_named_as_data,
     pieces,
-    printable,
     shown,
 )
 from daskingest.sources.origin import Origin
 from daskingest.sources.spooling import is_standard_input, spool
 from daskingest.sources.streams import blocks_of, read_fully, reading
+from daskingest.text import printable
 
 T = TypeVar("T")
 

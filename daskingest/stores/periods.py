@@ -92,6 +92,22 @@ class Trend:
     mentions: Months
     articles: Months
 
+    def to_json(self) -> dict[str, object]:
+        """The trend as a JSON object."""
+        return {
+            "word": self.word.word,
+            "name": self.word.name,
+            "publication": self.publication.name,
+            "months": [
+                {
+                    "month": month_text(month),
+                    "count": self.mentions.get(month, 0),
+                    "articles": self.articles[month],
+                }
+                for month in sorted(self.articles)
+            ],
+        }
+
     def rates(self, step: int = 1) -> dict[int, float]:
         """Mentions per 1,000 articles, for each month that has articles, in order.
 
@@ -137,11 +153,6 @@ def trends_of(
             each.publication.key,
         ),
     )
-
-
-def together(trends: Collection[Trend], articles: Iterable[Months]) -> tuple[Months, Months]:
-    """The mentions of a word in all publications, and the articles of all of them."""
-    return _added(each.mentions for each in trends), _added(articles)
 
 
 def _stepped(months: Months, step: int) -> Months:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from daskingest.errors import DaskingestError
+from daskingest.text import printable
 from daskingest.upload.parcels import Parcel
 
 _ACCEPTED = (200, 201, 202)
@@ -142,4 +143,4 @@ def retry_after(header: str | None, now: datetime) -> float | None:
 def shown(text: object) -> str:
     """What a service said, made safe for a terminal."""
     folded = " ".join(str(text).split())[:_LONGEST_TEXT]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in folded)
+    return printable(folded)

@@ -8,9 +8,8 @@ from starlette.responses import Response
 
 from daskingest.articles import publication_key
 from daskingest.counts import MAX_WORD, word_of
-from daskingest.months import month_text
 from daskingest.stores import Publication, Store, Word
-from daskingest.stores.periods import Trend, trends_of, words_within
+from daskingest.stores.periods import trends_of, words_within
 from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.cursors import MAX_COUNT, from_cursor, to_cursor
@@ -111,25 +110,9 @@ class Queries:
             every = store.publications()
             chosen = [each for each in every if key in ("", each.key)]
             found = trends_of(store, words, chosen, period)
-            return json_bytes([_trend(each) for each in found if each.mentions])
+            return json_bytes([each.to_json() for each in found if each.mentions])
 
         return Response(await self._backend.read(look), media_type=JSON_TYPE)
-
-
-def _trend(trend: Trend) -> dict[str, object]:
-    return {
-        "word": trend.word.word,
-        "name": trend.word.name,
-        "publication": trend.publication.name,
-        "months": [
-            {
-                "month": month_text(month),
-                "count": trend.mentions.get(month, 0),
-                "articles": trend.articles[month],
-            }
-            for month in sorted(trend.articles)
-        ],
-    }
 
 
 def _page(publication: Publication, words: list[Word], limit: int) -> dict[str, object]:

@@ -61,7 +61,7 @@ def trend(
         if all(each.word.word != key or not each.mentions for each in found):
             note(f"no article with a date mentions {key!r}; words are names as `top` shows them")
     if as_json:
-        print_json([_as_json(each) for each in found])
+        print_json([each.to_json() for each in found])
     else:
         for key in keys:
             _show([each for each in found if each.word.word == key and each.mentions])
@@ -111,19 +111,3 @@ def bars(rates: dict[int, float], months: Iterable[int]) -> str:
         return _BARS[round(rate / highest * (len(_BARS) - 1))] if rate else " "
 
     return "".join(map(bar, months))
-
-
-def _as_json(trend: Trend) -> dict[str, object]:
-    return {
-        "word": trend.word.word,
-        "name": trend.word.name,
-        "publication": trend.publication.name,
-        "months": [
-            {
-                "month": month_text(month),
-                "count": trend.mentions.get(month, 0),
-                "articles": trend.articles[month],
-            }
-            for month in sorted(trend.articles)
-        ],
-    }
