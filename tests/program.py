@@ -43,6 +43,14 @@ class Program:
             )
         self._family: dict[int, psutil.Process] = {}
 
+    def kill_with_family(self) -> None:
+        """Kill it, and wait until its workers, who notice, have ended too."""
+        assert self.process.poll() is None, self.output
+        self.family()
+        self.process.kill()
+        self.process.wait()
+        self.wait_for_the_family_s_end()
+
     def family(self) -> list[psutil.Process]:
         """The program's child processes, now and before, that are alive."""
         with suppress(psutil.NoSuchProcess):

@@ -65,11 +65,7 @@ def test_killed_in_the_middle_of_one_of_them(
     for entries in (count + 90, count + 170, count + 220):
         program = Program(tmp_path, "run-csv", str(place), *SMALL)
         until(lambda: ledger(store) > entries or program.process.poll() is not None)
-        assert program.process.poll() is None, program.output
-        program.family()
-        program.process.kill()
-        program.process.wait()
-        program.wait_for_the_family_s_end()
+        program.kill_with_family()
     code, output = run(tmp_path, "run-csv", str(place), *SMALL)
     assert code == 0, output
     assert content(store) == times(expected, count)

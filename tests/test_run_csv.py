@@ -120,11 +120,7 @@ def test_a_killed_program_resumes(
         before = ledger(store)
         program = Program(tmp_path, "run-csv", str(long_file), *SMALL[2:], "--workers", workers)
         until(lambda: ledger(store) > before + 1 or program.process.poll() is not None)
-        assert program.process.poll() is None, program.output
-        program.family()
-        program.process.kill()
-        program.process.wait()
-        program.wait_for_the_family_s_end()
+        program.kill_with_family()
     code, output = run(tmp_path, "run-csv", str(long_file), "--workers", "2")
     assert code == 0, output
     assert "continuing with batches of 3,000 bytes" in output

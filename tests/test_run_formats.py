@@ -77,11 +77,7 @@ def test_a_killed_program_resumes(
         before = ledger(store)
         program = Program(tmp_path, "run", str(path), *options, "--workers", workers)
         until(lambda: ledger(store) > before + 1 or program.process.poll() is not None)
-        assert program.process.poll() is None, program.output
-        program.family()
-        program.process.kill()
-        program.process.wait()
-        program.wait_for_the_family_s_end()
+        program.kill_with_family()
     if encoded:
         code, output = run(tmp_path, "run", str(path), "--encoding", "utf-16-le")
         assert code == 2

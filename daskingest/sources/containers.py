@@ -13,6 +13,7 @@ from daskingest.errors import DaskingestError, UsageError
 from daskingest.progress import Progress
 from daskingest.sources.archives import Member, is_tar, is_zip, tar_members, zip_members
 from daskingest.sources.codecs import Codec, codec_named, codec_of, unsupported
+from daskingest.sources.formats import format_named
 from daskingest.sources.origin import Origin
 from daskingest.sources.streams import open_stream, read_fully, reading
 from daskingest.text import printable
@@ -21,9 +22,6 @@ _PROBE = 1024
 _CHAINED = re.compile(r"(zip|tar)://(.*?)::(.+)", re.DOTALL)
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _NAMES_SHOWN = 5
-
-DATA = (".csv", ".tsv", ".tab", ".psv", ".jsonl", ".ndjson", ".jl", ".parquet", ".pq")
-"""What names of files of articles end with, as far as that tells."""
 
 _DOCUMENTS = (".xlsx", ".docx", ".pptx", ".ods", ".odt", ".odp", ".epub", ".jar", ".whl")
 """Zips whose members are none for people."""
@@ -106,9 +104,9 @@ def is_document(name: str) -> bool:
 
 
 def is_named_as_data(name: str) -> bool:
-    """Whether a name says that it is a file of articles, compressed or not."""
-    codec = codec_named(name)
-    return (name.lower().rpartition(".")[0] if codec else name.lower()).endswith(DATA)
+    """Whether a name says that it is a file of articles, compressed or not; `.json` does not."""
+    plain = name.rpartition(".")[0] if codec_named(name) else name
+    return format_named(plain) is not None and not plain.lower().endswith(".json")
 
 
 def _place(path: str) -> tuple[str, int]:

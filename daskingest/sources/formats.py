@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 
 from daskingest.errors import UsageError
+from daskingest.sources.codecs import CODECS, codec_named
 
 
 class Format(StrEnum):
@@ -21,7 +22,6 @@ _ENDINGS = {
     **dict.fromkeys(("jsonl", "ndjson", "jl", "json"), Format.JSON_LINES),
     **dict.fromkeys(("parquet", "pq"), Format.PARQUET),
 }
-_PACKINGS = re.compile(r"\.(gz|bz2|xz|lzma|zst)$", re.IGNORECASE)
 
 _PARQUET, _ENCRYPTED = b"PAR1", b"PARE"
 _SPACE = " \t\r\n"
@@ -37,10 +37,10 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"SQLite format 3\0"), "an SQLite database", _EXPORT),
     (re.compile(rb"\xd0\xcf\x11\xe0"), "an older Excel or Word document", "save it as CSV"),
     (re.compile(rb"PK\x03\x04"), "a zip archive or a workbook", "unpack it, or save it as CSV"),
-    (re.compile(rb"\x1f\x8b\x08"), "gzip data, compressed once more", "unpack it first"),
-    (re.compile(rb"BZh[1-9]1AY&SY"), "bzip2 data, compressed once more", "unpack it first"),
-    (re.compile(rb"\xfd7zXZ\0"), "xz data, compressed once more", "unpack it first"),
-    (re.compile(rb"\x28\xb5\x2f\xfd"), "zstd data, compressed once more", "unpack it first"),
+    *(
+        (each.begin, f"{each.name} data, compressed once more", "unpack it first")
+        for each in CODECS
+    ),
     (re.compile(rb"ARROW1|FEA1"), "an Arrow or Feather file", "write it as Parquet"),
     (re.compile(rb"Obj\x01"), "an Avro file", "write it as Parquet"),
     (re.compile(rb"ORC"), "an ORC file", "write it as Parquet"),
@@ -93,8 +93,9 @@ def text_format(name: str, head: bytes) -> Format:
 def format_named(name: str) -> Format | None:
     """The format that a file's name says it has, if it does."""
     name = name.partition("::")[0]  # of a member
-    ending = _PACKINGS.sub("", name).rpartition(".")[2]
-    return _ENDINGS.get(ending.lower())
+    if codec_named(name):
+        name = name.rpartition(".")[0]
+    return _ENDINGS.get(name.rpartition(".")[2].lower())
 
 
 def misnamed(name: str, found: Format) -> list[str]:
