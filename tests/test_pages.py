@@ -185,7 +185,9 @@ def test_a_publication_s_words(explorer: str, visit: Callable[..., Visit]) -> No
     page.get_by_role("link", name="The Post").click()
     page.wait_for_load_state("networkidle")
     assert page.get_by_role("heading", level=1).inner_text() == "The Post"
-    assert page.locator("#chart").evaluate("each => each.firstElementChild.shadowRoot !== null")
+    bars = page.locator("#publication .broad .mark")
+    assert bars.count() == 25
+    assert bars.first.get_attribute("aria-label") == "paris: 400"
     assert page.locator(".cloud").evaluate("each => each.naturalWidth") == 800
     rows = page.locator("section[aria-labelledby=words] tbody tr")
     assert rows.first.inner_text().split() == ["paris", "400", "10,000", "GPE", "400"]
@@ -212,16 +214,18 @@ def test_months(explorer: str, visit: Callable[..., Visit]) -> None:
     there.go("/")
     assert page.locator(".spark").count() == 2
     there.go("/word?word=paris")
-    points = page.locator(".picture circle")
-    assert points.count() == 8
-    points.first.focus()
-    assert points.first.get_attribute("aria-label") == "The Post, 2016-01: 10,000"
+    points = page.locator(".broad circle.mark")
+    assert points.count() == 12  # of two publications, and of both together
+    points.nth(4).focus()
+    told = "The Post, 2016-01: 10,000 (100 in 10 articles)"
+    assert points.nth(4).get_attribute("aria-label") == told
+    assert page.locator(".told").inner_text() == told
     there.go("/publication?name=The+Post")
-    assert page.locator(".picture rect").count() == 4
+    assert page.locator("#publication-months .broad a").count() == 4
     page.fill("#since", "2016-03")
     page.locator("form:has(#since)").get_by_role("button").click()
     page.wait_for_url("**since=2016-03**")
-    assert page.locator(".picture rect").count() == 2
+    assert page.locator("#publication-months .broad rect[fill-opacity]").count() == 2
     rows = page.locator("section[aria-labelledby=words] tbody tr")
     assert rows.first.inner_text().split() == ["paris", "150", "10,000"]
     assert "15 articles from 2016-03" in page.locator("caption").first.inner_text()
@@ -254,7 +258,7 @@ def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> N
 def test_downloads(explorer: str) -> None:
     address = f"{explorer}/download"
     answer = httpx.get(f"{address}/publication.csv?name=slashes")
-    assert answer.headers["content-disposition"] == 'attachment; filename="publication.csv"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="publication-slashes.csv"'
     assert "\r\nslashes,'=1+1,ORG,1,'=1+1\r\n" in answer.text
     parquet = httpx.get(f"{address}/publication.parquet?name=slashes").content
     assert "=1+1" in set(pd.read_parquet(io.BytesIO(parquet))["word"])
