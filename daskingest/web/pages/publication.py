@@ -123,7 +123,12 @@ class PublicationPage:
         """Its most frequent words as bars."""
         words = (await self._most_frequent(asked))[:_BARS]
         several = [
-            Bar(each.name, each.count, f"word{wording.query(word=each.word)}") for each in words
+            Bar(
+                each.name,
+                each.count,
+                wording.address("word", word=each.word, **asked.timeline.query),
+            )
+            for each in words
         ]
         picture = bars(several, "Most frequent words")
         if picture is None:

@@ -66,7 +66,7 @@ class PublicationOverTime:
         series = Series("articles", stepped(articles, step))
 
         def choose(since: str, until: str) -> str:
-            return f"publication{wording.query(**{**asked.query, 'since': since, 'until': until})}"
+            return wording.address("publication", **{**asked.query, "since": since, "until": until})
 
         what = f"Articles by {asked.timeline.step_name(articles)}"
         picture = columns(series, what, step, asked.timeline.period, choose)
@@ -95,7 +95,7 @@ class PublicationOverTime:
         panels = [
             Panel(
                 Series(each.word.name, rates_of(each.months, articles, step)),
-                f"word{wording.query(word=each.word.word, **asked.timeline.query)}",
+                wording.address("word", word=each.word.word, **asked.timeline.query),
                 "per 1,000 articles",
             )
             for each in found
