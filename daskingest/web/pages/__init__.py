@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from daskingest.web.backend import Backend
 from daskingest.web.downloads import Downloads, View
 from daskingest.web.endpoint import Audience, Handler
+from daskingest.web.pages.clouds import Clouds
 from daskingest.web.pages.comparison import Comparison
 from daskingest.web.pages.overview import Overview
 from daskingest.web.pages.publication import PublicationPage
@@ -26,6 +27,7 @@ class Pages:
 
     def __init__(self, backend: Backend) -> None:
         reader, renderer = Reader(backend), Renderer(backend)
+        clouds = Clouds(reader)
         overview = Overview(backend, reader, renderer)
         publication = PublicationPage(reader, renderer)
         comparison = Comparison(reader, renderer)
@@ -33,6 +35,7 @@ class Pages:
         downloads = Downloads(
             {
                 "publications": View(overview.table),
+                "rising": View(overview.rising),
                 **publication.views(),
                 "compare": View(comparison.table, comparison.placed),
                 "compare-months": View(comparison.months_table, comparison.months),
@@ -46,7 +49,7 @@ class Pages:
             "/": overview.page,
             "/live": overview.live,
             "/publication": publication.page,
-            "/cloud.png": publication.cloud,
+            "/cloud.svg": clouds.picture,
             "/compare": comparison.page,
             "/word": word.page,
             "/download/{view}.{kind}": downloads.file,

@@ -14,7 +14,6 @@ from daskingest.stores.periods import Period, added, stepped, trends_of
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.keyness import TypicalWord, typical_words
-from daskingest.web.pages.overview import LISTED
 from daskingest.web.pages.reader import SAMPLED, Reader
 from daskingest.web.pages.renderer import Renderer
 from daskingest.web.pages.timeline import Timeline, timeline_of
@@ -26,6 +25,7 @@ from daskingest.web.problems import Problem
 from daskingest.web.wording import short
 
 _TYPICAL = 25
+_LISTED = 200  # names to choose from
 
 Columns = list[tuple[Publication, list[TypicalWord]]]
 
@@ -61,7 +61,7 @@ class Comparison:
             time=asked.timeline,
             columns=[(each, words[:_TYPICAL]) for each, words in columns],
             names=names,
-            publications=(await self._reader.publications())[:LISTED],
+            publications=(await self._reader.publications())[:_LISTED],
             sampled=SAMPLED,
             months=await self._months(asked),
             lines=[name for name, _, _ in await self._lines(asked)],

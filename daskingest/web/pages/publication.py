@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
 from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
-from daskingest.errors import UsageError
 from daskingest.months import month_text
 from daskingest.stores import Store, Word
 from daskingest.stores.periods import words_within
-from daskingest.web import charts, wording
+from daskingest.web import wording
 from daskingest.web.call import Call
 from daskingest.web.cursors import from_cursor, to_cursor
 from daskingest.web.downloads import Table, View
@@ -26,7 +24,7 @@ from daskingest.web.pictures.picture import Figure
 from daskingest.web.pictures.sparks import sparkline
 
 _PAGE = 50  # words
-_BARS, _CLOUD = 25, 60  # words
+_BARS = 25  # words
 _BLOCK = 10_000  # words that are read at a time if all are wanted
 _MAX_LABEL = 100  # characters
 
@@ -37,7 +35,6 @@ class PublicationPage:
     def __init__(self, reader: Reader, renderer: Renderer) -> None:
         self._reader, self._renderer = reader, renderer
         self._over_time = PublicationOverTime(reader)
-        self._drawing_cloud = asyncio.Lock()  # one at a time: each takes a core for a while
 
     async def page(self, call: Call) -> Response:
         """A page of its words: those that contain a text, or those after a cursor."""
@@ -98,17 +95,6 @@ class PublicationPage:
             "publication-words-by-month": View(table(its.words_table), figure(its.words)),
             "publication-changes": View(table(its.changes_table)),
         }
-
-    async def cloud(self, call: Call) -> Response:
-        """Its most frequent words as a word cloud."""
-        asked = await self._asked(call)
-        words = await self._most_frequent(asked)
-        if not words:
-            raise UsageError("there are no words to show")
-        cloud = tuple((each.name, each.count) for each in words[:_CLOUD])
-        async with self._drawing_cloud:
-            picture = await asyncio.to_thread(charts.cloud, cloud)
-        return Response(picture, media_type="image/png")
 
     async def _asked(self, call: Call) -> Asked:
         publication = await self._reader.named(call.text("name"))

@@ -60,7 +60,7 @@ class Picture:
         """Both drawings, of which the window shows one, and room for what a mark tells."""
         drawn = [self._inline(Canvas(BROAD), "broad"), self._inline(Canvas(NARROW), "narrow")]
         return Markup(
-            '<div class="pictured">{}<p class="told" aria-hidden="true" hidden></p></div>'
+            '<div class="pictured">{}<p class="tells" aria-hidden="true" hidden></p></div>'
         ).format(Markup("").join(drawn))
 
     def _inline(self, canvas: Canvas, name: str) -> Markup:

@@ -4,7 +4,7 @@
 // What a mark tells stands beside it, within the picture.
 function tell(mark, picture) {
   const room = picture.parentElement;
-  const note = room.querySelector(".told");
+  const note = room.querySelector(".tells");
   note.hidden = !mark;
   if (!mark) return;
   note.textContent = mark.getAttribute("aria-label");
