@@ -12,11 +12,11 @@ from starlette.responses import Response
 from daskingest.stores import Publication, Word
 from daskingest.stores.periods import Period
 from daskingest.web.call import Call
-from daskingest.web.cloud import STYLE_SOURCE, cloud
+from daskingest.web.cloud import STYLE_SOURCE, cloud, names
 from daskingest.web.pages.reader import Reader
 from daskingest.web.responses import secured
 
-_WORDS = 40
+_WORDS, _READ = 40, 60  # shown, and read, for some may be numbers
 _KEPT = 1_000  # clouds, of some 10 kB each
 _FRESH_SECONDS = 60  # in which a cloud is not drawn again, however much is counted
 _FRESH_BILLED_SECONDS = 3_600
@@ -55,6 +55,7 @@ class Clouds:
         known = self._drawn.pop(key, None)
         if known is None or (known.articles != publication.count and now - known.at > self._fresh):
             words = await self._words(publication, label, period)
+            words = words[:_WORDS] if label else names(words, _WORDS)
             what = f"Word cloud of {publication.name}"
             picture = await asyncio.to_thread(cloud, words, what)
             known = _Drawn(picture, publication.count, now)
@@ -68,9 +69,9 @@ class Clouds:
         key = publication.key
         if not period:
             return await self._reader.read(
-                lambda store: store.words(key, _WORDS, None, label or None)
+                lambda store: store.words(key, _READ, None, label or None)
             )
-        words = (await self._reader.most_frequent(publication, label, period))[:_WORDS]
+        words = (await self._reader.most_frequent(publication, label, period))[:_READ]
         pairs = [(key, each.word) for each in words]
         known = await self._reader.read(lambda store: store.find_words(pairs))
         return [replace(each, labels=known[key, each.word].labels) for each in words]
