@@ -30,6 +30,9 @@ ALL_THE_NEWS = "https://www.dropbox.com/s/cn2utnr5ipathhh/all-the-news-2-1.zip?d
 DATA_DIR = "daskingest-data"
 MAX_SPOOL_BYTES = 4 << 30
 
+NEWS, NO_ALIASES = "news", "none"
+"""Aliases: those of the list that is shipped, and none."""
+
 _FLUSH_INTERVAL = 5.0
 _HOST, _PORT = "127.0.0.1", 8000
 _REJECTS = "rejects.jsonl"
@@ -127,6 +130,13 @@ Since = Annotated[
     str | None, Option("Only what was published from this month on, such as 2016-06.", shown="all")
 ]
 Until = Annotated[str | None, Option("Only what was published up to this month.", shown="all")]
+Aliases = Annotated[
+    str,
+    Option(
+        "Which words are counted as one: `news`, a short list of names that comes with it; a CSV "
+        "file with the columns word and name; or `none`. Nothing that is stored changes."
+    ),
+]
 Trials = Annotated[
     bool | None,
     Option(
@@ -233,6 +243,7 @@ class ServeSettings:
             shown="nobody's",
         ),
     ] = None
+    aliases: Aliases = NEWS
     trials: Trials = None
     drain_timeout: Annotated[
         float,
@@ -284,6 +295,7 @@ class ExploreSettings:
     host: Host = _HOST
     port: Port = _PORT
     model: Model = None
+    aliases: Aliases = NEWS
     trials: Trials = None
 
 

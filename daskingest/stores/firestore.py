@@ -183,6 +183,10 @@ class FirestoreStore:
                 except exceptions.NotFound as error:
                     raise refused(self._db(), [hold], error) from None
 
+    def counted_as(self, word: str) -> str:
+        """See `Store.counted_as`."""
+        return word
+
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""
         with self._working("read"):
@@ -244,6 +248,10 @@ class FirestoreStore:
             for each in beginning.stream(retry=RETRY):
                 found += seen(read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
+
+    def matches(self, word: str, text: str) -> bool:
+        """See `Store.matches`."""
+        return word.startswith(text)
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """See `Store.find_words`."""
