@@ -185,6 +185,12 @@ def test_words_of_a_group_are_one(store: ReadableStore) -> None:
     assert [word for word, _ in store.all_months("p")] == ["rome", "the states", "union"]
 
 
+def test_many_words_are_looked_up_at_once(store: ReadableStore) -> None:
+    made_up = [(key, f"word {i}") for i in range(100) for key in "pq"]
+    met = [("p", "rome"), ("p", "us"), ("q", "the states"), ("none", "rome")]
+    assert set(store.find_words([*made_up, *met])) == set(met[:3])
+
+
 def test_a_group_of_which_only_the_name_occurs_has_no_aliases(store: ReadableStore) -> None:
     [states] = store.find_words([("q", "us")]).values()
     assert (states.name, states.count, states.aliases) == ("The States", 1, ())

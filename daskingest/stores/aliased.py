@@ -145,7 +145,7 @@ class AliasedStore:
         """See `ReadableStore.all_months`."""
         every = self._store.all_months(publication)
         alone = (each for each in every if not self._aliases.of(each[0]))
-        keys = [(publication, each.words[0]) for each in self._aliases.groups]
+        keys = [(publication, self.counted_as(word)) for word in self._found(publication)]
         groups = [(word, months) for (_, word), months in self.word_months(keys).items()]
         yield from heapq.merge(alone, sorted(groups, key=itemgetter(0)), key=itemgetter(0))
 
