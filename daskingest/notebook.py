@@ -13,7 +13,8 @@ from daskingest.counts import word_of
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.months import month_text
 from daskingest.progress import Progress
-from daskingest.settings import DEFAULT_STORE, NEWS, NO_ALIASES
+from daskingest.settings import DEFAULT_STORE
+from daskingest.shown import NEWS, NO_ALIASES
 from daskingest.sources.csvfile import CsvFile, open_csv
 from daskingest.sources.csvrows import CsvRange
 from daskingest.sources.datafile import DataRange

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from daskingest.option import Option as Option
+from daskingest.shown import NEWS, Aliases
 
 DEFAULT_STORE = "sqlite:///daskingest.db"
 
@@ -30,9 +31,6 @@ ALL_THE_NEWS = "https://www.dropbox.com/s/cn2utnr5ipathhh/all-the-news-2-1.zip?d
 DATA_DIR = "daskingest-data"
 MAX_SPOOL_BYTES = 4 << 30
 
-NEWS, NO_ALIASES = "news", "none"
-"""Aliases: those of the list that is shipped, and none."""
-
 _FLUSH_INTERVAL = 5.0
 _HOST, _PORT = "127.0.0.1", 8000
 _REJECTS = "rejects.jsonl"
@@ -47,6 +45,14 @@ class RecognizerKind(StrEnum):
 
 Host = Annotated[str, Option("The address to listen on; any but a loopback address needs a key.")]
 Port = Annotated[int, Option("The port; 0 picks a free one.", min=0, max=65535)]
+RootPath = Annotated[
+    str,
+    Option(
+        "The path under which a proxy shows this, such as /news, whether or not the proxy takes it "
+        "off. Without it, links are relative, or begin with what X-Forwarded-Prefix says.",
+        shown="none",
+    ),
+]
 Store = Annotated[
     str,
     Option(
@@ -124,17 +130,6 @@ Encoding = Annotated[
         "The encoding of the files, if they are not in UTF-8: cp1252, latin-1, utf-16 or another "
         "that Python knows.",
         shown="UTF-8",
-    ),
-]
-Since = Annotated[
-    str | None, Option("Only what was published from this month on, such as 2016-06.", shown="all")
-]
-Until = Annotated[str | None, Option("Only what was published up to this month.", shown="all")]
-Aliases = Annotated[
-    str,
-    Option(
-        "Which words are counted as one: `news`, a short list of names that comes with it; a CSV "
-        "file with the columns word and name; or `none`. Nothing that is stored changes."
     ),
 ]
 Trials = Annotated[
@@ -225,6 +220,7 @@ class ServeSettings:
 
     host: Host = _HOST
     port: Port = _PORT
+    root_path: RootPath = ""
     store: Store = DEFAULT_STORE
     workers: Workers = None
     scheduler: Scheduler = None
@@ -294,6 +290,7 @@ class ExploreSettings:
     store: Store = DEFAULT_STORE
     host: Host = _HOST
     port: Port = _PORT
+    root_path: RootPath = ""
     model: Model = None
     aliases: Aliases = NEWS
     trials: Trials = None

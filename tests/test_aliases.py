@@ -9,7 +9,7 @@ import pytest
 
 from daskingest.counts import word_of
 from daskingest.errors import UsageError
-from daskingest.settings import NEWS, NO_ALIASES
+from daskingest.shown import NEWS, NO_ALIASES
 from daskingest.spelling import spelled, spelling_of
 from daskingest.stores.aliases import MOST_WORDS, aliases_from
 

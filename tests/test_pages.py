@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from program import Program, Server, free_port, until
+from reverse_proxy import Kind, ReverseProxy
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
@@ -135,12 +137,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
-def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `daskingest explore`."""
+@contextmanager
+def exploring(folder: Path, store: str, *options: str) -> Iterator[str]:
+    """The address of `daskingest explore`, while it runs."""
     port = free_port()
-    folder = tmp_path_factory.mktemp("explorer")
-    program = Program(folder, "explore", "--store", store, "--port", str(port))
+    program = Program(folder, "explore", "--store", store, "--port", str(port), *options)
     until(lambda: "press Ctrl-C to stop" in program.output or program.process.poll() is not None)
     address = f"http://127.0.0.1:{port}"
     until(lambda: _answers(address))
@@ -148,6 +149,21 @@ def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     program.interrupt()
     assert program.wait() == 0, program.output
     assert "Traceback" not in program.output
+
+
+@pytest.fixture(scope="session")
+def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `daskingest explore`."""
+    with exploring(tmp_path_factory.mktemp("explorer"), store) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def prefixed(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same, with `--root-path`."""
+    folder = tmp_path_factory.mktemp("prefixed")
+    with exploring(folder, store, "--root-path", "/news/site") as address:
+        yield address
 
 
 def _answers(address: str) -> bool:
@@ -186,7 +202,7 @@ def test_a_publication_s_words(explorer: str, visit: Callable[..., Visit]) -> No
     page.wait_for_load_state("networkidle")
     assert page.get_by_role("heading", level=1).inner_text() == "The Post"
     assert page.locator("#chart").evaluate("each => each.firstElementChild.shadowRoot !== null")
-    assert page.locator(".cloud").evaluate("each => each.naturalWidth") == 800
+    page.locator("svg.cloud").get_by_role("link", name="paris, 400 mentions").wait_for()
     rows = page.locator("section[aria-labelledby=words] tbody tr")
     assert rows.first.inner_text().split() == ["paris", "400", "10,000", "GPE", "400"]
     seen = rows.locator("th").all_inner_texts()
@@ -272,19 +288,60 @@ def test_downloads(explorer: str) -> None:
 def test_links_are_relative_and_lead_somewhere(explorer: str) -> None:
     """Under whatever path a proxy puts the pages."""
     known: set[str] = set()
-    for path in (*PATHS, "/no/such/page", "/download/nothing.csv"):
-        address = explorer + path
-        text = httpx.get(address).text
-        links = re.findall(r'(?:href|src|action|data-src)="([^"#][^"]*)"', text)
-        assert links
-        assert not [each for each in links if each.startswith("/")]
-        known |= {
-            urljoin(address, html.unescape(each))
-            for each in re.findall(r'(?:href|src)="([^"#][^"]*)"', text)
-            if "://" not in each
-        }
-    for each in sorted(known):
-        assert httpx.get(each).status_code == 200, each
+    with httpx.Client() as http:
+        for path in (*PATHS, "/no/such/page", "/download/nothing.csv"):
+            text = http.get(explorer + path).text
+            links = re.findall(r'(?:href|src|action|data-src)="([^"#][^"]*)"', text)
+            assert not [each for each in links if each.startswith("/")]
+            known |= _links(http, explorer + path)
+        for each in sorted(known):
+            assert http.get(each).status_code == 200, each
+
+
+@pytest.mark.parametrize(
+    ("fixture", "kind"),
+    [
+        ("prefixed", Kind(strips=True)),
+        ("prefixed", Kind(strips=False)),
+        ("explorer", Kind(strips=True, says=True)),
+    ],
+)
+def test_pages_behind_a_proxy(
+    request: pytest.FixtureRequest, visit: Callable[..., Visit], fixture: str, kind: Kind
+) -> None:
+    """From the prefix alone, without a slash, everything is found, and nothing asked elsewhere."""
+    with ReverseProxy(request.getfixturevalue(fixture), "/news/site", kind) as proxy:
+        there = visit(proxy.url)
+        page = there.page
+        there.go("")
+        page.locator("svg.cloud").get_by_role("link", name="berlin, 360 mentions").click()
+        page.wait_for_url(f"{proxy.url}/word?word=berlin")
+        there.go("?q=post&sort=name")
+        page.locator("#cards").get_by_role("link", name="The Post").click()
+        page.wait_for_url(f"{proxy.url}/publication?name=the+post")
+        page.get_by_role("link", name="daskingest").click()
+        page.wait_for_url(f"{proxy.url}/")
+        there.go("/no/such/page")
+        page.get_by_role("link", name="Back to the overview").click()
+        page.wait_for_url(f"{proxy.url}/")
+        with page.expect_response(lambda answer: "/live" in answer.url) as live:
+            there.go("")
+        assert live.value.status == 200
+        wrong = [each for each in proxy.asked if not each.startswith("/news/site")]
+        assert wrong == []
+        with httpx.Client() as http:
+            links = {
+                each for path in (*PATHS, "", "/no/x") for each in _links(http, proxy.url + path)
+            }
+            for each in sorted(links):
+                assert http.get(each).status_code == 200, each
+
+
+def _links(http: httpx.Client, address: str) -> set[str]:
+    """Where a page leads, and what it loads."""
+    found = re.findall(r'(?:href|src|data-src)="([^"#][^"]*)"', http.get(address).text)
+    assert found
+    return {urljoin(address, html.unescape(each)) for each in found if "://" not in each}
 
 
 def test_headers_and_wrong_requests(explorer: str) -> None:
@@ -323,6 +380,11 @@ def test_a_service_at_work(tmp_path: Path, visit: Callable[..., Visit]) -> None:
         ).raise_for_status()
         page.get_by_role("link", name="The <i>Post</i>").wait_for()  # without a reload
         assert re.search(r"Saved\s+3", page.inner_text("#live"))
+        rates = page.get_by_role("img", name="Articles a second over the last 10 minutes")
+        rates.wait_for()
+        assert "coming in" in (rates.text_content() or "")
+        top = "each => each.getBoundingClientRect().top"
+        assert rates.evaluate(top) < page.get_by_text("Sort by").evaluate(top)
         there.go("/try")
         page.fill("#text", "<b>Angela Merkel</b> went to Paris.\n\nAnd שלום.")
         page.get_by_role("button", name="Find the entities").click()

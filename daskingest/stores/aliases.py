@@ -15,7 +15,7 @@ from pathlib import Path
 
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.errors import UsageError
-from daskingest.settings import NEWS, NO_ALIASES
+from daskingest.shown import NEWS, NO_ALIASES
 from daskingest.spelling import spelling_of
 from daskingest.stores import Word
 from daskingest.text import fold_space

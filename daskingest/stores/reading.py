@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from daskingest.articles import publication_key
 from daskingest.errors import UsageError
-from daskingest.settings import NO_ALIASES
+from daskingest.shown import NO_ALIASES
 from daskingest.stores import Publication, ReadableStore, open_store
 from daskingest.stores.aliased import Kept, aliased
 from daskingest.stores.aliases import ALONE, Aliases, aliases_from

@@ -35,8 +35,8 @@ _PUBLICATION = object_of(name=TEXT, count=COUNT)
 _ALIASES = {**array_of(TEXT), "description": "The words counted as this one, if there are any."}
 
 
-def document(settings: ServeSettings) -> Schema:
-    """The document, for a service with these settings."""
+def document(settings: ServeSettings, prefix: str = "") -> Schema:
+    """The document, for a service with these settings, under a prefix."""
     reading = _security(settings, settings.private)
     writing = _security(settings, bool(settings.keys))
     return {
@@ -46,6 +46,7 @@ def document(settings: ServeSettings) -> Schema:
             "version": __version__,
             "description": "Counts who and what each publication writes about.",
         },
+        **({"servers": [{"url": prefix}]} if prefix else {}),
         "paths": {
             "/articles": _post_articles(writing),
             "/post/enqueue": _post_enqueue(writing),

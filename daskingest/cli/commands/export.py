@@ -10,7 +10,8 @@ import typer
 
 from daskingest.cli.output import note
 from daskingest.errors import UsageError
-from daskingest.settings import DEFAULT_STORE, NO_ALIASES, Aliases, Option, Store
+from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.shown import NO_ALIASES, Aliases
 
 
 class By(StrEnum):

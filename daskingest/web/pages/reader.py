@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from typing import Generic, TypeVar
 
 from daskingest.errors import UsageError
@@ -69,6 +69,21 @@ class Reader:
     async def article_months(self) -> dict[str, Months]:
         """The articles by month, of those that have a date, by publication key."""
         return await self._months.get(None, lambda: self.read(lambda store: store.article_months()))
+
+    async def months_of(self, publications: Collection[Publication]) -> dict[str, Months]:
+        """The same, of some publications."""
+        keys = [each.key for each in publications]
+        if self.billed:  # one reading of all, and then none for a while
+            months = await self.article_months()
+            return {key: months[key] for key in keys if key in months}
+
+        def look(store: ReadableStore) -> dict[str, Months]:
+            found: dict[str, Months] = {}
+            for key in keys:
+                found |= store.article_months(key)
+            return found
+
+        return await self.read(look)
 
     async def named(self, name: str) -> Publication:
         """The publication of this name. Raises UsageError, with similar names, if there is none."""
