@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -267,6 +267,87 @@ def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> N
     assert heads.nth(1).locator("tbody th").all_inner_texts() == ["paris"]
 
 
+def test_clouds_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> None:
+    """One word of a cloud is reached with Tab, the others with the arrow keys."""
+    there = visit(explorer, color_scheme="dark")
+    page = there.page
+    there.go("/?q=the")
+    assert page.locator(".cards li").count() == 2
+    clouds = page.locator("svg.cloud")
+    clouds.nth(1).wait_for()
+    stops = clouds.nth(0).locator("a[tabindex='0']")
+    assert stops.count() == 1
+    stops.focus()
+    first = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowRight")
+    second = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    last = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert len({first, second, last}) == 3
+    assert stops.count() == 1
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/word?word=**")
+    there.go("/cloud.svg?name=the+post")  # alone
+    assert (
+        page.locator("text").first.evaluate("e => getComputedStyle(e).fill") == "rgb(147, 207, 141)"
+    )
+    page.get_by_role("link", name="paris, 400 mentions").click()
+    page.wait_for_url("**/word?word=paris")
+
+
+def test_publications_are_sorted_and_found(explorer: str, visit: Callable[..., Visit]) -> None:
+    there = visit(explorer)
+    page = there.page
+    there.go("/")
+    heads = page.locator(".cards h3")
+    assert heads.nth(0).inner_text() == "The Herald"
+    page.get_by_label("Name contains").fill("post")
+    page.get_by_label("Sort by").select_option("name")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**q=post&sort=name")
+    assert heads.all_inner_texts() == ["The Post"]
+    page.get_by_label("Name contains").fill("no such")
+    page.keyboard.press("Enter")
+    page.get_by_text("No publication has").wait_for()
+
+
+def test_a_store_is_watched_while_it_grows(tmp_path: Path, visit: Callable[..., Visit]) -> None:
+    """Figures change without a reload; clouds stay; how fast it grows is shown."""
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    with open_store(url, create=True) as store, ExitStack() as stack:
+
+        def grow(number: int, name: str, articles: int) -> None:
+            counts = Counts()
+            for _ in range(articles):
+                counts.add_article(name, [("paris", "GPE")])
+            store.commit(counts.packed(), {BatchId("grows", str(number)): Counted()})
+
+        grow(0, "The Post", 100)
+        there = visit(stack.enter_context(exploring(tmp_path, url)))
+        page = there.page
+        there.go("/")
+        page.locator("svg.cloud").evaluate("each => { each.kept = true }")
+        assert page.locator("#now section").count() == 0
+        grow(1, "The Post", 5)
+        page.get_by_text("105 articles", exact=True).first.wait_for()
+        assert page.locator("svg.cloud").evaluate("each => each.kept")
+        grow(2, "The Herald", 1)
+        page.get_by_role("link", name="The Herald").wait_for()
+        page.locator("svg.cloud").nth(1).wait_for()
+        assert page.locator("svg.cloud").nth(0).evaluate("each => each.kept")
+        page.get_by_role("button", name="Pause updates").click()
+        page.get_by_role("button", name="Pause updates", pressed=True).click()
+        for number in range(3, 100):
+            grow(number, "The Post", 1)
+            if page.locator("svg.rates").count():
+                break
+            page.wait_for_timeout(500)
+        told = page.locator("svg.rates").get_attribute("aria-label") or ""
+        assert re.match("Articles a second over the last 2 minutes: counted, .* now, ", told)
+
+
 def test_downloads(explorer: str) -> None:
     address = f"{explorer}/download"
     answer = httpx.get(f"{address}/publication.csv?name=slashes")
@@ -380,7 +461,7 @@ def test_a_service_at_work(tmp_path: Path, visit: Callable[..., Visit]) -> None:
         ).raise_for_status()
         page.get_by_role("link", name="The <i>Post</i>").wait_for()  # without a reload
         assert re.search(r"Saved\s+3", page.inner_text("#live"))
-        rates = page.get_by_role("img", name="Articles a second over the last 10 minutes")
+        rates = page.get_by_role("img", name="Articles a second over the last")
         rates.wait_for()
         assert "coming in" in (rates.text_content() or "")
         top = "each => each.getBoundingClientRect().top"

@@ -37,6 +37,8 @@ _STEP = 3  # units between places that are tried
 _NARROW, _WIDE = frozenset("iIjlt.,:;'’|!()[]-/rf "), frozenset("mwMW@%&")  # noqa: RUF001
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_NUMBERS = ("PERCENT", "QUANTITY")
+
 _STYLE = (
     "text{font-family:system-ui,sans-serif;text-anchor:middle;unicode-bidi:plaintext}"
     "a{text-decoration:none}.ground{fill:#fff}.person{fill:#a03a19}.org{fill:#1f5c93}"
@@ -59,6 +61,16 @@ class Placed:
     width: float
     height: float
     size: float
+
+
+def names(words: Sequence[Word], most: int) -> list[Word]:
+    """The first of the words, without what is mostly a number: it says not who or what."""
+    return [each for each in words if label_of(each) not in _NUMBERS][:most]
+
+
+def label_of(word: Word) -> str:
+    """The label that a word has most often; empty if it has none."""
+    return max(word.labels, key=lambda each: (word.labels[each], each), default="")
 
 
 def place(words: Sequence[Word]) -> list[Placed]:
@@ -149,7 +161,6 @@ def cloud(words: Sequence[Word], what: str) -> Markup:
 
 def _drawn(placed: Placed) -> Markup:
     word = placed.word
-    label = max(word.labels, key=lambda each: (word.labels[each], each), default="")
     whole = _UNPRINTABLE.sub("\ufffd", short(word.name))
     mentions = f"{number(word.count)} mention{'' if word.count == 1 else 's'}"
     return Markup(
@@ -158,7 +169,7 @@ def _drawn(placed: Placed) -> Markup:
         'lengthAdjust="spacingAndGlyphs">{}</text></a>'
     ).format(
         *(urlencode({"word": word.word}), placed.text, whole),
-        *(kind(label), placed.x, placed.y - placed.height / 2 + _BASELINE * placed.size),
+        *(kind(label_of(word)), placed.x, placed.y - placed.height / 2 + _BASELINE * placed.size),
         *(placed.size, placed.width - _GAP, placed.text),
         mentions=mentions,
     )

@@ -10,11 +10,12 @@ from daskingest.service.rates import HISTORY_SECONDS, Rate
 from daskingest.web.pictures import top_of
 from daskingest.web.wording import number
 
-_WIDTH, _HEIGHT = 640, 120
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 92, 10, 22  # margins
+_WIDTH, _HEIGHT = 400, 120
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 70, 10, 22  # margins
 _APART = 14  # units between the names of two lines
 
-_MINUTES = int(HISTORY_SECONDS / 60)
+_MINUTES = (2, 4, int(HISTORY_SECONDS / 60))
+"""What a picture may show: the least of these that has the whole history."""
 
 
 def rate_lines(history: Sequence[Rate], arrive: bool = True) -> Markup:
@@ -25,19 +26,20 @@ def rate_lines(history: Sequence[Rate], arrive: bool = True) -> Markup:
     if len(history) < 2:
         return Markup()
     now = history[-1].at
+    minutes = next((each for each in _MINUTES if 60 * each >= now - history[0].at), _MINUTES[-1])
     top = top_of(max(max(each.accepted, each.saved) for each in history))
 
     def y(value: float) -> float:
         return round(_HEIGHT - _BOTTOM - value / top * (_HEIGHT - _TOP - _BOTTOM), 1)
 
     def x(at: float) -> float:
-        share = 1 - (now - at) / HISTORY_SECONDS
+        share = max(0.0, 1 - (now - at) / (60 * minutes))
         return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
 
     lines = {"counted": [each.saved for each in history]}
     if arrive:
         lines = {"coming in": [each.accepted for each in history]} | lines
-    told = f"Articles a second over the last {_MINUTES} minutes: " + "; ".join(
+    told = f"Articles a second over the last {minutes} minutes: " + "; ".join(
         f"{name}, {number(values[-1])} now, {number(max(values))} at most"
         for name, values in lines.items()
     )
@@ -48,9 +50,9 @@ def rate_lines(history: Sequence[Rate], arrive: bool = True) -> Markup:
         *(_grid(y(value), value) for value in (0.0, top)),
         *(
             Markup('<text class="month" x="{}" y="{}">{}</text>').format(
-                x(now - 60 * minutes), _HEIGHT - 6, f"{minutes} min ago" if minutes else "now"
+                x(now - 60 * ago), _HEIGHT - 6, f"{ago} min ago" if ago else "now"
             )
-            for minutes in (_MINUTES, _MINUTES // 2, 0)
+            for ago in (minutes, minutes // 2, 0)
         ),
     ]
     ends = _apart([y(values[-1]) for values in lines.values()])
@@ -71,7 +73,14 @@ def _grid(y: float, value: float) -> Markup:
     return Markup(
         '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/>'
         '<text class="value" x="{}" y="{}">{}</text>'
-    ).format(_LEFT, _WIDTH - _RIGHT, _LEFT - 6, y + 4, number(value), y=y)
+    ).format(
+        _LEFT,
+        _WIDTH - _RIGHT,
+        _LEFT - 6,
+        y + 4,
+        number(int(value) if value.is_integer() else value),
+        y=y,
+    )
 
 
 def _apart(heights: list[float]) -> list[float]:

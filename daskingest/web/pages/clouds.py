@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from daskingest.stores import Publication
 from daskingest.web.call import Call
-from daskingest.web.cloud import STYLE_SOURCE, cloud
+from daskingest.web.cloud import STYLE_SOURCE, cloud, names
 from daskingest.web.pages.reader import Reader
 from daskingest.web.responses import secured
 
-_WORDS = 40
+_WORDS, _READ = 40, 60  # shown, and read, for some may be numbers
 _KEPT = 1_000  # clouds, of some 10 kB each
 _FRESH_SECONDS = 60  # in which a cloud is not drawn again, however much is counted
 _FRESH_BILLED_SECONDS = 3_600
@@ -53,8 +53,9 @@ class Clouds:
         known = self._drawn.pop(key, None)
         if known is None or (known.articles != publication.count and now - known.at > self._fresh):
             words = await self._reader.read(
-                lambda store: store.words(publication.key, _WORDS, None, label or None)
+                lambda store: store.words(publication.key, _READ, None, label or None)
             )
+            words = words[:_WORDS] if label else names(words, _WORDS)
             what = f"Word cloud of {publication.name}"
             picture = await asyncio.to_thread(cloud, words, what)
             known = _Drawn(picture, publication.count, now)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from daskingest.errors import StoreError
 from daskingest.stores import Months, ReadableStore, Word
+from daskingest.web.cloud import names
 from daskingest.web.pages.reader import Reader
 from daskingest.web.rising import LEAST, Rising, RisingWord, Windows, windows_of
 
@@ -120,6 +121,6 @@ class RisenWords:
         def look(store: ReadableStore) -> list[tuple[Word, Months]]:
             words = store.words(key, most)
             months = store.word_months([(key, each.word) for each in words])
-            return [(each, months.get((key, each.word), {})) for each in words]
+            return [(each, months.get((key, each.word), {})) for each in names(words, most)]
 
         return await self._reader.read(look)
