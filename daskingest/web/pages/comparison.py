@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from daskingest.stores import Publication, Store, Word
+from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.web import wording
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
@@ -81,7 +81,9 @@ class Comparison:
         return [(each, best[each.key]) for each in publications], names
 
 
-def _counts_of(frequent: Mapping[str, list[Word]], store: Store) -> dict[str, dict[str, int]]:
+def _counts_of(
+    frequent: Mapping[str, list[Word]], store: ReadableStore
+) -> dict[str, dict[str, int]]:
     """How often each of the words that are frequent anywhere occurs, by publication's key."""
     counts = {key: {each.word: each.count for each in words} for key, words in frequent.items()}
     every = sorted(set().union(*counts.values()))

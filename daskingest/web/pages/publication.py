@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.months import month_text
-from daskingest.stores import Months, Publication, Store, Word
+from daskingest.stores import Months, Publication, ReadableStore, Word
 from daskingest.stores.periods import Period, words_within
 from daskingest.web import charts
 from daskingest.web.call import Call
@@ -145,7 +145,7 @@ def _request_of(publication: Publication, call: Call) -> _PageRequest:
     return _PageRequest(publication.key, word_of(call.text("q", MAX_WORD)), label or None)
 
 
-def _all_words(store: Store, request: _PageRequest) -> Iterator[Word]:
+def _all_words(store: ReadableStore, request: _PageRequest) -> Iterator[Word]:
     if request.text:
         yield from store.search(request.key, request.text, SAMPLED, request.label)
         return

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable
 from typing import Generic, TypeVar
 
 from daskingest.errors import UsageError
-from daskingest.stores import Months, Publication, Store, Word
+from daskingest.stores import Months, Publication, ReadableStore, Word
 from daskingest.stores.reading import find_publication
 from daskingest.web.backend import Backend
 
@@ -57,7 +57,7 @@ class Reader:
         self._months: TtlCache[None, dict[str, Months]] = TtlCache(_FRESH_MONTHS_SECONDS, 1)
         self._words: TtlCache[tuple[str, str], list[Word]] = TtlCache(fresh, _CACHED)
 
-    async def read(self, work: Callable[[Store], T]) -> T:
+    async def read(self, work: Callable[[ReadableStore], T]) -> T:
         """What `work` returns, called with the store on a reading thread."""
         return await self._backend.read(work)
 
@@ -78,7 +78,7 @@ class Reader:
             months = await self.article_months()
             return {key: months[key] for key in keys if key in months}
 
-        def look(store: Store) -> dict[str, Months]:
+        def look(store: ReadableStore) -> dict[str, Months]:
             found: dict[str, Months] = {}
             for key in keys:
                 found |= store.article_months(key)
