@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from daskingest.errors import UsageError
 from daskingest.months import month_named, month_text
-from daskingest.stores import Months, Publication, Store, Word
+from daskingest.stores import Months, Publication, ReadableStore, Word
 
 MOST_READ = 20_000
 """Words that are looked at, the most frequent ones, to find those of some months."""
@@ -67,7 +67,7 @@ class WordMonths:
 
 
 def months_within(
-    store: Store,
+    store: ReadableStore,
     publication: str,
     period: Period,
     limit: int,
@@ -102,7 +102,7 @@ def months_within(
 
 
 def words_within(
-    store: Store, publication: str, period: Period, limit: int, label: str | None = None
+    store: ReadableStore, publication: str, period: Period, limit: int, label: str | None = None
 ) -> tuple[list[Word], bool]:
     """The words that `months_within` finds, and whether that is certain."""
     found, certain = months_within(store, publication, period, limit, label)
@@ -124,6 +124,7 @@ class Trend:
             "word": self.word.word,
             "name": self.word.name,
             "publication": self.publication.name,
+            **self.word.aliases_json(),
             "months": [
                 {
                     "month": month_text(month),
@@ -153,16 +154,18 @@ def rates_of(mentions: Months, articles: Months, step: int = 1) -> dict[int, flo
 
 
 def trends_of(
-    store: Store,
+    store: ReadableStore,
     words: Collection[str],
     publications: Iterable[Publication],
     period: Period = EVER,
 ) -> list[Trend]:
     """How often each word is mentioned in each publication that has it, month by month.
 
-    By word, as given, then by mentions in the period, descending.
+    By word, as given, then by mentions in the period, descending. Words that are counted as one
+    have the same trend, once.
     """
     by_key = {each.key: each for each in publications}
+    words = list(dict.fromkeys(map(store.counted_as, words)))
     pairs = [(key, word) for word in words for key in by_key]
     found, months = store.find_words(pairs), store.word_months(pairs)
     articles = store.article_months(next(iter(by_key)) if len(by_key) == 1 else None)

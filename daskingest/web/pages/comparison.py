@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
-from daskingest.stores import Publication, Store, Word
+from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import Period, added, stepped, trends_of
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
@@ -151,14 +151,19 @@ class Comparison:
                 if articles.get(each.key)
             ]
         among = asked.publications or await self._reader.publications()
-        trends = await self._reader.read(lambda store: trends_of(store, asked.words, among, period))
+        trends, words = await self._reader.read(
+            lambda store: (
+                trends_of(store, asked.words, among, period),
+                list(dict.fromkeys(map(store.counted_as, asked.words))),
+            )
+        )
         if len(asked.words) == 1 and asked.publications:
             return [(each.publication.name, each.mentions, each.articles) for each in trends]
         whole = added(articles.get(each.key, {}) for each in among)
         if not whole:
             return []
         found = []
-        for word in asked.words:
+        for word in words:
             its = [each for each in trends if each.word.word == word]
             name = max(its, key=lambda each: each.word.count).word.name if its else word
             found.append((name, added(each.mentions for each in its), whole))
@@ -193,7 +198,7 @@ def _placed(columns: Columns, names: Mapping[str, str]) -> Figure | None:
 
 
 def _counts_of(
-    frequent: Mapping[str, Sequence[Word]], store: Store, period: Period
+    frequent: Mapping[str, Sequence[Word]], store: ReadableStore, period: Period
 ) -> dict[str, dict[str, int]]:
     """How often each of the words that are frequent anywhere occurs, by publication's key."""
     counts = {key: {each.word: each.count for each in words} for key, words in frequent.items()}

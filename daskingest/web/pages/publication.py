@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.months import month_text
-from daskingest.stores import Store, Word
+from daskingest.stores import ReadableStore, Word
 from daskingest.stores.periods import words_within
 from daskingest.web import wording
 from daskingest.web.call import Call
@@ -137,7 +137,7 @@ class PublicationPage:
             within = [
                 (publication.name, each.word, each.count, each.name)
                 for each in words
-                if asked.text in each.word
+                if _has(each, asked.text)
             ]
             return Table(("publication", "word", "count", "name"), [*within])
         rows = await self._reader.read(
@@ -157,7 +157,7 @@ class PublicationPage:
         key, text, label = asked.publication.key, asked.text, asked.label or None
         if asked.timeline.period:
             within = await self._most_frequent(asked)
-            return [each for each in within if text in each.word][: 4 * _PAGE], ""
+            return [each for each in within if _has(each, text)][: 4 * _PAGE], ""
         if text:
             found = await self._reader.read(lambda store: store.search(key, text, SAMPLED, label))
             return found, ""
@@ -169,7 +169,12 @@ class PublicationPage:
         return words, to_cursor(words[-1].count, words[-1].word)
 
 
-def _all_words(store: Store, asked: Asked) -> Iterator[Word]:
+def _has(word: Word, text: str) -> bool:
+    """Whether the text is in the word, or in one that is counted as the same."""
+    return any(text in each.word for each in (word, *word.aliases))
+
+
+def _all_words(store: ReadableStore, asked: Asked) -> Iterator[Word]:
     key, label = asked.publication.key, asked.label or None
     if asked.text:
         yield from store.search(key, asked.text, SAMPLED, label)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from daskingest.errors import UsageError
-from daskingest.stores import Months, Publication, Store, Word
+from daskingest.stores import Months, Publication, ReadableStore, Word
 from daskingest.stores.periods import EVER, Period, WordMonths, months_within
 from daskingest.stores.reading import find_publication
 from daskingest.web.backend import Backend
@@ -67,7 +67,7 @@ class Reader:
         self._within: TtlCache[tuple[str, str, Period], tuple[list[WordMonths], bool]]
         self._within = TtlCache(fresh, _CACHED)
 
-    async def read(self, work: Callable[[Store], T]) -> T:
+    async def read(self, work: Callable[[ReadableStore], T]) -> T:
         """What `work` returns, called with the store on a reading thread."""
         return await self._backend.read(work)
 
@@ -88,7 +88,7 @@ class Reader:
             months = await self.article_months()
             return {key: months[key] for key in keys if key in months}
 
-        def look(store: Store) -> dict[str, Months]:
+        def look(store: ReadableStore) -> dict[str, Months]:
             found: dict[str, Months] = {}
             for key in keys:
                 found |= store.article_months(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.months import month_text
-from daskingest.stores import Publication, Store, Word
+from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import added, trends_of
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
@@ -49,6 +50,7 @@ class WordPage:
             word=word,
             name=rows[0].word.name if rows else word,
             rows=rows,
+            aliases=_aliases_in(rows),
             time=timeline_of(call),
             names=[name for name, _, _ in several][:SERIES],
             more=len(several) > SERIES,
@@ -80,7 +82,13 @@ class WordPage:
         return Table(
             ("publication", "word", "month", "count", "articles"),
             [
-                (each.publication.name, word, month_text(month), each.mentions.get(month, 0), count)
+                (
+                    each.publication.name,
+                    each.word.word,
+                    month_text(month),
+                    each.mentions.get(month, 0),
+                    count,
+                )
                 for each in trends
                 for month, count in sorted(each.articles.items())
             ],
@@ -122,7 +130,16 @@ def _word_in(call: Call) -> str:
     return word_of(call.text("word", MAX_WORD))
 
 
-def _rows_of(word: str, publications: list[Publication], store: Store) -> list[_Row]:
+def _aliases_in(rows: list[_Row]) -> list[tuple[str, int]]:
+    """The words that are counted as this one, as they are written, and how often each occurs."""
+    names = {each.word: each.name for row in reversed(rows) for each in row.word.aliases}
+    counts = Counter[str]()
+    for row in rows:
+        counts.update({each.word: each.count for each in row.word.aliases})
+    return [(names[word], count) for word, count in counts.most_common()]
+
+
+def _rows_of(word: str, publications: list[Publication], store: ReadableStore) -> list[_Row]:
     by_key = {each.key: each for each in publications}
     found = store.find_words([(key, word) for key in by_key])
     rows = [
