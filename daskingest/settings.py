@@ -44,6 +44,14 @@ class RecognizerKind(StrEnum):
 
 Host = Annotated[str, Option("The address to listen on; any but a loopback address needs a key.")]
 Port = Annotated[int, Option("The port; 0 picks a free one.", min=0, max=65535)]
+RootPath = Annotated[
+    str,
+    Option(
+        "The path under which a proxy shows this, such as /news, whether or not the proxy takes it "
+        "off. Without it, links are relative, or begin with what X-Forwarded-Prefix says.",
+        shown="none",
+    ),
+]
 Store = Annotated[
     str,
     Option(
@@ -215,6 +223,7 @@ class ServeSettings:
 
     host: Host = _HOST
     port: Port = _PORT
+    root_path: RootPath = ""
     store: Store = DEFAULT_STORE
     workers: Workers = None
     scheduler: Scheduler = None
@@ -283,6 +292,7 @@ class ExploreSettings:
     store: Store = DEFAULT_STORE
     host: Host = _HOST
     port: Port = _PORT
+    root_path: RootPath = ""
     model: Model = None
     trials: Trials = None
 

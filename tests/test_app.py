@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import html
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +63,7 @@ def ask(store: str) -> Ask:
     ("path", "text"),
     [
         ("/", "The Herald"),
-        ("/?q=herald", "1 publication, 1 article<"),
+        ("/?q=herald", "1 publication, 1 article."),
         ("/live", "2 publications, 2 articles"),
         ("/publication?name=the+herald", "paris"),
         ("/publication?name=the+herald&q=PAR", "1 word, most frequent first"),
@@ -101,7 +105,9 @@ def test_pages_of_words_follow_each_other(ask: Ask) -> None:
         ("POST", "/", 405, "Expected the method GET, HEAD, found POST"),
         ("GET", "/publication?name=nobody", 404, "No publication"),
         ("GET", "/publication", 404, "No publication was named"),
-        ("GET", "/cloud.png?name=the+herald&label=X", 404, "There are no words"),
+        ("GET", "/cloud.svg?name=nobody", 404, "No publication"),
+        ("GET", "/?sort=size", 422, "Expected sort to be one of articles, name, latest"),
+        ("GET", "/?page=0", 422, "Expected page to be a whole number from 1"),
         ("GET", "/download/secrets.csv", 404, "There is no such download"),
         ("GET", "/download/word.exe", 404, "There is no such download"),
     ],
@@ -154,3 +160,58 @@ def test_a_store_that_is_gone(tmp_path: Path) -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert "Not available now" in answer.text
+
+
+def written(folder: Path, counts: Counts) -> str:
+    """The URL of a new store with these counts."""
+    url = f"sqlite:///{folder}/written.db"
+    with open_store(url, create=True) as opened:
+        opened.commit(counts.packed(), {BatchId("r", "1"): Counted()})
+    return url
+
+
+def test_words_that_rose(tmp_path: Path) -> None:
+    counts = Counts()
+    for month in range(15):
+        for _ in range(2):
+            found = [("paris", "GPE"), *([("new party", "ORG")] * 4 if month >= 12 else [])]
+            counts.add_article("The Post", found, 600 + month)
+    ask = asker(written(tmp_path, counts))
+    page = ask("/").text
+    assert "Words that rose" in page
+    assert "Mentions from 2021-01 to 2021-03, in 1 publication, and how many" in page
+    assert '<a href="word?word=new+party">' in page.partition("Words that rose")[2]
+    rows = ask("/download/rising.csv").text.splitlines()
+    assert rows == ["word,count,expected,ratio,z,name", "new party,24,0.0,5.8,9.798,new party"]
+
+
+def test_thousands_of_publications(tmp_path: Path) -> None:
+    """They are on pages, each of them once, in each order, and found by name."""
+    counts = Counts()
+    for number in range(3_000):
+        for _ in range(1 + number % 3):
+            counts.add_article(f"Paper {number:04}", [("paris", "GPE")], 600 + number % 7)
+    ask = asker(written(tmp_path, counts))
+    names = re.compile(r"<bdi>(Paper \d+)</bdi>")
+    first, second = (names.findall(ask(f"/?page={page}").text) for page in (1, 2))
+    assert len(first) == len(second) == 24
+    assert not set(first) & set(second)
+    assert "Page 125 of 125" in ask("/?page=999").text
+    assert names.findall(ask("/?sort=name&page=2").text)[0] == "Paper 0024"
+    assert names.findall(ask("/?sort=latest").text)[0] == "Paper 0020"
+    assert names.findall(ask("/?sort=articles&q=123").text)[:2] == ["Paper 1232", "Paper 1235"]
+    following = re.search(r'rel="next" href="([^"]+)"', ask("/?sort=name&q=paper").text)
+    assert following is not None
+    found = ask("/" + html.unescape(following[1]).removeprefix("./")).text
+    assert names.findall(found)[0] == "Paper 0024"
+
+
+def test_a_cloud_has_its_colours_and_is_kept_a_minute(ask: Ask) -> None:
+    answer = ask("/cloud.svg?name=the+herald")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["cache-control"] == "private, max-age=60"
+    style = answer.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in answer.headers["content-security-policy"]
+    assert 'href="word?word=paris"' in answer.text
+    assert "no names yet" in ask("/cloud.svg?name=the+herald&label=X").text

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from daskingest.benchmarks.counters import ARTICLES, LABELS, Stream, batches, counts_of
+from daskingest.benchmarks.counters import ARTICLES, LABELS, MONTHS, Stream, batches, counts_of
 from daskingest.benchmarks.growth import commit_growth, flushes, measure
 from daskingest.packed import merged
 from daskingest.sample.names import names
@@ -64,7 +64,7 @@ def test_dated_articles_are_counted_by_month_too() -> None:
     assert dated.words.equals(plain.words)
     assert not len(plain.months)
     assert pc.sum(dated.months["n"]).as_py() == pc.sum(dated.words["n"]).as_py()
-    assert 40 < len(pc.unique(dated.months["month"])) <= 52
+    assert 40 < len(pc.unique(dated.months["month"])) <= MONTHS
 
 
 def test_a_store_grows_to_so_many_rows(tmp_path: Path) -> None:
@@ -77,3 +77,16 @@ def test_a_store_grows_to_so_many_rows(tmp_path: Path) -> None:
     assert articles == 2 * ARTICLES * len(commits)
     assert [each.rows for each in commits] == [each.rows for each in flushes(20_000, 2)]
     assert commit_growth(tmp_path, commits, 2) > 0
+
+
+def test_many_publications_have_words_of_their_own() -> None:
+    """Words that are one publication's alone are no other's, however many there are."""
+    counts = counts_of(Stream(1, 500, dated=True).draw(40))
+    where: dict[str, set[str]] = {}
+    for publication, words, _ in counts.by_publication():
+        for word in words.words:
+            where.setdefault(word, set()).add(publication.key)
+    assert len(counts.publications) > 400
+    assert any(len(each) > 100 for each in where.values())
+    assert sum(len(each) == 1 for each in where.values()) > len(where) // 2
+    assert len(counts.publications[0].months) == MONTHS

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from program import Program, Server, free_port, until
+from reverse_proxy import Kind, ReverseProxy
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
@@ -135,12 +137,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
-def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `daskingest explore`."""
+@contextmanager
+def exploring(folder: Path, store: str, *options: str) -> Iterator[str]:
+    """The address of `daskingest explore`, while it runs."""
     port = free_port()
-    folder = tmp_path_factory.mktemp("explorer")
-    program = Program(folder, "explore", "--store", store, "--port", str(port))
+    program = Program(folder, "explore", "--store", store, "--port", str(port), *options)
     until(lambda: "press Ctrl-C to stop" in program.output or program.process.poll() is not None)
     address = f"http://127.0.0.1:{port}"
     until(lambda: _answers(address))
@@ -148,6 +149,21 @@ def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     program.interrupt()
     assert program.wait() == 0, program.output
     assert "Traceback" not in program.output
+
+
+@pytest.fixture(scope="session")
+def explorer(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `daskingest explore`."""
+    with exploring(tmp_path_factory.mktemp("explorer"), store) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def prefixed(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same, with `--root-path`."""
+    folder = tmp_path_factory.mktemp("prefixed")
+    with exploring(folder, store, "--root-path", "/news/site") as address:
+        yield address
 
 
 def _answers(address: str) -> bool:
@@ -186,7 +202,7 @@ def test_a_publication_s_words(explorer: str, visit: Callable[..., Visit]) -> No
     page.wait_for_load_state("networkidle")
     assert page.get_by_role("heading", level=1).inner_text() == "The Post"
     assert page.locator("#chart").evaluate("each => each.firstElementChild.shadowRoot !== null")
-    assert page.locator(".cloud").evaluate("each => each.naturalWidth") == 800
+    page.locator("svg.cloud").get_by_role("link", name="paris, 400 mentions").wait_for()
     rows = page.locator("section[aria-labelledby=words] tbody tr")
     assert rows.first.inner_text().split() == ["paris", "400", "10,000", "GPE", "400"]
     seen = rows.locator("th").all_inner_texts()
@@ -251,6 +267,87 @@ def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> N
     assert heads.nth(1).locator("tbody th").all_inner_texts() == ["paris"]
 
 
+def test_clouds_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> None:
+    """One word of a cloud is reached with Tab, the others with the arrow keys."""
+    there = visit(explorer, color_scheme="dark")
+    page = there.page
+    there.go("/?q=the")
+    assert page.locator(".cards li").count() == 2
+    clouds = page.locator("svg.cloud")
+    clouds.nth(1).wait_for()
+    stops = clouds.nth(0).locator("a[tabindex='0']")
+    assert stops.count() == 1
+    stops.focus()
+    first = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowRight")
+    second = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    last = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert len({first, second, last}) == 3
+    assert stops.count() == 1
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/word?word=**")
+    there.go("/cloud.svg?name=the+post")  # alone
+    assert (
+        page.locator("text").first.evaluate("e => getComputedStyle(e).fill") == "rgb(147, 207, 141)"
+    )
+    page.get_by_role("link", name="paris, 400 mentions").click()
+    page.wait_for_url("**/word?word=paris")
+
+
+def test_publications_are_sorted_and_found(explorer: str, visit: Callable[..., Visit]) -> None:
+    there = visit(explorer)
+    page = there.page
+    there.go("/")
+    heads = page.locator(".cards h3")
+    assert heads.nth(0).inner_text() == "The Herald"
+    page.get_by_label("Name contains").fill("post")
+    page.get_by_label("Sort by").select_option("name")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**q=post&sort=name")
+    assert heads.all_inner_texts() == ["The Post"]
+    page.get_by_label("Name contains").fill("no such")
+    page.keyboard.press("Enter")
+    page.get_by_text("No publication has").wait_for()
+
+
+def test_a_store_is_watched_while_it_grows(tmp_path: Path, visit: Callable[..., Visit]) -> None:
+    """Figures change without a reload; clouds stay; how fast it grows is shown."""
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    with open_store(url, create=True) as store, ExitStack() as stack:
+
+        def grow(number: int, name: str, articles: int) -> None:
+            counts = Counts()
+            for _ in range(articles):
+                counts.add_article(name, [("paris", "GPE")])
+            store.commit(counts.packed(), {BatchId("grows", str(number)): Counted()})
+
+        grow(0, "The Post", 100)
+        there = visit(stack.enter_context(exploring(tmp_path, url)))
+        page = there.page
+        there.go("/")
+        page.locator("svg.cloud").evaluate("each => { each.kept = true }")
+        assert page.locator("#now section").count() == 0
+        grow(1, "The Post", 5)
+        page.get_by_text("105 articles", exact=True).first.wait_for()
+        assert page.locator("svg.cloud").evaluate("each => each.kept")
+        grow(2, "The Herald", 1)
+        page.get_by_role("link", name="The Herald").wait_for()
+        page.locator("svg.cloud").nth(1).wait_for()
+        assert page.locator("svg.cloud").nth(0).evaluate("each => each.kept")
+        page.get_by_role("button", name="Pause updates").click()
+        page.get_by_role("button", name="Pause updates", pressed=True).click()
+        for number in range(3, 100):
+            grow(number, "The Post", 1)
+            if page.locator("svg.rates").count():
+                break
+            page.wait_for_timeout(500)
+        told = page.locator("svg.rates").get_attribute("aria-label") or ""
+        assert re.match("Articles a second over the last 2 minutes: counted, .* now, ", told)
+
+
 def test_downloads(explorer: str) -> None:
     address = f"{explorer}/download"
     answer = httpx.get(f"{address}/publication.csv?name=slashes")
@@ -272,19 +369,60 @@ def test_downloads(explorer: str) -> None:
 def test_links_are_relative_and_lead_somewhere(explorer: str) -> None:
     """Under whatever path a proxy puts the pages."""
     known: set[str] = set()
-    for path in (*PATHS, "/no/such/page", "/download/nothing.csv"):
-        address = explorer + path
-        text = httpx.get(address).text
-        links = re.findall(r'(?:href|src|action|data-src)="([^"#][^"]*)"', text)
-        assert links
-        assert not [each for each in links if each.startswith("/")]
-        known |= {
-            urljoin(address, html.unescape(each))
-            for each in re.findall(r'(?:href|src)="([^"#][^"]*)"', text)
-            if "://" not in each
-        }
-    for each in sorted(known):
-        assert httpx.get(each).status_code == 200, each
+    with httpx.Client() as http:
+        for path in (*PATHS, "/no/such/page", "/download/nothing.csv"):
+            text = http.get(explorer + path).text
+            links = re.findall(r'(?:href|src|action|data-src)="([^"#][^"]*)"', text)
+            assert not [each for each in links if each.startswith("/")]
+            known |= _links(http, explorer + path)
+        for each in sorted(known):
+            assert http.get(each).status_code == 200, each
+
+
+@pytest.mark.parametrize(
+    ("fixture", "kind"),
+    [
+        ("prefixed", Kind(strips=True)),
+        ("prefixed", Kind(strips=False)),
+        ("explorer", Kind(strips=True, says=True)),
+    ],
+)
+def test_pages_behind_a_proxy(
+    request: pytest.FixtureRequest, visit: Callable[..., Visit], fixture: str, kind: Kind
+) -> None:
+    """From the prefix alone, without a slash, everything is found, and nothing asked elsewhere."""
+    with ReverseProxy(request.getfixturevalue(fixture), "/news/site", kind) as proxy:
+        there = visit(proxy.url)
+        page = there.page
+        there.go("")
+        page.locator("svg.cloud").get_by_role("link", name="berlin, 360 mentions").click()
+        page.wait_for_url(f"{proxy.url}/word?word=berlin")
+        there.go("?q=post&sort=name")
+        page.locator("#cards").get_by_role("link", name="The Post").click()
+        page.wait_for_url(f"{proxy.url}/publication?name=the+post")
+        page.get_by_role("link", name="daskingest").click()
+        page.wait_for_url(f"{proxy.url}/")
+        there.go("/no/such/page")
+        page.get_by_role("link", name="Back to the overview").click()
+        page.wait_for_url(f"{proxy.url}/")
+        with page.expect_response(lambda answer: "/live" in answer.url) as live:
+            there.go("")
+        assert live.value.status == 200
+        wrong = [each for each in proxy.asked if not each.startswith("/news/site")]
+        assert wrong == []
+        with httpx.Client() as http:
+            links = {
+                each for path in (*PATHS, "", "/no/x") for each in _links(http, proxy.url + path)
+            }
+            for each in sorted(links):
+                assert http.get(each).status_code == 200, each
+
+
+def _links(http: httpx.Client, address: str) -> set[str]:
+    """Where a page leads, and what it loads."""
+    found = re.findall(r'(?:href|src|data-src)="([^"#][^"]*)"', http.get(address).text)
+    assert found
+    return {urljoin(address, html.unescape(each)) for each in found if "://" not in each}
 
 
 def test_headers_and_wrong_requests(explorer: str) -> None:
@@ -323,6 +461,11 @@ def test_a_service_at_work(tmp_path: Path, visit: Callable[..., Visit]) -> None:
         ).raise_for_status()
         page.get_by_role("link", name="The <i>Post</i>").wait_for()  # without a reload
         assert re.search(r"Saved\s+3", page.inner_text("#live"))
+        rates = page.get_by_role("img", name="Articles a second over the last")
+        rates.wait_for()
+        assert "coming in" in (rates.text_content() or "")
+        top = "each => each.getBoundingClientRect().top"
+        assert rates.evaluate(top) < page.get_by_text("Sort by").evaluate(top)
         there.go("/try")
         page.fill("#text", "<b>Angela Merkel</b> went to Paris.\n\nAnd שלום.")
         page.get_by_role("button", name="Find the entities").click()

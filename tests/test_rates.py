@@ -27,3 +27,28 @@ def test_no_more_than_a_minute_counts(steps: list[int]) -> None:
     at, then = next((at, count) for at, count in history if now - at <= 60)
     wanted = (accepted - then) / (now - at) if now > at else 0
     assert rates.until(Sample(now, accepted, 0)) == (wanted, 0)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=200))
+def test_a_history_has_all_that_came_in_ten_minutes(steps: list[int]) -> None:
+    rates, now, accepted = Rates(0), 0, 0
+    totals = {0: 0}
+    for step in steps:
+        now, accepted = now + step, accepted + step * step
+        totals[now] = accepted
+        rates.add(Sample(now, accepted, 0))
+    history = rates.history()
+    times = [min(each for each in totals if now - each <= 600), *(each.at for each in history)]
+    came = sum(
+        each.accepted * (each.at - before) for before, each in zip(times, history, strict=False)
+    )
+    assert round(came) == totals[int(times[-1])] - totals[int(times[0])]
+    assert all(each.saved == 0 for each in history)
+    assert now - times[-1] < 5
+    assert rates.until(Sample(now, accepted, 0))[0] >= 0
+
+
+def test_what_was_there_before_did_not_come() -> None:
+    rates = Rates(0, articles=500)
+    rates.add(Sample(10, 510, 510))
+    assert [each.accepted for each in rates.history()] == [1.0]

@@ -315,16 +315,16 @@ def test_older_clients_work(serve: Callable[..., Server]) -> None:
             assert answer.status_code == 201
         server.wait_until_saved()
         [found] = http.get("/publications").json()
-        picture = f"{server.url}/cloud.png?name=bbc+news"
+        picture = f"{server.url}/cloud.svg?name=bbc+news"
         assert found == {"name": "BBC News", "count": 2, "img_uri": picture}
-        assert http.get(picture).headers["content-type"] == "image/png"
+        assert http.get(picture).headers["content-type"] == "image/svg+xml"
         behind = {
             "X-Forwarded-Proto": "https",
             "X-Forwarded-Prefix": "/news",
             "Host": "example.com",
         }
         [found] = http.get("/publications", headers=behind).json()
-        assert found["img_uri"] == "https://example.com/news/cloud.png?name=bbc+news"
+        assert found["img_uri"] == "https://example.com/news/cloud.svg?name=bbc+news"
         store = sqlite3.connect(server.store)
         store.execute(
             "INSERT INTO words (publication, word, count) "

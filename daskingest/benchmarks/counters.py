@@ -42,7 +42,7 @@ _RARE = np.array([0, 1, 0, 1, 0, 2, 0, 1, 7, 0, 6, 0, 1, 8, 0, 1], np.int64)
 
 _LABEL_BITS, _WORD_BITS, _MONTH_BITS = 4, 46, 6
 _SPELLING = 0b1_0000_0001  # as of `Some Name`; those of most names take two bytes
-_FIRST_MONTH, _MONTHS = 46 * 12, 52  # since January 1970: four years and a half, from 2016 on
+_FIRST_MONTH, MONTHS = 46 * 12, 60  # since January 1970: five years, from 2016 on
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,10 @@ class Drawn:
 
 
 class Stream:
-    """Draws batches, the same for the same seed. If they are `dated` they have counts by month."""
+    """Draws batches, the same for the same seed. If they are `dated` they have counts by month.
+
+    At most 2,000 publications.
+    """
 
     def __init__(
         self, seed: int = 1, publications: int = PUBLICATIONS, dated: bool = False
@@ -72,6 +75,7 @@ class Stream:
         self._dated = dated
         self._random = np.random.default_rng(seed)
         self.shares = shares(publications)
+        self._room = max(64, 1 << publications.bit_length())  # for a word's own publication
 
     def draw(self, batches: int = 1) -> Drawn:
         """So many batches, merged."""
@@ -83,7 +87,7 @@ class Stream:
         words |= publications << _WORD_BITS
         keys, counts = _summed(words << _LABEL_BITS | labels, times)
         dated = len(words) if self._dated else 0
-        months = self._random.integers(_MONTHS, size=dated)
+        months = self._random.integers(MONTHS, size=dated)
         by_month = _summed(words[:dated] << _MONTH_BITS | months, times[:dated])
         return Drawn(articles, keys, counts, *by_month)
 
@@ -91,7 +95,7 @@ class Stream:
         """A word and a label for each appearance."""
         rank = ranks(self._random, len(publications))
         own = np.where(rank % _OWN == 0, publications + 1, 0)
-        words = rank * 64 + own  # 64: more than there are publications
+        words = rank * self._room + own
         kind = (words * 0x9E3779B1 >> 20) & 15
         labels = np.where(rank < FREQUENT_RANK, _FREQUENT[kind], _RARE[kind])
         other = self._random.random(len(rank)) < _OTHER_LABEL
@@ -117,9 +121,16 @@ def counts_of(drawn: Drawn) -> PackedCounts:
             mine.months.update({(word, _FIRST_MONTH + at): n for word, at, n in months[number]})
             mine.spellings.update((word, _SPELLING) for word, _, _ in labels[number])
             if months[number]:
-                mine.article_months[_FIRST_MONTH] = articles
+                mine.article_months.update(_spread(articles))
             found.publications[name.lower()] = mine
     return found.packed()
+
+
+def _spread(articles: int) -> dict[int, int]:
+    """So many articles, by month: as many in each, and the rest in the first ones."""
+    whole, rest = divmod(articles, MONTHS)
+    months = {_FIRST_MONTH + at: whole + (at < rest) for at in range(MONTHS)}
+    return {month: count for month, count in months.items() if count}
 
 
 def _by_publication(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daskingest.benchmarks.counters import Drawn, Stream, counts_of
+from daskingest.benchmarks.counters import PUBLICATIONS, Drawn, Stream, counts_of
 from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
@@ -61,10 +61,14 @@ class Commit:
 
 
 def flushes(
-    rows: int = ROWS, flush: int = FLUSH, seed: int = 1, dated: bool = False
+    rows: int = ROWS,
+    flush: int = FLUSH,
+    seed: int = 1,
+    dated: bool = False,
+    publications: int = PUBLICATIONS,
 ) -> Iterator[Flush]:
     """What makes a store grow to so many rows; the first one is small."""
-    stream, known = Stream(seed, dated=dated), np.empty(0, np.int64)
+    stream, known = Stream(seed, publications, dated), np.empty(0, np.int64)
     while len(known) < rows:
         batches = flush if len(known) else min(_FIRST, flush)
         drawn = stream.draw(batches)
@@ -126,6 +130,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS, help="grow to so many")
     parser.add_argument("--flush", type=int, default=FLUSH, help="batches in a commit")
     parser.add_argument("--dated", action="store_true", help="with counts by month")
+    parser.add_argument("--publications", type=int, default=PUBLICATIONS)
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
     parser.add_argument("--store", type=Path, help="a file to keep; otherwise a temporary one")
     options = parser.parse_args()
@@ -133,7 +138,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
         path = options.store or Path(folder) / "growth.db"
-        several = flushes(options.rows, options.flush, dated=options.dated)
+        several = flushes(
+            options.rows, options.flush, dated=options.dated, publications=options.publications
+        )
         commits = measure(path, several, lambda each: print(each, flush=True))
         ratio = commit_growth(Path(folder), commits, options.flush, options.dated)
     whole = sum(each.counters for each in commits)

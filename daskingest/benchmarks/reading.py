@@ -3,7 +3,8 @@
     python -m daskingest.benchmarks.growth --rows 8000000 --store large.db
     python -m daskingest.benchmarks.reading --store large.db
 
-`--writing` has another process commit to the store meanwhile, as a large run does.
+`--writing` has another process commit to the store meanwhile, as a large run does. `pages` measures
+the pages themselves.
 """
 
 from __future__ import annotations
@@ -132,8 +133,10 @@ def writing(url: str, batches: int = _BATCHES) -> Iterator[None]:
 
 def _write(url: str, batches: int, begun: Event) -> None:
     run = f"reading-{time.time():.0f}"
-    drawn = [counts_of(Stream(number).draw(batches)) for number in range(2)]
     with open_store(url, create=True) as store:
+        many, dated = len(store.publications()), bool(store.article_months())
+        streams = [Stream(number, max(1, many), dated) for number in range(2)]
+        drawn = [counts_of(each.draw(batches)) for each in streams]
         begun.set()
         for number in count():
             started = time.monotonic()

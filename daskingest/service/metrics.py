@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as Total
 
-from daskingest.service.rates import Rates, Sample
+from daskingest.service.rates import Rate, Rates, Sample
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -135,6 +135,10 @@ class Metrics:
     def rates(self, now: float) -> tuple[float, float]:
         """Articles accepted and saved per second, over the last minute."""
         return self._rates.until(Sample(now, self.accepted, self.saved_articles))
+
+    def history(self) -> list[Rate]:
+        """The rates of the last minutes, the oldest first."""
+        return self._rates.history()
 
     def text(self, gauges: GaugeValues) -> bytes:
         """All metrics in Prometheus' format."""

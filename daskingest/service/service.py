@@ -29,6 +29,7 @@ from daskingest.service.intake import Intake
 from daskingest.service.listening import lets_try
 from daskingest.service.metrics import GaugeValues, Metrics
 from daskingest.service.micro_batches import Limits
+from daskingest.service.rates import Rate
 from daskingest.service.rejects import SpoolRejects
 from daskingest.service.restored import check_spool
 from daskingest.service.spool import Spool
@@ -113,6 +114,10 @@ class Service:
             workers=self.monitor.status(),
             dashboard=self.dashboard,
         )
+
+    def history(self) -> list[Rate]:
+        """The articles per second of the last minutes, the oldest first."""
+        return self.metrics.history()
 
     def exposition(self) -> bytes:
         """The metrics, in Prometheus' format."""

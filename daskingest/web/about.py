@@ -9,7 +9,7 @@ from starlette.responses import Response
 from daskingest.errors import StoreError
 from daskingest.web.call import Call
 from daskingest.web.openapi import document
-from daskingest.web.responses import Json
+from daskingest.web.responses import Json, varied
 
 if TYPE_CHECKING:
     from daskingest.service.service import Service
@@ -46,4 +46,4 @@ class About:
 
     async def openapi(self, call: Call) -> Response:
         """The OpenAPI document."""
-        return Json(document(self._service.settings))
+        return varied(Json(document(self._service.settings, call.prefix)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,6 +21,7 @@ from daskingest.web.about import About
 from daskingest.web.call import Call
 from daskingest.web.endpoint import PROGRAMS, Audience, Endpoint, Handler, Recorder
 from daskingest.web.pages import Pages
+from daskingest.web.prefix import Prefixed, root_path_of
 from daskingest.web.problems import Problem
 from daskingest.web.read import Queries
 from daskingest.web.static import static_file
@@ -48,6 +50,8 @@ def create_app(
 
     Over a service it has all routes. Over a store alone it has the pages and what they load, and
     reading needs a key if there are keys, as if the settings were private.
+
+    Raises UsageError if the settings' root path is not a path.
     """
 
     @contextlib.asynccontextmanager
@@ -60,7 +64,9 @@ def create_app(
             app.router.default = _unless_websocket(otherwise)
             yield
 
-    app = Starlette(lifespan=lifespan)
+    prefix = root_path_of(settings.root_path)
+    under = [Middleware(Prefixed, prefix=prefix)] if prefix else []
+    app = Starlette(lifespan=lifespan, middleware=under)
     app.router.redirect_slashes = False
     return app
 

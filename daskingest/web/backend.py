@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from daskingest.service.rates import Rate
 from daskingest.service.trials import Trials
 from daskingest.stores import Store
 
@@ -28,6 +29,9 @@ class Backend(Protocol):
 
     async def read(self, work: Callable[[Store], T]) -> T:
         """What `work` returns, called with the store on a reading thread. Raises StoreError."""
+
+    def history(self) -> list[Rate]:
+        """Articles per second over the last minutes, the oldest first; empty: not known."""
 
     def status(self) -> object:
         """What `/status` says, for a template; None if there is no service."""

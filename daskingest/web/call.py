@@ -13,11 +13,11 @@ from daskingest.articles import publication_key
 from daskingest.errors import UsageError
 from daskingest.stores.periods import Period, period_of
 from daskingest.web.body import Body
+from daskingest.web.prefix import prefix_in
 from daskingest.web.problems import Problem
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 _SCHEME, _HOST = re.compile("https?"), re.compile(r"[\w.:\[\]-]{1,255}", re.ASCII)
-_PREFIX = re.compile(r"(/[\w.~-]+)*", re.ASCII)
 _MAX_TEXT = 2_000  # characters
 
 
@@ -50,13 +50,25 @@ class Call:
 
     @cached_property
     def address(self) -> str:
-        """The address that the request was sent to, as far as a proxy says so: without the path."""
+        """The address of the service, as far as a proxy says so; empty if what it says is none."""
         scheme: str = self.headers.get("x-forwarded-proto") or self.scope.get("scheme", "http")
         host = self.headers.get("x-forwarded-host", self.headers.get("host", ""))
         if not _SCHEME.fullmatch(scheme) or not _HOST.fullmatch(host):
             return ""
-        prefix = self.headers.get("x-forwarded-prefix", "").rstrip("/")
-        return f"{scheme}://{host}{prefix if _PREFIX.fullmatch(prefix) else ''}"
+        return f"{scheme}://{host}{self.prefix}"
+
+    @cached_property
+    def prefix(self) -> str:
+        """The path under which a proxy shows the service, such as `/news`; empty: unknown."""
+        return prefix_in(self.scope, self.headers)
+
+    @property
+    def up(self) -> str:
+        """What a link in the answer begins with, up to the folder of all pages.
+
+        With a known prefix it does not depend on whether the path ends with a slash.
+        """
+        return f"{self.prefix}/" if self.prefix else "../" * max(0, self.path.count("/") - 1)
 
     def path_parameter(self, name: str) -> str:
         """The value in the path of a parameter of the route."""

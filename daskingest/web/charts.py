@@ -1,11 +1,10 @@
-"""Charts of counts: Bokeh bar charts and word clouds."""
+"""Charts of counts: Bokeh bar charts."""
 
 from __future__ import annotations
 
 import functools
 import importlib.metadata
 import importlib.util
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from daskingest.web.wording import short
 
 _ROW, _MARGIN = 22, 60  # pixels
 _THEMES = {"light": ("#c8643f", "#1f2328", "#dcd8d1"), "dark": ("#d9795a", "#e8e6e3", "#373b41")}
-_CLOUD_COLOURS = ("#b4532f", "#3f78ab", "#4c8a48", "#8660b3", "#947a1f")  # on white and on black
-_CLOUD_SIZE = (800, 320)
 
 
 def bokeh_js() -> Path:
@@ -73,26 +70,3 @@ def _plain(word: str, limit: int) -> str:
     for opening in ("$$", "\\[", "\\("):
         word = word.replace(opening, opening[0] + " " + opening[1])
     return short(word, limit)
-
-
-@functools.lru_cache(100)
-def cloud(words: tuple[tuple[str, int], ...]) -> bytes:
-    """A word cloud as PNG, with a transparent background; the same each time."""
-    import random
-
-    from wordcloud import WordCloud
-
-    chosen = random.Random(0)
-    width, height = _CLOUD_SIZE
-    picture = WordCloud(
-        width=width,
-        height=height,
-        mode="RGBA",
-        background_color=None,
-        random_state=1,
-        prefer_horizontal=1.0,
-        color_func=lambda *args, **more: chosen.choice(_CLOUD_COLOURS),
-    ).generate_from_frequencies({short(word, 40): count for word, count in words})
-    out = io.BytesIO()
-    picture.to_image().save(out, "PNG")
-    return out.getvalue()

@@ -98,7 +98,7 @@ class Endpoint:
             log.exception("request failed", extra={"request": request_id, "path": call.path})
             text = f"the service failed to answer this request; see its log for {request_id}"
             problem = Problem(500, text, "failed", articles=0)
-        problem.depth = max(0, call.path.count("/") - 1)
+        problem.up = call.up
         if self.submits and self.recorder is not None and problem.articles:
             self.recorder.rejected(problem.reason, problem.articles)
         return self.audience.problem(problem)

@@ -33,8 +33,8 @@ _WRONG = {"422": problem_answer("A parameter is invalid.")}
 _PUBLICATION = object_of(name=TEXT, count=COUNT)
 
 
-def document(settings: ServeSettings) -> Schema:
-    """The document, for a service with these settings."""
+def document(settings: ServeSettings, prefix: str = "") -> Schema:
+    """The document, for a service with these settings, under a prefix."""
     reading = _security(settings, settings.private)
     writing = _security(settings, bool(settings.keys))
     return {
@@ -44,6 +44,7 @@ def document(settings: ServeSettings) -> Schema:
             "version": __version__,
             "description": "Counts who and what each publication writes about.",
         },
+        **({"servers": [{"url": prefix}]} if prefix else {}),
         "paths": {
             "/articles": _post_articles(writing),
             "/post/enqueue": _post_enqueue(writing),

@@ -50,7 +50,7 @@ def _picture(series: Sequence[Series], what: str, draw: Draw) -> Markup:
         return Markup()
     highest = max((value for each in series for value in each.values.values()), default=0.0)
     few = sum(len(each.values) for each in series) <= _FEW
-    frame = _Frame(months[0], months[-1], _top_of(highest), few)
+    frame = _Frame(months[0], months[-1], top_of(highest), few)
     told = f"{what}, {month_text(months[0])} to {month_text(months[-1])}; highest {_plain(highest)}"
     parts = [
         Markup(
@@ -116,7 +116,7 @@ class _Frame:
         return found
 
 
-def sparkline(months: Mapping[int, float], span: tuple[int, int]) -> Markup:
+def sparkline(months: Mapping[int, float], span: tuple[int, int], what: str = "articles") -> Markup:
     """A small picture of a value for each month of a span, as columns, without figures."""
     first, last = span
     highest = max(months.values(), default=0.0)
@@ -133,7 +133,7 @@ def sparkline(months: Mapping[int, float], span: tuple[int, int]) -> Markup:
         f"M{place} {_SPARK_HEIGHT}v-{max(_SPARK_HEIGHT * value / top, 0.5):.1f}h.8V{_SPARK_HEIGHT}z"
         for place, value in sorted(columns.items())
     )
-    told = f"articles by month, {month_text(first)} to {month_text(last)}"
+    told = f"{what} by month, {month_text(first)} to {month_text(last)}"
     return Markup(
         '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
         'aria-label="{}"><path d="{}"/></svg>'
@@ -190,7 +190,7 @@ def _plain(value: float) -> str:
     return number(int(value) if float(value).is_integer() else value)
 
 
-def _top_of(highest: float) -> float:
+def top_of(highest: float) -> float:
     """A round number that is not lower."""
     if highest <= 0:
         return 1.0

@@ -33,8 +33,8 @@ class Problem(Exception):
         self.status = status
         self.reason = reason
         """A fixed phrase, for counting."""
-        self.depth = 0
-        """How many folders deep the path is that was asked for."""
+        self.up = ""
+        """What links in the answer begin with, see `Call.up`."""
         self.articles = articles
         """How many articles of a submission are refused by it, as far as is known."""
         self.body: dict[str, object] = {"error": error}

@@ -14,7 +14,7 @@ from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.cursors import MAX_COUNT, from_cursor, to_cursor
 from daskingest.web.problems import Problem
-from daskingest.web.responses import JSON_TYPE, Json, json_bytes
+from daskingest.web.responses import JSON_TYPE, Json, json_bytes, varied
 
 _PAGE, _MAX_PAGE = 50, 1_000  # words
 _OLD_PAGE = 10
@@ -38,13 +38,13 @@ class Queries:
                     {
                         "name": each.name,
                         "count": each.count,
-                        "img_uri": f"{place}/cloud.png?{urlencode({'name': each.key})}",
+                        "img_uri": f"{place}/cloud.svg?{urlencode({'name': each.key})}",
                     }
                     for each in store.publications()
                 ]
             )
 
-        return Response(await self._backend.read(look), media_type=JSON_TYPE)
+        return varied(Response(await self._backend.read(look), media_type=JSON_TYPE))
 
     async def frequencies(self, call: Call) -> Response:
         """The older clients' paging: the ten words after the given one."""

@@ -29,6 +29,16 @@ def json_bytes(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def varied(response: Response) -> Response:
+    """Say that an answer depends on what a proxy said, so that no cache gives it to others.
+
+    Returns the response.
+    """
+    response.headers["Vary"] = "Host, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Prefix"
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
 def secured(response: Response, styles: str = "") -> Response:
     """Add headers that let a page load and run only our own files. Returns the response.
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from daskingest.service.rates import Rate
 from daskingest.service.trials import Trials
 from daskingest.stores import Store
 from daskingest.stores.reading import ReadPool
@@ -25,6 +26,10 @@ class StoreAlone:
     async def read(self, work: Callable[[Store], T]) -> T:
         """See `Backend.read`."""
         return await self._read_pool.read(work)
+
+    def history(self) -> list[Rate]:
+        """See `Backend.history`."""
+        return []
 
     def status(self) -> None:
         """See `Backend.status`."""

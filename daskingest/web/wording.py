@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from daskingest.months import month_text
+
 _KINDS = {
     "PERSON": "person",
     "PER": "person",
@@ -44,6 +46,12 @@ def short(text: str, limit: int = 80) -> str:
     """The text on one line, cut to `limit` characters."""
     text = " ".join(text[: 2 * limit + 100].split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def months(window: tuple[int, int]) -> str:
+    """From which month to which; both are included."""
+    first, last = map(month_text, window)
+    return f"in {first}" if first == last else f"from {first} to {last}"
 
 
 def kind(label: str) -> str:

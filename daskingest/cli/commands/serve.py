@@ -37,7 +37,9 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
     stops it at once. /openapi.json describes the requests.
     """
     from daskingest.service.listening import keys_from, listen, url_of
+    from daskingest.web.prefix import root_path_of
 
+    root_path_of(settings.root_path)  # before anything is started
     keys = keys_from(os.environ.get("DASKINGEST_API_KEY"))
     settings = dataclasses.replace(settings, keys=keys)
     listener = listen(settings.host, settings.port, settings.keys)

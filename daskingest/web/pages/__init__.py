@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from daskingest.web.backend import Backend
 from daskingest.web.downloads import Downloads
 from daskingest.web.endpoint import Audience, Handler
+from daskingest.web.pages.clouds import Clouds
 from daskingest.web.pages.comparison import Comparison
 from daskingest.web.pages.overview import Overview
 from daskingest.web.pages.publication import PublicationPage
@@ -26,6 +27,7 @@ class Pages:
 
     def __init__(self, backend: Backend) -> None:
         reader, renderer = Reader(backend), Renderer(backend)
+        clouds = Clouds(reader)
         overview = Overview(backend, reader, renderer)
         publication = PublicationPage(reader, renderer)
         comparison = Comparison(reader, renderer)
@@ -33,6 +35,7 @@ class Pages:
         downloads = Downloads(
             {
                 "publications": overview.table,
+                "rising": overview.rising,
                 "publication": publication.table,
                 "compare": comparison.table,
                 "word": word.table,
@@ -47,7 +50,7 @@ class Pages:
             "/live": overview.live,
             "/publication": publication.page,
             "/chart": publication.chart,
-            "/cloud.png": publication.cloud,
+            "/cloud.svg": clouds.picture,
             "/compare": comparison.page,
             "/word": word.page,
             "/download/{view}.{kind}": downloads.file,

@@ -12,13 +12,13 @@ from daskingest.web import wording
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.keyness import TypicalWord, typical_words
-from daskingest.web.pages.overview import LISTED
 from daskingest.web.pages.reader import SAMPLED, Reader
 from daskingest.web.pages.renderer import Renderer
 from daskingest.web.problems import Problem
 
 _COMPARED = 6
 _TYPICAL = 25
+_LISTED = 200  # names to choose from
 
 Columns = list[tuple[Publication, list[TypicalWord]]]
 
@@ -38,7 +38,7 @@ class Comparison:
             chosen=chosen,
             columns=columns,
             names=names,
-            publications=(await self._reader.publications())[:LISTED],
+            publications=(await self._reader.publications())[:_LISTED],
             sampled=SAMPLED,
             again=wording.query(name=[each.key for each in chosen]),
         )

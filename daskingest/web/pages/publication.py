@@ -11,7 +11,6 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from daskingest.counts import MAX_WORD, word_of
-from daskingest.errors import UsageError
 from daskingest.months import month_text
 from daskingest.stores import Months, Publication, Store, Word
 from daskingest.stores.periods import Period, words_within
@@ -25,7 +24,7 @@ from daskingest.web.pictures import Series, columns
 from daskingest.web.responses import JSON_TYPE, json_bytes, secured
 
 _PAGE = 50  # words
-_BARS, _CLOUD = 25, 60  # words
+_BARS = 25  # words
 _BLOCK = 10_000  # words that are read at a time if all are wanted
 _MAX_LABEL = 100  # characters
 
@@ -43,8 +42,7 @@ class PublicationPage:
 
     def __init__(self, reader: Reader, renderer: Renderer) -> None:
         self._reader, self._renderer = reader, renderer
-        # One chart and one cloud at a time: each takes a core for a while.
-        self._drawing_chart, self._drawing_cloud = asyncio.Lock(), asyncio.Lock()
+        self._drawing_chart = asyncio.Lock()  # one at a time: it takes a core for a while
 
     async def page(self, call: Call) -> Response:
         """A page of its words: those that contain a text, or those after a cursor."""
@@ -82,15 +80,6 @@ class PublicationPage:
         async with self._drawing_chart:
             chart = await asyncio.to_thread(lambda: json_bytes(charts.bars(words[:_BARS], theme)))
         return Response(chart, media_type=JSON_TYPE)
-
-    async def cloud(self, call: Call) -> Response:
-        """Its most frequent words as a word cloud."""
-        words = await self._most_frequent(call)
-        if not words:
-            raise UsageError("there are no words to show")
-        async with self._drawing_cloud:
-            picture = await asyncio.to_thread(charts.cloud, tuple(words[:_CLOUD]))
-        return Response(picture, media_type="image/png")
 
     async def table(self, call: Call) -> Table:
         """All the words that the page would show, page by page."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from typing import Generic, TypeVar
 
 from daskingest.errors import UsageError
@@ -17,6 +17,7 @@ SAMPLED = 1_000
 _CACHED = 50  # lists of words, of up to half a MB each
 _FRESH_SECONDS = 5.0  # how old a list of publications or of words may be
 _FRESH_BILLED_SECONDS = 60.0  # where reading is billed
+_FRESH_MONTHS_SECONDS = 60.0  # of all publications' articles by month, which take a while to read
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -53,7 +54,7 @@ class Reader:
         self.billed = backend.billed
         fresh = _FRESH_BILLED_SECONDS if backend.billed else _FRESH_SECONDS
         self._publications: TtlCache[None, list[Publication]] = TtlCache(fresh, 1)
-        self._months: TtlCache[None, dict[str, Months]] = TtlCache(fresh, 1)
+        self._months: TtlCache[None, dict[str, Months]] = TtlCache(_FRESH_MONTHS_SECONDS, 1)
         self._words: TtlCache[tuple[str, str], list[Word]] = TtlCache(fresh, _CACHED)
 
     async def read(self, work: Callable[[Store], T]) -> T:
@@ -67,8 +68,23 @@ class Reader:
         return await self._all_publications()
 
     async def article_months(self) -> dict[str, Months]:
-        """The articles by month, of those that have a date, by publication key."""
+        """The articles by month, of those that have a date, by publication key; a minute old."""
         return await self._months.get(None, lambda: self.read(lambda store: store.article_months()))
+
+    async def months_of(self, publications: Collection[Publication]) -> dict[str, Months]:
+        """The same, of some publications; up to date, unless reading is billed."""
+        keys = [each.key for each in publications]
+        if self.billed:  # one reading of all, and then none for a while
+            months = await self.article_months()
+            return {key: months[key] for key in keys if key in months}
+
+        def look(store: Store) -> dict[str, Months]:
+            found: dict[str, Months] = {}
+            for key in keys:
+                found |= store.article_months(key)
+            return found
+
+        return await self.read(look)
 
     async def named(self, name: str) -> Publication:
         """The publication of this name. Raises UsageError, with similar names, if there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
+from daskingest.months import month_text
 from daskingest.web import wording
 from daskingest.web.backend import Backend
 from daskingest.web.problems import Problem
@@ -22,7 +23,8 @@ class Renderer:
     """Renders the templates. All values are escaped.
 
     Links are relative, so that they work under whatever path a proxy puts the pages: all pages are
-    at the same depth, but for those that say that something is wrong.
+    at the same depth. Those of the overview, which may lack its slash, and of what says that
+    something is wrong begin with `up`.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -35,7 +37,12 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            number=wording.number, short=wording.short, kind=wording.kind, meaning=wording.meaning
+            number=wording.number,
+            short=wording.short,
+            kind=wording.kind,
+            meaning=wording.meaning,
+            month=month_text,
+            months=wording.months,
         )
         self._templates.globals["query"] = wording.query
 
@@ -44,7 +51,7 @@ class Renderer:
         source = self._backend
         tries = source.trials is not None
         shown: dict[str, object] = {"dashboard": source.dashboard, "tries": tries, "up": ""}
-        return self._render(template, 200, **shown, **values)
+        return self._render(template, 200, **{**shown, **values})
 
     def problem(self, problem: Problem) -> Response:
         """A page that says what is wrong, and nothing else: the reader may have no key."""
@@ -55,7 +62,7 @@ class Renderer:
             problem.status,
             dashboard="",
             tries=False,
-            up="../" * problem.depth,
+            up=problem.up,
             title=title,
             error=error[:1].upper() + error[1:],
         )

@@ -3,6 +3,7 @@
 const live = document.getElementById("live");
 const pause = document.getElementById("pause");
 const stale = document.getElementById("stale");
+const parts = ["now", "cards", "rising"];
 let paused = false;
 
 pause.hidden = false;
@@ -11,15 +12,39 @@ pause.addEventListener("click", () => {
   pause.setAttribute("aria-pressed", String(paused));
 });
 
+// A cloud that is there stays, unless its publication has grown much.
+function keepClouds(before, after) {
+  const clouds = new Map();
+  for (const each of before.querySelectorAll(".cloud")) {
+    clouds.set(each.dataset.src ?? each.getAttribute("src"), each);
+  }
+  for (const each of after.querySelectorAll("img.cloud")) {
+    const there = clouds.get(each.getAttribute("src"));
+    if (there) each.replaceWith(there);
+  }
+}
+
+function update(name, found) {
+  const before = document.getElementById(name);
+  const after = found.getElementById(name);
+  if (before.contains(document.activeElement) || before.querySelector("input:checked")) return;
+  if (before.dataset.seen === after.innerHTML) return;
+  const seen = after.innerHTML;
+  if (before.querySelector("details[open]")) {
+    after.querySelector("details")?.setAttribute("open", "");
+  }
+  keepClouds(before, after);
+  before.replaceChildren(...document.adoptNode(after).childNodes);
+  before.dataset.seen = seen;
+}
+
 async function refresh() {
-  const used = live.contains(document.activeElement) || live.querySelector("input:checked");
-  if (paused || document.hidden || used) return;
+  if (paused || document.hidden) return;
   try {
-    const answer = await fetch("live" + location.search);
+    const answer = await fetch(live.dataset.src + location.search);
     if (!answer.ok) throw new Error(answer.status);
-    const open = live.querySelector("details")?.open;
-    live.innerHTML = await answer.text();
-    if (open) live.querySelector("details")?.setAttribute("open", "");
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const name of parts) update(name, found);
     stale.hidden = true;
   } catch {
     stale.hidden = false;
