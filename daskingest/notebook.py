@@ -14,6 +14,7 @@ from daskingest.errors import DaskingestError, UsageError
 from daskingest.months import month_text
 from daskingest.progress import Progress
 from daskingest.settings import DEFAULT_STORE
+from daskingest.shown import NEWS, NO_ALIASES
 from daskingest.sources.csvfile import CsvFile, open_csv
 from daskingest.sources.csvrows import CsvRange
 from daskingest.sources.datafile import DataRange
@@ -23,7 +24,7 @@ from daskingest.sources.origin import Origin
 from daskingest.spelling import spelled
 from daskingest.stores import open_store
 from daskingest.stores.periods import trends_of
-from daskingest.stores.reading import find_publication
+from daskingest.stores.reading import find_publication, open_to_read
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -49,21 +50,24 @@ def words(
     publication: str | None = None,
     label: str | None = None,
     by: Literal["label", "month"] = "label",
+    aliases: str = NO_ALIASES,
 ) -> pd.DataFrame:
     """The counts: columns `publication`, `word`, `label`, `count`, and `name`, the word as it is
     written; the most frequent first.
 
     For all publications, or the one named; for all labels, or one. `by` month instead, of articles
     with a date: columns `publication`, `word`, `month` (its first day), `count`, in the order of
-    the words. Raises UsageError if there is no such publication, or a label is asked for by month.
+    the words. Each word is as it was counted, unless `aliases` says which words are one: `news`, or
+    a CSV file, as for the commands. Raises UsageError if there is no such publication, or a label
+    is asked for by month.
     """
     import pandas as pd
 
     if by == "month":
         if label is not None:
             raise UsageError("labels are not counted by month: leave out the label, or the month")
-        return _by_month(store, publication)
-    with open_store(store) as opened:
+        return _by_month(store, publication, aliases)
+    with open_to_read(store, aliases) as opened:
         key = find_publication(opened, publication).key if publication is not None else None
         rows = opened.all_words(key)
         frame = pd.DataFrame(
@@ -78,10 +82,10 @@ def words(
     return frame.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
 
 
-def _by_month(store: str, publication: str | None) -> pd.DataFrame:
+def _by_month(store: str, publication: str | None, aliases: str) -> pd.DataFrame:
     import pandas as pd
 
-    with open_store(store) as opened:
+    with open_to_read(store, aliases) as opened:
         wanted = [find_publication(opened, publication)] if publication else opened.publications()
         rows = [
             (each.name, word, month_text(month), count)
@@ -94,16 +98,22 @@ def _by_month(store: str, publication: str | None) -> pd.DataFrame:
     return frame
 
 
-def trend(*words: str, store: str = DEFAULT_STORE, publication: str | None = None) -> pd.DataFrame:
+def trend(
+    *words: str,
+    store: str = DEFAULT_STORE,
+    publication: str | None = None,
+    aliases: str = NEWS,
+) -> pd.DataFrame:
     """How often words are mentioned from month to month: columns `word`, `publication`, `month`
     (its first day), `count`, `articles` (of the publication in that month), `per_1000`.
 
     A row for each month in which the publication has articles, of each publication that mentions
-    the word in one with a date. Raises UsageError if there is no such publication.
+    the word in one with a date. `aliases` are words that are counted as one, as for the command
+    `trend`; `none` has each word alone. Raises UsageError if there is no such publication.
     """
     import pandas as pd
 
-    with open_store(store) as opened:
+    with open_to_read(store, aliases) as opened:
         wanted = [find_publication(opened, publication)] if publication else opened.publications()
         found = trends_of(opened, list(dict.fromkeys(map(word_of, words))), wanted)
     rows = [

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from daskingest.option import Option as Option
+from daskingest.shown import NEWS, Aliases
 
 DEFAULT_STORE = "sqlite:///daskingest.db"
 
@@ -131,10 +132,6 @@ Encoding = Annotated[
         shown="UTF-8",
     ),
 ]
-Since = Annotated[
-    str | None, Option("Only what was published from this month on, such as 2016-06.", shown="all")
-]
-Until = Annotated[str | None, Option("Only what was published up to this month.", shown="all")]
 Trials = Annotated[
     bool | None,
     Option(
@@ -242,6 +239,7 @@ class ServeSettings:
             shown="nobody's",
         ),
     ] = None
+    aliases: Aliases = NEWS
     trials: Trials = None
     drain_timeout: Annotated[
         float,
@@ -294,6 +292,7 @@ class ExploreSettings:
     port: Port = _PORT
     root_path: RootPath = ""
     model: Model = None
+    aliases: Aliases = NEWS
     trials: Trials = None
 
 

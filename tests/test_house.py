@@ -15,6 +15,7 @@ LAYERS = (
             "text",
             "grouping",
             "option",
+            "shown",
             "settings",
             "logs",
             "progress",

@@ -12,7 +12,7 @@ import pytest
 from daskingest.counts import Counts
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Counted
-from daskingest.stores import Publication, Store, open_store
+from daskingest.stores import Publication, ReadableStore, open_store
 from daskingest.stores.reading import ReadPool, find_publication
 
 NAMES = ["The Washington Post", "The New York Times", "Vox", "Reuters"]
@@ -57,7 +57,7 @@ def test_an_empty_store_is_said_to_be_empty(tmp_path: Path) -> None:
 
 def test_readers_read_on_threads_of_their_own(url: str) -> None:
     async def go() -> list[tuple[int, str]]:
-        def count(store: Store) -> tuple[int, str]:
+        def count(store: ReadableStore) -> tuple[int, str]:
             return len(store.publications()), threading.current_thread().name
 
         return await asyncio.gather(*(read_pool.read(count) for _ in range(20)))

@@ -37,7 +37,8 @@ from daskingest.service.status import InFlightStatus, RatesStatus, SpoolStatus, 
 from daskingest.service.trials import Trials
 from daskingest.service.workers import WorkerMonitor
 from daskingest.settings import ServeSettings
-from daskingest.stores import Store, absolute_url, open_store
+from daskingest.stores import ReadableStore, absolute_url, open_store
+from daskingest.stores.aliases import aliases_from
 from daskingest.stores.reading import ReadPool
 
 _TIDY_SECONDS = 61.0
@@ -86,7 +87,7 @@ class Service:
             return "the service is shutting down"
         return self.counting.trouble
 
-    async def read(self, work: Callable[[Store], T]) -> T:
+    async def read(self, work: Callable[[ReadableStore], T]) -> T:
         """What `work` returns, called with the store on a reading thread. Raises StoreError."""
         return await self.read_pool.read(work)
 
@@ -163,6 +164,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
     What is in the spool at the end stays there. Raises DaskingestError if it can't start.
     """
     model, store_url = find_model(settings.model), absolute_url(settings.store)
+    aliases = aliases_from(settings.aliases)
     metrics, in_flight = Metrics(asyncio.get_running_loop().time()), InFlight()
     limits = Limits(settings.batch_articles, settings.batch_bytes, settings.batch_seconds)
     async with AsyncExitStack() as stack:
@@ -194,7 +196,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             intake=Intake(spool, metrics, settings.max_spool_bytes, driver.wake),
             monitor=WorkerMonitor(client, metrics),
             trials=await stack.enter_async_context(_trials(settings, model)),
-            read_pool=stack.enter_context(closing(ReadPool(store_url))),
+            read_pool=stack.enter_context(closing(ReadPool(store_url, aliases))),
         )
         stack.push_async_callback(service.background.close)
         await service.start()

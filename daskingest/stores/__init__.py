@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -71,18 +71,34 @@ class Publication:
 class Word:
     """A word of one publication: how often it occurred, in total and by label.
 
-    `spelling` says how it is written there, see `spelling_of`.
+    `spelling` says how it is written there, see `spelling_of`. Where several words are counted as
+    one, `aliases` are those that occur there, most frequent first; empty: it is just this one.
     """
 
     word: str
     count: int
     labels: dict[str, int]
     spelling: int = 0
+    aliases: tuple[Word, ...] = ()
 
     @property
     def name(self) -> str:
         """The word as it is written, where it was met first."""
         return spelled(self.word, self.spelling)
+
+    def under(self, label: str) -> Word | None:
+        """The word as counted under one label; None if it was never counted under it."""
+        count = self.labels.get(label)
+        return replace(self, count=count, labels={label: count}) if count else None
+
+    def to_json(self) -> dict[str, object]:
+        """The word as a JSON object; the words counted as it are there if it has aliases."""
+        value = {"word": self.word, "name": self.name, "count": self.count, "labels": self.labels}
+        return {**value, **self.aliases_json()}
+
+    def aliases_json(self) -> dict[str, object]:
+        """The field of a JSON object that has the aliases, if there are any."""
+        return {"aliases": [each.word for each in self.aliases]} if self.aliases else {}
 
 
 Months = dict[int, int]
@@ -92,15 +108,86 @@ WordRow = tuple[str, str, str, int, int]
 """(publication name, word, label, count, spelling of the word)"""
 
 
-class Store(Protocol):
-    """The counts, and the ledger of the batches that they contain.
+class ReadableStore(Protocol):
+    """The counts, to be read.
 
     Not bound to a thread until first used; from then on to be used by one thread at a time.
-    Raises StoreError if it cannot be read or written.
+    Raises StoreError if it cannot be read.
     """
 
     billed: bool
     """Whether reads and writes are billed."""
+
+    def counted_as(self, word: str) -> str:
+        """The word that a word is counted as: itself, unless it is an alias."""
+
+    def publications(self) -> list[Publication]:
+        """All publications, by count descending, then key."""
+
+    def publication(self, key: str) -> Publication | None:
+        """The publication with this key, if there is one."""
+
+    def words(
+        self,
+        publication: str,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        label: str | None = None,
+    ) -> list[Word]:
+        """A page of a publication's words, by count descending, then word.
+
+        `publication` is its key; the page begins after the (count, word) `after`. With `label`,
+        only what was counted under that label is considered.
+        """
+
+    def search(
+        self, publication: str, text: str, limit: int, label: str | None = None
+    ) -> list[Word]:
+        """Words of a publication that contain a text, ordered and filtered as by `words`.
+
+        Firestore finds only words that begin with it.
+        """
+
+    def matches(self, word: str, text: str) -> bool:
+        """Whether `search` finds a word by a text."""
+
+    def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
+        """Those of these (publication key, word) pairs that occur.
+
+        A word that is counted as another one is found as that.
+        """
+
+    def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
+        """Every word under every label, by publication key, word and label.
+
+        Of all publications, or of the one with this key.
+        """
+
+    def article_months(self, publication: str | None = None) -> dict[str, Months]:
+        """The articles by month, of those that have a date, by publication key.
+
+        Of all publications, or of the one with this key.
+        """
+
+    def word_months(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Months]:
+        """The mentions by month, in articles that have a date, of (publication key, word) pairs."""
+
+    def all_months(self, publication: str) -> Iterator[tuple[str, Months]]:
+        """Each word of a publication that is in articles with a date, by word, and its months."""
+
+    def close(self) -> None:
+        """Release the store's resources. A closed store opens itself when it is used again."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Store(ReadableStore, Protocol):
+    """The counts, and the ledger of the batches that they contain.
+
+    Raises StoreError if it cannot be read or written.
+    """
 
     commit_size: int
     """How many counters (see `PackedCounts.size`) a commit should have at most."""
@@ -147,63 +234,8 @@ class Store(Protocol):
         Replaced when another has taken over the run.
         """
 
-    def publications(self) -> list[Publication]:
-        """All publications, by count descending, then key."""
-
-    def publication(self, key: str) -> Publication | None:
-        """The publication with this key, if there is one."""
-
-    def words(
-        self,
-        publication: str,
-        limit: int,
-        after: tuple[int, str] | None = None,
-        label: str | None = None,
-    ) -> list[Word]:
-        """A page of a publication's words, by count descending, then word.
-
-        `publication` is its key; the page begins after the (count, word) `after`. With `label`,
-        only what was counted under that label is considered.
-        """
-
-    def search(
-        self, publication: str, text: str, limit: int, label: str | None = None
-    ) -> list[Word]:
-        """Words of a publication that contain a text, ordered and filtered as by `words`.
-
-        Firestore finds only words that begin with it.
-        """
-
-    def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
-        """Those of these (publication key, word) pairs that occur."""
-
-    def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
-        """Every word under every label, by publication key, word and label.
-
-        Of all publications, or of the one with this key.
-        """
-
-    def article_months(self, publication: str | None = None) -> dict[str, Months]:
-        """The articles by month, of those that have a date, by publication key.
-
-        Of all publications, or of the one with this key.
-        """
-
-    def word_months(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Months]:
-        """The mentions by month, in articles that have a date, of (publication key, word) pairs."""
-
-    def all_months(self, publication: str) -> Iterator[tuple[str, Months]]:
-        """Each word of a publication that is in articles with a date, by word, and its months."""
-
     def forecast(self, size: int) -> str:
         """A sentence on what counting so many bytes of CSV will cost; empty if it costs nothing."""
-
-    def close(self) -> None:
-        """Release the store's resources. A closed store opens itself when it is used again."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: object) -> None: ...
 
 
 def open_store(

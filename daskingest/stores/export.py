@@ -11,7 +11,7 @@ from daskingest.errors import UsageError
 from daskingest.files import completed
 from daskingest.months import month_text
 from daskingest.spelling import spelled
-from daskingest.stores import Store
+from daskingest.stores import ReadableStore
 
 HEADER = ("publication", "word", "label", "count", "name")
 MONTHS_HEADER = ("publication", "word", "month", "count")
@@ -21,7 +21,7 @@ _STANDARD_OUTPUT = 1
 Rows = Iterator[tuple[str | int, ...]]
 
 
-def write_counts(store: Store, out: Path) -> int:
+def write_counts(store: ReadableStore, out: Path) -> int:
     """Write one row per publication, word and label, with the word's name, as it is written.
 
     Returns the number of rows. The file appears when it is complete; `-` is standard output, as CSV
@@ -35,7 +35,7 @@ def write_counts(store: Store, out: Path) -> int:
     return _write(HEADER, rows, out)
 
 
-def write_months(store: Store, out: Path) -> int:
+def write_months(store: ReadableStore, out: Path) -> int:
     """Write one row per publication, word and month, of articles with a date; see `write_counts`.
 
     A month is written `2016-06`.

@@ -49,9 +49,9 @@ from daskingest.stores.firestore_layout import (
     ledger_of,
     months_in,
     publication_of,
-    word_id,
     word_of,
 )
+from daskingest.stores.firestore_lookups import IN, Lookup
 from daskingest.stores.price_list import FREE_WRITES_A_DAY
 from daskingest.stores.write_rate import WriteRate
 
@@ -60,7 +60,6 @@ _WRITES_PER_MB = 4_000
 
 _MAX_BYTES = 9 << 20  # of a commit; Firestore accepts 10 MiB
 _PAGE = 5_000
-_IN = 30  # values in one query
 _ATTEMPT_SECONDS = 60.0  # the deadline that a request carries
 
 
@@ -169,7 +168,7 @@ class FirestoreStore:
 
     def forget(self, batch_ids: Collection[BatchId], hold: Hold) -> None:
         """See `Store.forget`."""
-        for some in grouped(batch_ids, lambda each: 1, _IN):
+        for some in grouped(batch_ids, lambda each: 1, IN):
             family = self._entries(FieldFilter("whole", "in", [str(batch_id) for batch_id in some]))
             if not family:
                 continue
@@ -182,6 +181,10 @@ class FirestoreStore:
                     batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
                 except exceptions.NotFound as error:
                     raise refused(self._db(), [hold], error) from None
+
+    def counted_as(self, word: str) -> str:
+        """See `Store.counted_as`."""
+        return word
 
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""
@@ -245,6 +248,10 @@ class FirestoreStore:
                 found += seen(read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 
+    def matches(self, word: str, text: str) -> bool:
+        """See `Store.matches`."""
+        return word.startswith(text)
+
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """See `Store.find_words`."""
         with self._working("read"):
@@ -253,12 +260,7 @@ class FirestoreStore:
     def _found(
         self, words: Collection[tuple[str, str]]
     ) -> Iterator[tuple[tuple[str, str], Snapshot]]:
-        for some in grouped(words, lambda each: 1, _PAGE):
-            wanted = {self._words(key).document(word_id(word)): (key, word) for key, word in some}
-            places = {document.path: pair for document, pair in wanted.items()}
-            for each in self._db().get_all(list(wanted), retry=RETRY):
-                if each.exists:
-                    yield places[each.reference.path], each
+        return Lookup(self._db(), self._words)(words)
 
     def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
         """See `Store.all_words`. Reads every document once."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from google.cloud import firestore
@@ -26,7 +25,5 @@ def read(meaning: Callable[[Mapping[str, Any]], T], document: Snapshot) -> T:
 
 def seen(word: Word, label: str | None) -> list[Word]:
     """The word as counted under one label; nothing if it was never counted under it."""
-    if label is None:
-        return [word]
-    count = word.labels.get(label)
-    return [replace(word, count=count, labels={label: count})] if count else []
+    its = word if label is None else word.under(label)
+    return [its] if its else []

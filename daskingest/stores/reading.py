@@ -11,7 +11,10 @@ from typing import TypeVar
 
 from daskingest.articles import publication_key
 from daskingest.errors import UsageError
-from daskingest.stores import Publication, Store, open_store
+from daskingest.shown import NO_ALIASES
+from daskingest.stores import Publication, ReadableStore, open_store
+from daskingest.stores.aliased import Kept, aliased
+from daskingest.stores.aliases import ALONE, Aliases, aliases_from
 from daskingest.text import as_unicode
 
 _THREADS = 4
@@ -19,21 +22,32 @@ _THREADS = 4
 T = TypeVar("T")
 
 
+def open_to_read(url: str, aliases: str = NO_ALIASES) -> ReadableStore:
+    """The store at a URL, read through the aliases that a setting chooses.
+
+    Raises UsageError and StoreError as `open_store` and `aliases_from` do.
+    """
+    chosen = aliases_from(aliases)
+    return aliased(open_store(url), chosen)
+
+
 class ReadPool:
     """Threads that read the store at a URL; each opens it for itself, and none writes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, aliases: Aliases = ALONE) -> None:
         self.url = url
+        self._aliases = aliases
+        self._kept: Kept = {}
         self._threads = ThreadPoolExecutor(_THREADS, "reader")
         self._stores = local()
 
-    async def read(self, work: Callable[[Store], T]) -> T:
+    async def read(self, work: Callable[[ReadableStore], T]) -> T:
         """What `work` returns, called with the store. Raises StoreError if it cannot be read."""
 
         def with_store() -> T:
             if not hasattr(self._stores, "store"):
-                self._stores.store = open_store(self.url)
-            store: Store = self._stores.store
+                self._stores.store = aliased(open_store(self.url), self._aliases, self._kept)
+            store: ReadableStore = self._stores.store
             return work(store)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, with_store)
@@ -43,7 +57,7 @@ class ReadPool:
         self._threads.shutdown(cancel_futures=True)
 
 
-def find_publication(store: Store, name: str) -> Publication:
+def find_publication(store: ReadableStore, name: str) -> Publication:
     """The publication of this name. Raises UsageError, with similar names, if there is none."""
     name = as_unicode(name)
     key = publication_key(name)

@@ -155,6 +155,10 @@ class SqliteStore:
                 ((str(batch_id),) for batch_id in batch_ids),
             )
 
+    def counted_as(self, word: str) -> str:
+        """See `Store.counted_as`."""
+        return word
+
     def publications(self) -> list[Publication]:
         """See `Store.publications`."""
         with self._reading() as db:
@@ -188,6 +192,10 @@ class SqliteStore:
         with self._snapshot() as db:
             selection = self._selection(db, publication, label, text)
             return [selection.with_labels(db, each) for each in selection.search(db, limit)]
+
+    def matches(self, word: str, text: str) -> bool:
+        """See `Store.matches`."""
+        return text in word
 
     def _selection(
         self, db: sqlite3.Connection, publication: str, label: str | None, text: str = ""

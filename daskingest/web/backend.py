@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from daskingest.service.rates import Rate
 from daskingest.service.trials import Trials
-from daskingest.stores import Store
+from daskingest.stores import ReadableStore
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Backend(Protocol):
     def trials(self) -> Trials | None:
         """Tries articles; None where people may not."""
 
-    async def read(self, work: Callable[[Store], T]) -> T:
+    async def read(self, work: Callable[[ReadableStore], T]) -> T:
         """What `work` returns, called with the store on a reading thread. Raises StoreError."""
 
     def history(self) -> list[Rate]:

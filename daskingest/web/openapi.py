@@ -23,6 +23,7 @@ from daskingest.web.schema import (
     query_parameter,
     request_body,
     unauthorized,
+    with_optional,
 )
 
 WHITE_SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -31,6 +32,7 @@ WHITE_SPACE = r"\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u
 _STORE_AWAY = {"503": problem_answer("The store can't be read now.")}
 _WRONG = {"422": problem_answer("A parameter is invalid.")}
 _PUBLICATION = object_of(name=TEXT, count=COUNT)
+_ALIASES = {**array_of(TEXT), "description": "The words counted as this one, if there are any."}
 
 
 def document(settings: ServeSettings, prefix: str = "") -> Schema:
@@ -125,9 +127,10 @@ def _frequencies(security: Schema) -> Schema:
 
 def _entities(security: Schema) -> Schema:
     labels = {"type": "object", "additionalProperties": COUNT}
+    word = object_of(word=TEXT, name=TEXT, count=COUNT, labels=labels)
     page = object_of(
         publication=_PUBLICATION,
-        entities=array_of(object_of(word=TEXT, name=TEXT, count=COUNT, labels=labels)),
+        entities=array_of(with_optional(word, aliases=_ALIASES)),
         next={"type": ["string", "null"]},
     )
     unknown = {"404": problem_answer("No such publication, or no such page.")}
@@ -152,7 +155,7 @@ def _trends(security: Schema) -> Schema:
     words = {"type": "array", "items": {**TEXT, "maxLength": MAX_WORD}, "minItems": 1}
     return get_operation(
         "Words by month, in each publication that mentions them, of articles with a date",
-        array_of(trend),
+        array_of(with_optional(trend, aliases=_ALIASES)),
         _WRONG | _STORE_AWAY,
         security,
         {**query_parameter("word", {**words, "maxItems": MAX_WORDS}, "Words."), "required": True},

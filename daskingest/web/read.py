@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from daskingest.articles import publication_key
 from daskingest.counts import MAX_WORD, word_of
-from daskingest.stores import Publication, Store, Word
+from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import trends_of, words_within
 from daskingest.web.backend import Backend
 from daskingest.web.call import Call
@@ -32,7 +32,7 @@ class Queries:
         """All publications, with the numbers of their articles, and pictures of their words."""
         place = call.address
 
-        def look(store: Store) -> bytes:
+        def look(store: ReadableStore) -> bytes:
             return json_bytes(
                 [
                     {
@@ -77,7 +77,7 @@ class Queries:
             raise Problem(404, "of some months there is one page: ask for more words", "unknown")
         after = None if cursor is None else from_cursor(cursor)
 
-        def look(store: Store) -> bytes | None:
+        def look(store: ReadableStore) -> bytes | None:
             publication = store.publication(key)
             if publication is None:
                 return None
@@ -106,7 +106,7 @@ class Queries:
         key = publication_key(call.text("publication"))
         period = call.period()
 
-        def look(store: Store) -> bytes:
+        def look(store: ReadableStore) -> bytes:
             every = store.publications()
             chosen = [each for each in every if key in ("", each.key)]
             found = trends_of(store, words, chosen, period)
@@ -123,14 +123,6 @@ def _page(publication: Publication, words: list[Word], limit: int) -> dict[str, 
         following = to_cursor(words[-1].count, words[-1].word)
     return {
         "publication": {"name": publication.name, "count": publication.count},
-        "entities": [
-            {
-                "word": each.word,
-                "name": each.name,
-                "count": each.count,
-                "labels": each.labels,
-            }
-            for each in words
-        ],
+        "entities": [each.to_json() for each in words],
         "next": following,
     }

@@ -54,6 +54,11 @@ def object_of(**properties: Any) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+def with_optional(schema: Schema, **properties: Any) -> Schema:
+    """The object with these properties, too, which may be left out."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
 def array_of(items: Schema) -> Schema:
     """An array of such items."""
     return {"type": "array", "items": items}

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from daskingest.service.rates import Rate
 from daskingest.service.trials import Trials
-from daskingest.stores import Store
+from daskingest.stores import ReadableStore
+from daskingest.stores.aliases import ALONE, Aliases
 from daskingest.stores.reading import ReadPool
 
 T = TypeVar("T")
@@ -17,13 +18,13 @@ T = TypeVar("T")
 class StoreAlone:
     """A `Backend`. Open one with `open_store_alone`."""
 
-    def __init__(self, url: str, billed: bool, trials: Trials | None) -> None:
+    def __init__(self, read_pool: ReadPool, billed: bool, trials: Trials | None) -> None:
         self.billed = billed
         self.dashboard = ""
         self.trials = trials
-        self._read_pool = ReadPool(url)
+        self._read_pool = read_pool
 
-    async def read(self, work: Callable[[Store], T]) -> T:
+    async def read(self, work: Callable[[ReadableStore], T]) -> T:
         """See `Backend.read`."""
         return await self._read_pool.read(work)
 
@@ -43,13 +44,14 @@ class StoreAlone:
 
 @asynccontextmanager
 async def open_store_alone(
-    url: str, model: str, billed: bool, tries: bool = True
+    url: str, model: str, billed: bool, tries: bool = True, aliases: Aliases = ALONE
 ) -> AsyncIterator[StoreAlone]:
     """The store at a URL, and the model, a spaCy package or folder, to try texts with.
 
-    `billed` says whether reading the store is, `tries` whether people may try texts.
+    `billed` says whether reading the store is, `tries` whether people may try texts, and `aliases`
+    which words are counted as one.
     """
-    backend = StoreAlone(url, billed, Trials(model) if tries else None)
+    backend = StoreAlone(ReadPool(url, aliases), billed, Trials(model) if tries else None)
     try:
         yield backend
     finally:

@@ -11,6 +11,7 @@ import typer
 from daskingest.cli.output import note
 from daskingest.errors import UsageError
 from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.shown import NO_ALIASES, Aliases
 
 
 class By(StrEnum):
@@ -30,16 +31,18 @@ def export(
     ],
     by: Annotated[By, Option("What counts are by: the labels of words, or the months.")] = By.LABEL,
     store: Store = DEFAULT_STORE,
+    aliases: Aliases = NO_ALIASES,
 ) -> None:
     """Write all counts to a file: publication, word, label, count, and the word as it is written.
 
-    By month: publication, word, month, count, of articles with a date.
+    By month: publication, word, month, count, of articles with a date. Every word is written as it
+    was counted, unless --aliases says which of them are one.
     """
-    from daskingest.stores import open_store
     from daskingest.stores.export import write_counts, write_months
+    from daskingest.stores.reading import open_to_read
 
     write = write_counts if by is By.LABEL else write_months
-    with open_store(store) as opened:
+    with open_to_read(store, aliases) as opened:
         try:
             rows = write(opened, out)
         except BrokenPipeError:  # as of `export - | head`, which has seen enough

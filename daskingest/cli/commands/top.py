@@ -10,12 +10,14 @@ from rich.table import Table
 
 from daskingest.cli.options import AsJson
 from daskingest.cli.output import harmless, note, print_json, print_table
-from daskingest.settings import DEFAULT_STORE, Option, Since, Store, Until
+from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.shown import NEWS, Aliases, Since, Until
 
 if TYPE_CHECKING:
-    from daskingest.stores import Store as Counted
-    from daskingest.stores import Word
+    from daskingest.stores import ReadableStore, Word
     from daskingest.stores.periods import Period
+
+_TOLD = 3  # words with aliases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ def top(
     publication: Annotated[str, typer.Argument(help="Its name; case and spacing don't matter.")],
     wanted: Wanted,
     store: Store = DEFAULT_STORE,
+    aliases: Aliases = NEWS,
     as_json: AsJson = False,
 ) -> None:
     """Show the most frequent entities of a publication, in all or in some months.
@@ -41,39 +44,47 @@ def top(
     Labels are not counted by month: for some months they are not shown, and --label gives the words
     that have it at any time.
     """
-    from daskingest.stores import open_store
     from daskingest.stores.periods import period_of
-    from daskingest.stores.reading import find_publication
+    from daskingest.stores.reading import find_publication, open_to_read
 
     label = wanted.label.upper() if wanted.label else None
     period = period_of(wanted.since, wanted.until)
-    with open_store(store) as opened:
+    with open_to_read(store, aliases) as opened:
         key = find_publication(opened, publication).key
         if period:
             found = _within(opened, key, period, wanted.number, label)
         else:
             found = opened.words(key, wanted.number, label=label)
     if as_json:
-        print_json(
-            [
-                {"word": each.word, "name": each.name, "count": each.count, "labels": each.labels}
-                for each in found
-            ]
-        )
+        print_json([each.to_json() for each in found])
     elif not found and (label or period):
         what = f"with the label {label}" if label else "in those months"
         note(f"{harmless(publication)} has no entities {what}")
     else:
         print_table(_table(found))
+        _tell_aliases(found)
 
 
-def _within(store: Counted, key: str, period: Period, number: int, label: str | None) -> list[Word]:
+def _within(
+    store: ReadableStore, key: str, period: Period, number: int, label: str | None
+) -> list[Word]:
     from daskingest.stores.periods import MOST_READ, words_within
 
     found, certain = words_within(store, key, period, number, label)
     if not certain:
         note(f"of the publication's {MOST_READ:,} most frequent words; rarer ones may be missing")
     return found
+
+
+def _tell_aliases(words: list[Word]) -> None:
+    """Say which words are counted as one, of those that are shown."""
+    merged = [each for each in words if each.aliases]
+    for each in merged[:_TOLD]:
+        its = ", ".join(word.name for word in each.aliases)
+        note(f"{harmless(each.name)}: counted as {harmless(its)}")
+    if merged:
+        more = f"and {len(merged) - _TOLD:,} more, see --json; " if len(merged) > _TOLD else ""
+        note(f"{more}--aliases none counts each alone")
 
 
 def _table(words: list[Word]) -> Table:

@@ -12,7 +12,8 @@ from rich.table import Table
 from daskingest.cli.options import AsJson
 from daskingest.cli.output import harmless, note, print_json, print_table
 from daskingest.months import month_text
-from daskingest.settings import DEFAULT_STORE, Option, Since, Store, Until
+from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.shown import NEWS, Aliases, Since, Until
 from daskingest.text import as_unicode
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def trend(
     ],
     wanted: Wanted,
     store: Store = DEFAULT_STORE,
+    aliases: Aliases = NEWS,
     as_json: AsJson = False,
 ) -> None:
     """Show how often words are mentioned from month to month, per 1,000 articles.
@@ -47,15 +49,15 @@ def trend(
     first; a bar for each month, the highest for the month with most mentions per article.
     """
     from daskingest.counts import word_of  # which imports numpy: its threads would take Ctrl-C
-    from daskingest.stores import open_store
     from daskingest.stores.periods import period_of, trends_of
-    from daskingest.stores.reading import find_publication
+    from daskingest.stores.reading import find_publication, open_to_read
 
     period = period_of(wanted.since, wanted.until)
-    with open_store(store) as opened:
+    with open_to_read(store, aliases) as opened:
         name = wanted.publication
         publications = [find_publication(opened, name)] if name else opened.publications()
-        keys = list(dict.fromkeys(word_of(as_unicode(each)) for each in words))
+        asked = (word_of(as_unicode(each)) for each in words)
+        keys = list(dict.fromkeys(map(opened.counted_as, asked)))
         found = trends_of(opened, keys, publications, period)
     for key in keys:
         if all(each.word.word != key or not each.mentions for each in found):

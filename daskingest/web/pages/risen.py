@@ -9,7 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from daskingest.errors import StoreError
-from daskingest.stores import Months, Store, Word
+from daskingest.stores import Months, ReadableStore, Word
 from daskingest.web.cloud import names
 from daskingest.web.pages.reader import Reader
 from daskingest.web.rising import LEAST, Rising, RisingWord, Windows, windows_of
@@ -118,7 +118,7 @@ class RisenWords:
         return {word: dict(months) for word, months in sums.items()}
 
     async def _words_of(self, key: str, most: int) -> list[tuple[Word, Months]]:
-        def look(store: Store) -> list[tuple[Word, Months]]:
+        def look(store: ReadableStore) -> list[tuple[Word, Months]]:
             words = store.words(key, most)
             months = store.word_months([(key, each.word) for each in words])
             return [(each, months.get((key, each.word), {})) for each in names(words, most)]
