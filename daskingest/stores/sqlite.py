@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
@@ -215,10 +217,9 @@ class SqliteStore:
                 "JOIN words USING (publication, word)",
                 (json.dumps(list(words)),),
             )
-            for key, word, label, count, spelling in rows:
-                before = found.get((key, word), Word(word, 0, {}))
-                labels = {**before.labels, label: count}
-                found[key, word] = Word(word, before.count + count, labels, spelling)
+            for (key, word, spelling), its in itertools.groupby(rows, itemgetter(0, 1, 4)):
+                labels = {label: count for _, _, label, count, _ in its}
+                found[key, word] = Word(word, sum(labels.values()), labels, spelling)
         return found
 
     def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
