@@ -139,7 +139,9 @@ def test_files(ask: Ask) -> None:
     assert style.headers["x-content-type-options"] == "nosniff"
     assert ask("/static/app.py").json() == {"error": "there is no such file"}
     table = ask("/download/publication.csv?name=the+herald")
-    assert table.headers["content-disposition"] == 'attachment; filename="publication.csv"'
+    assert (
+        table.headers["content-disposition"] == 'attachment; filename="publication-the-herald.csv"'
+    )
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     assert "The Herald,paris,PERSON,1,paris\r\nThe Herald,'=1,ORG,1,'=1\r\n" in table.text
     assert len(ask("/download/publications.csv").text.splitlines()) == 3

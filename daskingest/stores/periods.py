@@ -34,6 +34,10 @@ class Period:
         return {month: count for month, count in months.items() if month in self}
 
 
+EVER = Period()
+"""All months."""
+
+
 def period_of(since: str | None, until: str | None, ordered: bool = True) -> Period:
     """The period from one month to another, written `2016-06`.
 
@@ -54,33 +58,55 @@ def _month(name: str, text: str | None) -> int | None:
     return month
 
 
-def words_within(
-    store: ReadableStore, publication: str, period: Period, limit: int, label: str | None = None
-) -> tuple[list[Word], bool]:
+@dataclass(frozen=True, slots=True)
+class WordMonths:
+    """A word, counted in a period, and its mentions by month there."""
+
+    word: Word
+    months: Months
+
+
+def months_within(
+    store: ReadableStore,
+    publication: str,
+    period: Period,
+    limit: int,
+    label: str | None = None,
+    most_read: int = MOST_READ,
+) -> tuple[list[WordMonths], bool]:
     """A publication's most frequent words of a period, by count descending, then word.
 
     Only articles with a date count, and the counts are those of the period, without labels, which
     are not kept by month: with a `label`, words that have it at any time.
 
     Also tells whether that is certain: with few mentions in the period, more words would have to be
-    looked at than MOST_READ.
+    looked at than `most_read`.
     """
-    found: list[Word] = []
+    found: list[WordMonths] = []
     after, read = None, 0
-    while read < MOST_READ and (page := store.words(publication, _PAGE, after)):
+    while read < most_read and (page := store.words(publication, _PAGE, after)):
         read += len(page)
         after = page[-1].count, page[-1].word
-        months = store.word_months([(publication, each.word) for each in page])
+        every = store.word_months([(publication, each.word) for each in page])
         for each in page:
-            count = sum(period.of(months.get((publication, each.word), {})).values())
+            months = period.of(every.get((publication, each.word), {}))
+            count = sum(months.values())
             if count and (label is None or label in each.labels):
-                found.append(replace(each, count=count, labels={}))
-        found.sort(key=lambda each: (-each.count, each.word))
+                found.append(WordMonths(replace(each, count=count, labels={}), months))
+        found.sort(key=lambda each: (-each.word.count, each.word.word))
         del found[limit:]
         # No word has more mentions in a period than in all.
-        if len(page) < _PAGE or (len(found) == limit and found[-1].count > after[0]):
+        if len(page) < _PAGE or (len(found) == limit and found[-1].word.count > after[0]):
             return found, True
-    return found, read < MOST_READ
+    return found, read < most_read
+
+
+def words_within(
+    store: ReadableStore, publication: str, period: Period, limit: int, label: str | None = None
+) -> tuple[list[Word], bool]:
+    """The words that `months_within` finds, and whether that is certain."""
+    found, certain = months_within(store, publication, period, limit, label)
+    return [each.word for each in found], certain
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +140,24 @@ class Trend:
 
         With a `step`, for so many months together, by the first of them: 3, quarters, or 12, years.
         """
-        mentions, articles = (_stepped(each, step) for each in (self.mentions, self.articles))
-        return {
-            month: 1000 * mentions.get(month, 0) / count
-            for month, count in sorted(articles.items())
-            if count
-        }
+        return rates_of(self.mentions, self.articles, step)
+
+
+def rates_of(mentions: Months, articles: Months, step: int = 1) -> dict[int, float]:
+    """See `Trend.rates`."""
+    mentions, articles = stepped(mentions, step), stepped(articles, step)
+    return {
+        month: 1000 * mentions.get(month, 0) / count
+        for month, count in sorted(articles.items())
+        if count
+    }
 
 
 def trends_of(
     store: ReadableStore,
     words: Collection[str],
     publications: Iterable[Publication],
-    period: Period = Period(),
+    period: Period = EVER,
 ) -> list[Trend]:
     """How often each word is mentioned in each publication that has it, month by month.
 
@@ -158,11 +189,13 @@ def trends_of(
     )
 
 
-def _stepped(months: Months, step: int) -> Months:
-    return _added({month // step * step: count} for month, count in months.items())
+def stepped(months: Months, step: int) -> Months:
+    """The counts of so many months together, by the first of them."""
+    return added({month // step * step: count} for month, count in months.items())
 
 
-def _added(every: Iterable[Months]) -> Months:
+def added(every: Iterable[Months]) -> Months:
+    """The counts of all of them together, by month, in order."""
     found: Months = {}
     for months in every:
         for month, count in months.items():

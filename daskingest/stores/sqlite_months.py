@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 from daskingest.stores import Months
@@ -26,12 +25,10 @@ def text_of(months: Mapping[int, int]) -> str:
 
 def months_in(text: str) -> Months:
     """The months in a text."""
-    found: Counter[int] = Counter()
-    if text:
-        numbers = text[1:-1].replace("],[", ",").split(",")
-        for month, count in zip(numbers[::2], numbers[1::2], strict=True):
-            found[int(month)] += int(count)
-    return dict(found)
+    found: Months = {}
+    for month, count in json.loads(f"[{text}]"):
+        found[month] = found.get(month, 0) + count
+    return found
 
 
 def of_articles(db: sqlite3.Connection, publication: str | None) -> dict[str, Months]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 _PRIOR = 500.0  # weight of the prior, in words: keeps rare words from winning
 
+CHANCE = 1.96
+"""A z-score that 5 % of words have or exceed, either way, though there is no difference."""
+
 
 @dataclass(frozen=True, slots=True)
 class TypicalWord:

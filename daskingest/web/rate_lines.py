@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from daskingest.service.rates import HISTORY_SECONDS, Rate
-from daskingest.web.pictures import top_of
+from daskingest.web.pictures.axes import rounds
 from daskingest.web.wording import number
 
 _WIDTH, _HEIGHT = 400, 120
@@ -27,7 +27,7 @@ def rate_lines(history: Sequence[Rate], arrive: bool = True) -> Markup:
         return Markup()
     now = history[-1].at
     minutes = next((each for each in _MINUTES if 60 * each >= now - history[0].at), _MINUTES[-1])
-    top = top_of(max(max(each.accepted, each.saved) for each in history))
+    top = rounds(max(max(each.accepted, each.saved) for each in history))[-1]
 
     def y(value: float) -> float:
         return round(_HEIGHT - _BOTTOM - value / top * (_HEIGHT - _TOP - _BOTTOM), 1)

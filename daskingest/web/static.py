@@ -7,12 +7,11 @@ from pathlib import Path
 from starlette.responses import FileResponse, Response
 
 from daskingest.web.call import Call
-from daskingest.web.charts import bokeh_js
 from daskingest.web.problems import Problem
 from daskingest.web.responses import secured
 
 _FOLDER = Path(__file__).parent / "static"
-_FILES = {each.name: each for each in (*_FOLDER.iterdir(), bokeh_js())}
+_FILES = {each.name: each for each in _FOLDER.iterdir()}
 
 
 async def static_file(call: Call) -> Response:

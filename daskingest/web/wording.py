@@ -68,3 +68,8 @@ def query(**values: str | int | Sequence[str]) -> Markup:
     """A URL's query, without empty values; a list repeats its name."""
     kept = {name: value for name, value in values.items() if value}
     return Markup.escape("?" + urlencode(kept, doseq=True)) if kept else Markup()
+
+
+def address(page: str, **values: str | int | Sequence[str]) -> Markup:
+    """The address of one of our pages, with such a query."""
+    return Markup.escape(page) + query(**values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from daskingest.web.backend import Backend
-from daskingest.web.downloads import Downloads
+from daskingest.web.downloads import Downloads, View
 from daskingest.web.endpoint import Audience, Handler
 from daskingest.web.pages.clouds import Clouds
 from daskingest.web.pages.comparison import Comparison
@@ -34,13 +34,13 @@ class Pages:
         word = WordPage(reader, renderer)
         downloads = Downloads(
             {
-                "publications": overview.table,
-                "rising": overview.rising,
-                "publication": publication.table,
-                "compare": comparison.table,
-                "word": word.table,
-                "word-months": word.months,
-                "publication-months": publication.months,
+                "publications": View(overview.table),
+                "rising": View(overview.rising),
+                **publication.views(),
+                "compare": View(comparison.table, comparison.placed),
+                "compare-months": View(comparison.months_table, comparison.months),
+                "word": View(word.table),
+                "word-months": View(word.months_table, word.months),
             }
         )
         self.audience = Audience(renderer.problem, in_browsers=True)
@@ -49,7 +49,6 @@ class Pages:
             "/": overview.page,
             "/live": overview.live,
             "/publication": publication.page,
-            "/chart": publication.chart,
             "/cloud.svg": clouds.picture,
             "/compare": comparison.page,
             "/word": word.page,

@@ -1,8 +1,9 @@
-"""A word's page: which publications mention it."""
+"""A word's page: which publications mention it, and when."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -10,15 +11,19 @@ from starlette.responses import Response
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.months import month_text
 from daskingest.stores import Publication, ReadableStore, Word
-from daskingest.stores.periods import trends_of
+from daskingest.stores.periods import added, trends_of
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.pages.reader import Reader
 from daskingest.web.pages.renderer import Renderer
-from daskingest.web.pictures import SERIES, Series, lines
+from daskingest.web.pages.timeline import timeline_of
+from daskingest.web.pages.trends import Line, figure_of
+from daskingest.web.pictures.over_time import SERIES
+from daskingest.web.pictures.picture import Figure
+from daskingest.web.wording import short
 
 _LOOKED_AT = 50
-"""Publications with the most mentions, of which some may have no dates."""
+"""Publications with the most mentions that are looked at where that is billed."""
 
 
 class _Row(NamedTuple):
@@ -38,23 +43,18 @@ class WordPage:
     async def page(self, call: Call) -> Response:
         """The publications that mention it, by how often they do."""
         word = _word_in(call)
-        period = call.period()
         rows = await self._rows(word)
-        most = sorted(rows, key=lambda row: -row.word.count)[:_LOOKED_AT]
-        shown = [row.publication for row in most]
-        trends = await self._reader.read(lambda store: trends_of(store, [word], shown, period))
-        trends = [each for each in trends if each.mentions][:SERIES]
-        series = [Series(each.publication.name, each.rates()) for each in trends]
+        several = await self._lines(call, rows)
         return self._renderer.page(
             "word.html",
             word=word,
             name=rows[0].word.name if rows else word,
             rows=rows,
             aliases=_aliases_in(rows),
-            series=series,
-            picture=lines(series, "Mentions per 1,000 articles"),
-            since=call.text("since"),
-            until=call.text("until"),
+            time=timeline_of(call),
+            names=[name for name, _, _ in several][:SERIES],
+            more=len(several) > SERIES,
+            shown=_figure(call, rows, several),
         )
 
     async def table(self, call: Call) -> Table:
@@ -67,7 +67,12 @@ class WordPage:
             ],
         )
 
-    async def months(self, call: Call) -> Table:
+    async def months(self, call: Call) -> Figure | None:
+        """Its mentions over time, where it is mentioned most."""
+        rows = await self._rows(_word_in(call))
+        return _figure(call, rows, await self._lines(call, rows))
+
+    async def months_table(self, call: Call) -> Table:
         """Its mentions by month, in all publications that have articles with a date."""
         word, period = _word_in(call), call.period()
         publications = await self._reader.publications()
@@ -89,11 +94,36 @@ class WordPage:
             ],
         )
 
+    async def _lines(self, call: Call, rows: Sequence[_Row]) -> list[Line]:
+        """All publications together, if there are several, then each, by mentions."""
+        if not rows:
+            return []
+        word, period = rows[0].word.word, call.period()
+        most = sorted(rows, key=lambda row: -row.word.count)
+        shown = [row.publication for row in most[: _LOOKED_AT if self._reader.billed else None]]
+        trends = await self._reader.read(lambda store: trends_of(store, [word], shown, period))
+        mentioned = [each for each in trends if each.mentions]
+        several: list[Line] = [
+            (each.publication.name, each.mentions, each.articles) for each in mentioned
+        ]
+        if len(mentioned) > 1 and len(shown) == len(rows):
+            every = await self._reader.article_months()
+            together = added(each.mentions for each in mentioned)
+            articles = period.of(added(every.values()))
+            several.insert(0, ("all publications", together, articles))
+        return several
+
     async def _rows(self, word: str) -> list[_Row]:
         if not word:
             return []
         publications = await self._reader.publications()
         return await self._reader.read(lambda store: _rows_of(word, publications, store))
+
+
+def _figure(call: Call, rows: Sequence[_Row], several: Sequence[Line]) -> Figure | None:
+    if not several:
+        return None
+    return figure_of(several, short(rows[0].word.name, 60), timeline_of(call))
 
 
 def _word_in(call: Call) -> str:
