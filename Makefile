@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 DEMO = sqlite:///demo/daskingest.db
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint pictures clean
 
 demo: .venv/installed
 	@rm -rf demo && mkdir demo
@@ -33,6 +33,10 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The README's, of the bundled sample.
+pictures: .venv/installed-test
+	$(BIN)/python tests/readme_pictures.py
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \

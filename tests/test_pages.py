@@ -17,12 +17,14 @@ from xml.etree import ElementTree
 
 import httpx
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from program import Program, Server, free_port, until
 from reverse_proxy import Kind, ReverseProxy
 
+from daskingest.benchmarks.pages import measure, pages
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
 from daskingest.stores import open_store
@@ -595,3 +597,9 @@ def test_an_address_that_others_reach_needs_a_key(store: str, tmp_path: Path) ->
     program = Program(tmp_path, "explore", "--store", f"sqlite:///{tmp_path}/none.db")
     assert program.wait() == 1
     assert "nothing has been counted there yet" in program.output
+
+
+def test_pages_can_be_measured(explorer: str, store: str) -> None:
+    found = list(measure(explorer, psutil.Process(), store, 2))
+    assert [each.kind for each in found] == list(pages(1))
+    assert all(len(each.taken) == 2 for each in found)

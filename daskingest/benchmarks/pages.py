@@ -31,13 +31,18 @@ Addressed = Callable[[Publication, str], str]
 """The path of a page: about a publication, or a word of it."""
 
 
-def pages(publications: int) -> dict[str, Addressed]:
-    """The kinds of pages."""
+def pages(publications: int, other: str, another: str) -> dict[str, Addressed]:
+    """The kinds of pages. Publications and words are compared with another one each."""
     source = random.Random(0)
 
     def some_page(order: str) -> Addressed:
         last = max(1, publications // 24)
         return lambda publication, word: f"/?sort={order}&page={source.randint(1, last)}"
+
+    def months(since: str, until: str) -> Addressed:
+        return lambda publication, word: (
+            f"/publication?name={publication.key}&since=2017-{since}&until=2017-{until}"
+        )
 
     return {
         "overview": lambda publication, word: "/",
@@ -48,6 +53,10 @@ def pages(publications: int) -> dict[str, Addressed]:
         "overview, search": lambda publication, word: f"/?q={publication.key[-2:]}",
         "word cloud": lambda publication, word: f"/cloud.svg?name={publication.key}",
         "publication": lambda publication, word: f"/publication?name={publication.key}",
+        "publication, a year": months("01", "12"),
+        "publication, a month": months("05", "05"),
+        "comparison": lambda publication, word: f"/compare?name={publication.key}&name={other}",
+        "comparison of words": lambda publication, word: f"/compare?word={word}&word={another}",
         "word": lambda publication, word: f"/word?word={word}",
     }
 
@@ -64,7 +73,7 @@ def measure(
         publications = store.publications()
         drawn = source.choices(publications, k=asked)
         words = [source.choice(store.words(each.key, 100)).word for each in drawn]
-        for kind, path in pages(len(publications)).items():
+        for kind, path in pages(len(publications), publications[0].key, words[0]).items():
             before = _cpu(process)
             taken = sorted(_taken(http, path, drawn, words))
             yield Times(kind, taken, 1000 * (_cpu(process) - before) / asked)

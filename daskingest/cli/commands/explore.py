@@ -34,8 +34,6 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     with open_store(settings.store) as store:
         billed = store.billed
     listener = listen(settings.host, settings.port, keys)
-    if hasattr(os, "nice"):
-        os.nice(19)  # a program that counts into the store goes first
     url, model = absolute_url(settings.store), find_model(settings.model)
     tries = lets_try(settings.trials, settings.host, bool(keys))
     shown = ServeSettings(keys=keys, root_path=root_path)
