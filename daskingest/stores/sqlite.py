@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
@@ -207,20 +205,8 @@ class SqliteStore:
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """See `Store.find_words`."""
-        found: dict[tuple[str, str], Word] = {}
-        with self._reading() as db:
-            rows = db.execute(
-                "SELECT publications.key, labels.word, label, labels.count, spelling "
-                "FROM json_each(?) AS pair "
-                "JOIN publications ON publications.key = pair.value ->> 0 JOIN labels "
-                "ON labels.publication = publications.id AND labels.word = pair.value ->> 1 "
-                "JOIN words USING (publication, word)",
-                (json.dumps(list(words)),),
-            )
-            for (key, word, spelling), its in itertools.groupby(rows, itemgetter(0, 1, 4)):
-                labels = {label: count for _, _, label, count, _ in its}
-                found[key, word] = Word(word, sum(labels.values()), labels, spelling)
-        return found
+        with self._snapshot() as db:
+            return sqlite_words.found(db, words)
 
     def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
         """See `Store.all_words`."""
@@ -230,13 +216,7 @@ class SqliteStore:
                 (publication,),
             ).fetchall()
             for number, name in publications:
-                rows = db.execute(
-                    "SELECT word, label, labels.count, spelling FROM labels "
-                    "JOIN words USING (publication, word) WHERE labels.publication = ? "
-                    "ORDER BY labels.word, label",
-                    (number,),
-                )
-                for row in rows:
+                for row in sqlite_words.in_order(db, number):
                     yield name, *row
 
     def article_months(self, publication: str | None = None) -> dict[str, Months]:
