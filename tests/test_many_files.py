@@ -73,7 +73,7 @@ def test_killed_in_the_middle_of_one_of_them(
     assert "512 = 512 articles + 0 rejects (all rows accounted for)" in output
     code, output = run(tmp_path, "run-csv", str(place))
     assert code == 0, output
-    assert "8 files: 8 was counted already" in output
+    assert "8 files: 8 counted already" in output
     assert "starting the cluster" not in output
     assert content(store) == times(expected, count)
 
@@ -157,7 +157,7 @@ def test_standard_input_can_be_resumed(
     assert content(store) == expected
     code, output = piped()
     assert code == 0, output
-    assert "a.csv::standard input: was counted already" in output
+    assert "a.csv::standard input: counted already" in output
     assert content(store) == expected
 
 

@@ -19,8 +19,12 @@ from daskingest.ledger import BatchId, Counted
 from daskingest.sqlite_file import SqliteFile
 from daskingest.stores import Store, Word, open_store, sqlite_words
 from daskingest.stores.sqlite import SqliteStore
+from daskingest.stores.sqlite_layout import FREQUENT
 
-MENTIONS = st.lists(st.tuples(st.text("abc", min_size=1, max_size=3), st.sampled_from("AB")))
+MENTION = st.tuples(st.text("abc", min_size=1, max_size=3), st.sampled_from("AB"))
+MENTIONS = st.lists(st.tuples(MENTION, st.sampled_from([1, 2, FREQUENT - 1, FREQUENT]))).map(
+    lambda found: [each for each, times in found for _ in range(times)]
+)
 
 
 def count(
@@ -68,6 +72,16 @@ def test_every_word_is_found_once_and_in_order(
                 for limit in (1, 99):
                     found = [(w.word, w.count) for w in store.search("p", text, limit, label)]
                     assert found == [each for each in expected if text in each[0]][:limit]
+            assert [row[1:4] for row in store.all_words("p")] == [
+                (*key, its) for key, its in sorted(Counter(mentions).items())
+            ]
+            for word in store.words("p", 9):
+                assert word.labels == {
+                    label: its
+                    for (its_word, label), its in Counter(mentions).items()
+                    if its_word == word.word
+                }
+                assert store.find_words([("p", word.word)]) == {("p", word.word): word}
 
 
 class Traced(SqliteStore):

@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -281,3 +282,17 @@ def test_counts_by_month_add_up(store: Store) -> None:
     ]
     assert list(store.all_months("none")) == []
     assert store.words("p", 1) == [Word("a", 8, {"GPE": 4, "ORG": 4}, 1)]
+
+
+def test_months_may_come_alone(store: Store) -> None:
+    """As when a store is published into one that had the counts before it had months."""
+    june, counts = 557, Counts()
+    counts.add_article("P", [("a", "ORG"), ("b", "ORG"), ("b", "GPE")], june)
+    whole = counts.packed()
+    store.commit(replace(whole, months=PackedCounts().months), one("r:1"))
+    store.commit(replace(whole, words=PackedCounts().words), one("r:2"))
+    assert store.words("p", 9) == [Word("b", 2, {"GPE": 1, "ORG": 1}), Word("a", 1, {"ORG": 1})]
+    assert dict(store.all_months("p")) == {"a": {june: 1}, "b": {june: 2}}
+    store.commit(whole, one("r:3"))
+    assert store.words("p", 9, label="GPE") == [Word("b", 2, {"GPE": 2})]
+    assert dict(store.all_months("p")) == {"a": {june: 2}, "b": {june: 4}}

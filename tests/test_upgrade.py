@@ -62,7 +62,7 @@ def test_it_is_read_as_it_is_and_counted_into(tmp_path: Path) -> None:
     assert version(path) == 1
     with open_store(url, create=True, say=said.append) as store:
         assert [line.split(str(path))[0] for line in said] == ["bringing ", ""]
-        assert version(path) == 3
+        assert version(path) == 2
         assert content(url) == before
         counts = Counts()
         counts.add_article("P", [("new", "GPE")], 500)
@@ -102,34 +102,12 @@ def kill_it(folder: Path, words: int, turns: Iterable[int]) -> list[int]:
         kill_while_it_upgrades(url, random.Random(turn).random() * seconds)
         assert content(url) == expected
         found.append(version(path))
-        if found[-1] == 3:
+        if found[-1] == 2:
             path.unlink()
     if path.exists():
         open_store(url, create=True).close()
         assert content(url) == expected
     return found
-
-
-def test_one_without_spellings_is_read_and_upgraded(tmp_path: Path) -> None:
-    path = tmp_path / "s.db"
-    url = f"sqlite:///{path}"
-    with open_store(url, create=True) as store:
-        counts = Counts()
-        counts.add_article("P", [("Old", "ORG"), ("Oldest", "GPE")], 500)
-        store.commit(counts.packed(), {BatchId("r", "1"): Counted()})
-    new = layout(path)
-    with closing(sqlite3.connect(path)) as db:  # as it was when words had none
-        db.execute("ALTER TABLE words DROP COLUMN spelling")
-        db.execute("PRAGMA user_version = 2")
-    before = content(url)
-    assert next(each.name for each in before if isinstance(each, Word)) == "old"
-    with open_store(url, create=True) as store:
-        assert content(url) == before
-        counts = Counts()
-        counts.add_article("P", [("New", "ORG"), ("OLD", "ORG")])
-        store.commit(counts.packed(), {BatchId("r", "2"): Counted()})
-        assert [each.name for each in store.words("p", 9)] == ["old", "New", "oldest"]
-    assert (version(path), layout(path)) == (3, new)
 
 
 def test_it_may_be_killed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ class Outcome(Enum):
     """How a file's run ended."""
 
     COUNTED = "counted"
-    ALREADY = "was counted already"
+    ALREADY = "counted already"
     LIMITED = "counted up to the limit"
     INTERRUPTED = "interrupted"
     FAILED = "not counted"

@@ -110,9 +110,9 @@ class FirestoreStore:
     ) -> int:
         """See `Store.commit`. The name of a publication is written with its first commit."""
         with self._encoding():
-            large = commit_bytes(counts, entries) > _MAX_BYTES
-        if large:
-            raise self._too_large(entries)
+            size = commit_bytes(counts, entries, self._root)
+        if size > _MAX_BYTES:
+            raise self._too_large(entries, int(0.95 * counts.size * _MAX_BYTES / size))
         if self._builder.whole_maps and self.ledger_entries(list(entries)):
             raise AlreadyCommitted  # such an emulator would write what precedes the known entry
         with self._working("write to"):
@@ -132,7 +132,7 @@ class FirestoreStore:
                 raise
             except (exceptions.InvalidArgument, exceptions.ResourceExhausted) as error:
                 if says_too_large(error):
-                    raise self._too_large(entries) from error
+                    raise self._too_large(entries, counts.size // 2) from error
                 if isinstance(error, exceptions.InvalidArgument):
                     told = advice(error, self._project)
                     raise Invalid(f"{self._name} refuses it: {told}") from error
@@ -359,10 +359,10 @@ class FirestoreStore:
         found: firestore.CollectionReference = self._publication(publication).collection(WORDS)
         return found
 
-    def _too_large(self, entries: Mapping[BatchId, Entry]) -> TooLarge:
-        """The error to raise. If the commit had several batches, later ones will be smaller."""
+    def _too_large(self, entries: Mapping[BatchId, Entry], fits: int) -> TooLarge:
+        """The error to raise. If the commit had several batches, later ones have what fits."""
         if len(entries) > 1:
-            self.commit_size = max(1_000, self.commit_size // 2)
+            self.commit_size = max(1_000, min(self.commit_size, fits))
         return TooLarge()
 
     @contextmanager
@@ -385,6 +385,12 @@ class FirestoreStore:
             raise StoreError(
                 f"{self._name} was changed by somebody: {error}; repair it there"
             ) from error
+
+    @property
+    def _root(self) -> int:
+        """The length of what all documents' names begin with."""
+        database = self._database or "(default)"
+        return len(f"projects/{self._db().project}/databases/{database}/documents/")
 
     @property
     def _name(self) -> str:

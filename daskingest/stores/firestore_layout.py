@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from daskingest.ledger import BatchId, Entry, Ledger, entry_to_json, read_ledger
@@ -32,7 +32,7 @@ class Changed(Exception):
 
 
 PUBLICATIONS, WORDS, LEDGER, RUNS = "publications", "ent", "ledger", "runs"
-_MONTH_BYTES = 60  # of a request, for each
+_MONTH_BYTES = 32  # of a request, for each
 _MAX_ID = 1_500  # bytes of a document's id
 
 
@@ -152,34 +152,33 @@ def ledger_of(fields: Mapping[str, Any]) -> Ledger:
     return read_ledger({f"{run}:{entry}": note})
 
 
-def commit_bytes(counts: PackedCounts, entries: Mapping[BatchId, Entry]) -> int:
-    """An upper bound, and a close one, on the size in bytes of a commit's request."""
+def commit_bytes(counts: PackedCounts, entries: Mapping[BatchId, Entry], root: int) -> int:
+    """An upper bound, and a close one, on the size in bytes of a commit's request.
+
+    `root` is the length of what all documents' names begin with.
+    """
     size = sum(
         450 + 3 * len(str(key)) + 2 * len(entry_to_json(each)) for key, each in entries.items()
     )
     return size + sum(
-        _publication_bytes(each, zip(words.words, words.kinds, strict=True))
-        + _months_bytes(each, words, months)
+        _publication_bytes(each, words, months, root)
         for each, words, months in counts.by_publication()
     )
 
 
-def _publication_bytes(publication: PackedPublication, words: Iterable[tuple[str, str]]) -> int:
-    path = 130 + len(document_id(publication.key).encode())
-    size = path + 100 + 2 * len(publication.key.encode()) + len(publication.name.encode())
-    last = None
-    for word, label in words:
-        if word != last:
-            last = word
-            size += path + 2 * len(word.encode()) + 70
-        size += 2 * len(label.encode()) + 30
-    return size
-
-
-def _months_bytes(publication: PackedPublication, words: Counters, months: Counters) -> int:
-    alone = set(months.words).difference(words.words)  # counted, and now by month
-    paths = (130 + len(document_id(publication.key).encode()) + 2 * len(word) for word in alone)
-    return _MONTH_BYTES * (len(publication.months) + len(months.words)) + sum(paths)
+def _publication_bytes(
+    publication: PackedPublication, words: Counters, months: Counters, root: int
+) -> int:
+    path = root + 50 + len(document_id(publication.key).encode())
+    size = path + 150 + 2 * len(publication.key.encode()) + len(publication.name.encode())
+    spelt = {word for word, bits in zip(words.words, words.spellings, strict=True) if bits}
+    for word in {*words.words, *months.words}:
+        length = len(word.encode())
+        size += path + 60 + length
+        if word in spelt:
+            size += 22 + length * 3 // 2  # capitals may have more bytes
+    size += sum(25 + 2 * len(label.encode()) for label in words.kinds)
+    return size + _MONTH_BYTES * (len(publication.months) + len(months.words))
 
 
 def _decoded(document: str) -> str:

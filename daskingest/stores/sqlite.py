@@ -205,21 +205,8 @@ class SqliteStore:
 
     def find_words(self, words: Collection[tuple[str, str]]) -> dict[tuple[str, str], Word]:
         """See `Store.find_words`."""
-        found: dict[tuple[str, str], Word] = {}
-        with self._reading() as db:
-            rows = db.execute(
-                "SELECT publications.key, labels.word, label, labels.count, spelling "
-                "FROM json_each(?) AS pair "
-                "JOIN publications ON publications.key = pair.value ->> 0 JOIN labels "
-                "ON labels.publication = publications.id AND labels.word = pair.value ->> 1 "
-                "JOIN words USING (publication, word)",
-                (json.dumps(list(words)),),
-            )
-            for key, word, label, count, spelling in rows:
-                before = found.get((key, word), Word(word, 0, {}))
-                labels = {**before.labels, label: count}
-                found[key, word] = Word(word, before.count + count, labels, spelling)
-        return found
+        with self._snapshot() as db:
+            return sqlite_words.found(db, words)
 
     def all_words(self, publication: str | None = None) -> Iterator[WordRow]:
         """See `Store.all_words`."""
@@ -229,13 +216,7 @@ class SqliteStore:
                 (publication,),
             ).fetchall()
             for number, name in publications:
-                rows = db.execute(
-                    "SELECT word, label, labels.count, spelling FROM labels "
-                    "JOIN words USING (publication, word) WHERE labels.publication = ? "
-                    "ORDER BY labels.word, label",
-                    (number,),
-                )
-                for row in rows:
+                for row in sqlite_words.in_order(db, number):
                     yield name, *row
 
     def article_months(self, publication: str | None = None) -> dict[str, Months]:

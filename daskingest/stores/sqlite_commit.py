@@ -1,15 +1,19 @@
 """Adds counts to the tables of an SQLite store: in key order, and by whole columns.
 
 A publication's counters are first put into a temporary table, from where two statements add them to
-`words` and `labels`. That takes less time than adding them one by one from Python, and lets other
-threads run.
+the store. That takes less time than adding them one by one from Python, and lets other threads run.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
-from daskingest.packed import Counters, PackedCounts, PackedPublication
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from daskingest.packed import PackedCounts, PackedPublication
 from daskingest.resources import free_memory
 from daskingest.stores.sqlite_months import summed, text_of
 
@@ -17,22 +21,26 @@ _LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is fre
 
 _LONG = 600  # characters of months, beyond which those of one word are summed up
 
-_WORDS = """
-INSERT INTO words (publication, word, count, spelling)
-SELECT ?, word, count, spelling FROM fresh WHERE TRUE
-ON CONFLICT (publication, word) DO UPDATE SET count = count + excluded.count
-"""  # a word with several labels comes several times
-_LABELS = """
-INSERT INTO labels SELECT ?, word, label, count FROM fresh WHERE TRUE
+_COLUMNS = ("word", "label", "n", "spelling", "months")
+
+_WORDS = f"""
+INSERT INTO words (publication, word, count, label, spelling, months)
+SELECT ?, word, count, label, spelling, months FROM fresh WHERE TRUE
+ON CONFLICT (publication, word) DO UPDATE SET
+    count = count + excluded.count,
+    other = other + iif(label IS excluded.label, 0, excluded.count),
+    months = CASE
+        WHEN excluded.months IS NULL THEN months
+        WHEN months IS NULL THEN excluded.months
+        WHEN length(months) < {_LONG} THEN months || ',' || excluded.months
+        ELSE summed_months(months || ',' || excluded.months) END
+"""  # a word with several labels comes several times, and has its months but once
+_OTHER_LABELS = """
+INSERT INTO other_labels
+SELECT ?1, fresh.word, fresh.label, fresh.count FROM fresh
+CROSS JOIN words ON words.publication = ?1 AND words.word = fresh.word
+WHERE words.label IS NOT fresh.label AND fresh.label IS NOT NULL
 ON CONFLICT (publication, word, label) DO UPDATE SET count = count + excluded.count
-"""
-_MONTHS = f"""
-INSERT INTO words (publication, word, count, months)
-SELECT ?, word, 0, months FROM fresh_months WHERE TRUE
-ON CONFLICT (publication, word) DO UPDATE SET months = CASE
-    WHEN months IS NULL THEN excluded.months
-    WHEN length(months) < {_LONG} THEN months || ',' || excluded.months
-    ELSE summed_months(months || ',' || excluded.months) END
 """
 
 
@@ -41,23 +49,23 @@ def prepare(db: sqlite3.Connection) -> None:
     cache = min(max(free_memory() // 4, _LEAST_CACHE), _MOST_CACHE)
     db.execute(f"PRAGMA cache_size = {-(cache >> 10)}")
     db.execute("PRAGMA temp_store = MEMORY")
-    db.execute("CREATE TEMP TABLE fresh (word TEXT, label TEXT, count INTEGER, spelling INTEGER)")
-    db.execute("CREATE TEMP TABLE fresh_months (word TEXT, months TEXT)")
+    db.execute(
+        "CREATE TEMP TABLE fresh "
+        "(word TEXT, label TEXT, count INTEGER, spelling INTEGER, months TEXT)"
+    )
     db.create_function("summed_months", 1, summed, deterministic=True)
 
 
 def add(db: sqlite3.Connection, counts: PackedCounts) -> None:
     """Add all counts. To be called inside a transaction."""
-    for publication, words, months in counts.by_publication():
+    for publication, rows in _by_publication(counts):
         number = _add_publication(db, publication)
-        db.executemany("INSERT INTO fresh VALUES (?, ?, ?, ?)", zip(*words, strict=True))
-        db.execute(_WORDS, (number,))
-        db.execute(_LABELS, (number,))
-        db.execute("DELETE FROM fresh")
-        if months.words:
-            db.executemany("INSERT INTO fresh_months VALUES (?, ?)", _texts(months).items())
-            db.execute(_MONTHS, (number,))
-            db.execute("DELETE FROM fresh_months")
+        if rows:
+            columns = [rows[name].to_pylist() for name in _COLUMNS]
+            db.executemany("INSERT INTO fresh VALUES (?, ?, ?, ?, ?)", zip(*columns, strict=True))
+            db.execute(_WORDS, (number,))
+            db.execute(_OTHER_LABELS, (number,))
+            db.execute("DELETE FROM fresh")
 
 
 def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> int:
@@ -72,10 +80,46 @@ def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> 
     return int(number)
 
 
-def _texts(months: Counters) -> dict[str, str]:
+def _by_publication(counts: PackedCounts) -> Iterator[tuple[PackedPublication, pa.Table]]:
+    """Each publication, by key, with its rows in the order of their words."""
+    rows = _with_months(counts).sort_by([("publication", "ascending"), ("word", "ascending")])
+    numbers = rows["publication"].to_numpy()
+    for number, publication in sorted(
+        enumerate(counts.publications), key=lambda numbered: numbered[1].key
+    ):
+        start, end = np.searchsorted(numbers, [number, number + 1]).tolist()
+        yield publication, rows.slice(start, end - start)
+
+
+def _with_months(counts: PackedCounts) -> pa.Table:
+    """The words' rows, each word's months in the first of them, as text. Words that have nothing
+    but months have a row without a label, which counts nothing."""
+    words, months = counts.words, _texts(counts.months)
+    first = pc.index_in(_keys(months), value_set=_keys(words))
+    known = first.is_valid()
+    places = np.full(len(words), len(months))
+    places[first.drop_null().to_numpy()] = np.flatnonzero(known)
+    texts = pa.concat_arrays([months["months"].combine_chunks(), pa.nulls(1, pa.string())])
+    words = words.append_column("months", texts.take(pa.array(places)))
+    alone = months.filter(pc.invert(known))
+    for name in ("n", "spelling"):
+        alone = alone.append_column(name, pa.array(np.zeros(len(alone), np.int64)))
+    return pa.concat_tables([words, alone], promote_options="default")
+
+
+def _texts(months: pa.Table) -> pa.Table:
     """Each word's months, as they are kept: `[month, count]`, separated by commas."""
-    found: dict[str, str] = {}
-    for word, month, count in zip(*months[:3], strict=True):
-        text = f"[{month},{count}]"
-        found[word] = f"{found[word]},{text}" if word in found else text
-    return found
+    months = months.sort_by([(name, "ascending") for name in ("publication", "word", "month")])
+    month, count = (pc.cast(months[name], pa.string()) for name in ("month", "n"))
+    texts = pc.binary_join_element_wise("[", month, ",", count, "]", "").combine_chunks()
+    words = _keys(months).dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(np.diff(words, prepend=-1))
+    bounds = pa.array(np.append(starts, len(words)), pa.int32())
+    joined = pc.binary_join(pa.ListArray.from_arrays(bounds, texts), ",")
+    return months.select(["publication", "word"]).take(starts).append_column("months", joined)
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    """A text for each row that tells its publication and its word."""
+    number = pc.cast(rows["publication"], pa.string())
+    return pc.binary_join_element_wise(number, rows["word"], " ").combine_chunks()

@@ -1,26 +1,53 @@
 """The tables of a store in SQLite, and how those of earlier versions become them.
 
-`words` and `labels` are meant to be queried with any tool: (publication, word, count), and
-(publication, word, label, count). `months` is a view: (publication, word, month, count), of
-articles with a date. `spelling` says which letters of a word are capitals (`daskingest.spelling`).
+`words`, `labels` and `months` are meant to be queried with any tool: (publication, word, count),
+(publication, word, label, count), and (publication, word, month, count), of articles with a date.
+The last two are views. `spelling` says which letters of a word are capitals
+(`daskingest.spelling`).
 
-Each counter is one row in each of the two tables, ordered by word, so that a large commit changes
-whole pages from left to right. What is read by count, the frequent words, has an index; the many
-words that occur fewer than `FREQUENT` times have none, which would cost every commit, and are found
-in the tables' own order.
+A word is one row, with all that most words have: one label, and a few months. So a commit changes
+one row for each of its words, in their order, page after page. Where a word has other labels than
+the one it was seen with first, `other` is how much of its count they have, and `other_labels` has
+them. What is read by count, the frequent words, has an index; the many words that occur fewer than
+`FREQUENT` times have none, which would cost every commit, and are found in the tables' own order.
 """
 
 from __future__ import annotations
 
 from daskingest.sqlite_file import SqliteSchema
 
-FREQUENT = 4
+FREQUENT = 16
 """Words, and words under a label, are in the indexes by count from this count on."""
+
+_WORDS = """
+CREATE TABLE words (
+    publication INTEGER NOT NULL REFERENCES publications (id),
+    word TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    label TEXT,
+    other INTEGER NOT NULL DEFAULT 0,
+    spelling INTEGER NOT NULL DEFAULT 0,
+    months TEXT,
+    PRIMARY KEY (publication, word)
+) WITHOUT ROWID;
+CREATE TABLE other_labels (
+    publication INTEGER NOT NULL REFERENCES publications (id),
+    word TEXT NOT NULL,
+    label TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (publication, word, label)
+) WITHOUT ROWID;
+"""
 
 _INDEXES = f"""
 CREATE INDEX words_by_count ON words (publication, count DESC, word) WHERE count >= {FREQUENT};
-CREATE INDEX labels_by_count ON labels (publication, label, count DESC, word)
+CREATE INDEX words_by_label ON words (publication, label, count - other DESC, word, count, other)
+    WHERE count - other >= {FREQUENT};
+CREATE INDEX other_labels_by_count ON other_labels (publication, label, count DESC, word)
     WHERE count >= {FREQUENT};
+CREATE VIEW labels AS
+    SELECT publication, word, label, count - other AS count FROM words WHERE count > other
+    UNION ALL SELECT publication, word, label, count FROM other_labels;
 CREATE VIEW months AS
     SELECT publication, word, date('1970-01-01', month || ' months') AS month, count FROM (
         SELECT publication, word, value ->> 0 AS month, sum(value ->> 1) AS count
@@ -44,21 +71,7 @@ CREATE TABLE publications (
     count INTEGER NOT NULL,
     months TEXT
 );
-CREATE TABLE words (
-    publication INTEGER NOT NULL REFERENCES publications (id),
-    word TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    months TEXT,
-    spelling INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (publication, word)
-) WITHOUT ROWID;
-CREATE TABLE labels (
-    publication INTEGER NOT NULL REFERENCES publications (id),
-    word TEXT NOT NULL,
-    label TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    PRIMARY KEY (publication, word, label)
-) WITHOUT ROWID;
+{_WORDS.strip()}
 CREATE TABLE ledger (
     batch_id TEXT PRIMARY KEY,
     note TEXT NOT NULL
@@ -69,28 +82,37 @@ CREATE TABLE ledger (
 
 _FROM_1 = f"""
 {_RUNS.strip()}
+ALTER TABLE publications ADD COLUMN months TEXT;
 DROP INDEX IF EXISTS words_by_count;
 DROP INDEX IF EXISTS labels_by_count;
-ALTER TABLE publications ADD COLUMN months TEXT;
-ALTER TABLE words ADD COLUMN months TEXT;
+ALTER TABLE words RENAME TO words_before;
+ALTER TABLE labels RENAME TO labels_before;
+{_WORDS.strip()}
+INSERT INTO words (publication, word, count, label, other)
+    SELECT words.publication, word, words.count, label, words.count - ifnull(max(labels.count), 0)
+    FROM words_before AS words LEFT JOIN labels_before AS labels USING (publication, word)
+    GROUP BY words.publication, word;
+INSERT INTO other_labels
+    SELECT labels.publication, word, labels.label, labels.count
+    FROM labels_before AS labels JOIN words USING (publication, word)
+    WHERE labels.label IS NOT words.label;
+DROP TABLE labels_before;
+DROP TABLE words_before;
 {_INDEXES.strip()}
 """
 
-_FROM_2 = "ALTER TABLE words ADD COLUMN spelling INTEGER NOT NULL DEFAULT 0;"
-
-_NO_MONTHS = "CREATE TEMP VIEW publications AS SELECT *, NULL AS months FROM main.publications;"
-
 AS_NOW = {
-    1: f"{_NO_MONTHS} CREATE TEMP VIEW words AS "
-    "SELECT *, NULL AS months, 0 AS spelling FROM main.words;",
-    2: "CREATE TEMP VIEW words AS SELECT *, 0 AS spelling FROM main.words;",
+    1: "CREATE TEMP VIEW publications AS SELECT *, NULL AS months FROM main.publications;"
+    "CREATE TEMP VIEW words AS SELECT *, NULL AS label, count AS other, 0 AS spelling, "
+    "NULL AS months FROM main.words;"
+    "CREATE TEMP VIEW other_labels AS SELECT * FROM main.labels;",
 }
 """What makes a connection read a file of an earlier version as if it were of this one."""
 
 SCHEMA = SqliteSchema(
     application_id=0x6461736B,  # "dask"
-    version=3,
+    version=2,
     script=_SCRIPT.strip(),
-    upgrades={1: _FROM_1.strip(), 2: _FROM_2},
+    upgrades={1: _FROM_1.strip()},
     readable=tuple(AS_NOW),
 )

@@ -12,12 +12,12 @@ from daskingest.errors import StoreError
 from daskingest.sqlite_file import Upgrading
 from daskingest.text import size_text, time_text
 
-_ROOM = 0.25
+_ROOM = 0.45
 """What an upgrade writes beside the file before it is committed, as a share of the file's size."""
 
 _CACHE = 64 << 20  # bytes
 
-_SPEED = 50e6  # bytes of the file a second, more or less
+_SPEED = 40e6  # bytes of the file a second, more or less
 
 
 class StoreUpgrading(Upgrading):

@@ -8,8 +8,9 @@ the publication's words finds them, by as many threads as there are cores.
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,7 +20,11 @@ from daskingest.stores import Word
 from daskingest.stores.sqlite_layout import AS_NOW, FREQUENT
 
 _ORDER = "ORDER BY count DESC, word LIMIT :limit"
-_AFTER = "count <= :count AND (count < :count OR word > :word)"
+_ALPHABETICAL = "ORDER BY word LIMIT :limit"
+
+_FREQUENT = f"{{n}} >= {FREQUENT}"  # n is the count
+_AFTER = "{n} <= :count AND ({n} < :count OR word > :word)"
+_OF_ONE_COUNT = "{n} = :count AND word > :word"
 
 _HIGHEST = (1 << 63) - 1  # count
 
@@ -66,7 +71,7 @@ class Selection:
         """Words after a (count, word), by count descending, then word."""
         highest, behind = after or (_HIGHEST, "")
         if highest >= FREQUENT:
-            found = self._rows(db, f"count >= {FREQUENT} AND {_AFTER}", limit, highest, behind)
+            found = self._rows(db, f"{_FREQUENT} AND {_AFTER}", _ORDER, limit, highest, behind)
             yield from found
             limit -= len(found)
             highest, behind = FREQUENT - 1, ""
@@ -74,7 +79,7 @@ class Selection:
             yield from self._one_pass(db, _AFTER, limit, highest, behind)
             return
         for count in range(highest, 0, -1):
-            found = self._rows(db, "count = :count AND word > :word", limit, count, behind)
+            found = self._rows(db, _OF_ONE_COUNT, _ALPHABETICAL, limit, count, behind)
             yield from found
             limit -= len(found)
             if not limit:
@@ -83,40 +88,52 @@ class Selection:
 
     def search(self, db: sqlite3.Connection, limit: int) -> list[Row]:
         """Its most frequent words, by count descending, then word."""
-        frequent = Selection(self.another, self.publication, self.label)._query(
-            f"count >= {FREQUENT} ORDER BY count DESC, word LIMIT {_FIRST}"
-        )
+        every = Selection(self.another, self.publication, self.label)
+        frequent = every._query(_FREQUENT, f"ORDER BY count DESC, word LIMIT {_FIRST}")
         query = f"SELECT word, count FROM ({frequent}) WHERE instr(word, :text) {_ORDER}"
         found = db.execute(query, self._values(limit)).fetchall()
         return found if len(found) == limit else self._one_pass(db, "TRUE", limit)
 
     def with_labels(self, db: sqlite3.Connection, row: Row) -> Word:
         """The word with its counts by label: all of them, or the one that was asked for."""
-        (word, count), labels = row, {}
+        word, count = row
         place = self.publication, word
-        query = "SELECT spelling FROM words WHERE publication = ? AND word = ?"
-        [(spelling,)] = db.execute(query, place).fetchall()
+        query = (
+            "SELECT spelling, other, label, count - other FROM words "
+            "WHERE publication = ? AND word = ?"
+        )
+        [(spelling, other, label, its)] = db.execute(query, place).fetchall()
         if self.label is not None:
-            labels[self.label] = count
-        else:
-            query = "SELECT label, count FROM labels WHERE publication = ? AND word = ?"
+            return Word(word, count, {self.label: count}, spelling)
+        labels = {label: its} if its else {}
+        if other:
+            query = "SELECT label, count FROM other_labels WHERE publication = ? AND word = ?"
             labels.update(db.execute(query, place).fetchall())
         return Word(word, count, labels, spelling)
 
     def _rows(
-        self, db: sqlite3.Connection, where: str, limit: int, count: int = 0, word: str = ""
+        self,
+        db: sqlite3.Connection,
+        where: str,
+        order: str,
+        limit: int,
+        count: int = 0,
+        word: str = "",
     ) -> list[Row]:
-        values = self._values(limit, count, word)
-        return db.execute(self._query(f"{where} {_ORDER}"), values).fetchall()
+        return db.execute(self._query(where, order), self._values(limit, count, word)).fetchall()
 
-    def _query(self, where: str) -> str:
-        return (
-            f"SELECT word, count FROM {'words' if self.label is None else 'labels'} "
-            "WHERE publication = :publication "
-            + ("AND label = :label " if self.label is not None else "")
-            + ("AND instr(word, :text) " if self.text else "")
-            + f"AND {where}"
+    def _query(self, where: str, order: str) -> str:
+        """A word has one of its labels in its own row, and what others it has in other rows."""
+        if self.text:
+            where = f"instr(word, :text) AND {where}"
+        if self.label is None:
+            return _rows_of("words", "count", where) + order
+        where = f"label = :label AND {where}"
+        own, others = (
+            _rows_of("words", "count - other", where),
+            _rows_of("other_labels", "count", where),
         )
+        return f"{own} UNION ALL {others} {order}"
 
     def _values(self, limit: int, count: int = 0, word: str = "") -> dict[str, object]:
         given = {"publication": self.publication, "label": self.label, "text": self.text}
@@ -124,7 +141,7 @@ class Selection:
 
     def _rare(self, db: sqlite3.Connection) -> bool:
         """Whether the label is one of few words."""
-        return len(self._rows(db, f"count >= {FREQUENT}", _RARE)) < _RARE
+        return len(self._rows(db, _FREQUENT, _ORDER, _RARE)) < _RARE
 
     def _one_pass(
         self, db: sqlite3.Connection, where: str, limit: int, count: int = 0, word: str = ""
@@ -138,7 +155,8 @@ class Selection:
                     self._query(
                         "word > :above "
                         + ("AND word <= :last " if last is not None else "")
-                        + f"AND {where} {_ORDER}"
+                        + f"AND {where}",
+                        _ORDER,
                     ),
                     {**self._values(limit, count, word), "above": above, "last": last},
                 ).fetchall()
@@ -155,8 +173,48 @@ class Selection:
         Of the most frequent words about as many are in each part as of the others.
         """
         every = Selection(self.another, self.publication, None)
-        words = sorted(word for word, _ in every._rows(db, f"count >= {FREQUENT}", _LARGE))
+        words = sorted(word for word, _ in every._rows(db, _FREQUENT, _ORDER, _LARGE))
         if len(words) < _LARGE:
             return []
         parts = min(_THREADS, usable_cores())
         return [words[number * _LARGE // parts] for number in range(1, parts)]
+
+
+def _rows_of(table: str, count: str, where: str) -> str:
+    condition = f"publication = :publication AND {where.format(n=f'({count})')}"
+    return f"SELECT word, {count} AS count FROM {table} WHERE {condition} "
+
+
+def found(
+    db: sqlite3.Connection, words: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Word]:
+    """See `Store.find_words`."""
+    wanted = (
+        "FROM json_each(?) AS pair JOIN publications ON publications.key = pair.value ->> 0 "
+        "JOIN {0} ON {0}.publication = publications.id AND {0}.word = pair.value ->> 1"
+    )
+    values = (json.dumps(list(words)),)
+    query = (
+        "SELECT publications.key, words.word, words.count, spelling, label, words.count - other "
+    )
+    every = {
+        (key, word): Word(word, count, {label: its} if its else {}, spelling)
+        for key, word, count, spelling, label, its in db.execute(
+            query + wanted.format("words"), values
+        )
+    }
+    query = "SELECT publications.key, other_labels.word, label, other_labels.count "
+    for key, word, label, count in db.execute(query + wanted.format("other_labels"), values):
+        every[key, word].labels[label] = count
+    return every
+
+
+def in_order(db: sqlite3.Connection, publication: int) -> Iterator[tuple[str, str, int, int]]:
+    """A publication's words with a label, the count of that, and the spelling, in their order."""
+    return db.execute(
+        "SELECT word, label, count - other AS count, spelling FROM words "
+        "WHERE publication = ?1 AND count > other "
+        "UNION ALL SELECT word, other_labels.label, other_labels.count, spelling FROM other_labels "
+        "JOIN words USING (publication, word) WHERE publication = ?1 ORDER BY word, label",
+        (publication,),
+    )
