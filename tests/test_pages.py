@@ -601,5 +601,5 @@ def test_an_address_that_others_reach_needs_a_key(store: str, tmp_path: Path) ->
 
 def test_pages_can_be_measured(explorer: str, store: str) -> None:
     found = list(measure(explorer, psutil.Process(), store, 2))
-    assert [each.kind for each in found] == list(pages(1))
+    assert [each.kind for each in found] == list(pages(1, "", ""))
     assert all(len(each.taken) == 2 for each in found)

@@ -23,13 +23,15 @@ from pathlib import Path
 
 from daskingest.benchmarks.counters import LABELS, Stream, counts_of
 from daskingest.ledger import BatchId, Counted
-from daskingest.stores import Publication, Store, Word, open_store
+from daskingest.stores import Publication, ReadableStore, Word, open_store
+from daskingest.stores.aliased import aliased
+from daskingest.stores.aliases import ALONE, Aliases, AliasGroup
 
 _PAGE, _FOUND, _PAIRS = 51, 1_000, 100
 _TURNS = 4  # of each query for each publication
 _BATCHES, _PAUSE = 640, 10.0  # batches in a commit; seconds between two
 
-Query = Callable[[Store, Publication], object]
+Query = Callable[[ReadableStore, Publication], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,22 @@ def queries(seed: int = 0) -> dict[str, Query]:
     """The kinds. Each makes its own choice of words and labels."""
     source = random.Random(seed)
 
-    def known(store: Store, publication: Publication) -> str:
+    def known(store: ReadableStore, publication: Publication) -> str:
         return source.choice(store.words(publication.key, 100)).word
 
     def label() -> str:
         return source.choice(LABELS)
 
     def deep(its_label: Callable[[], str | None], most: int) -> Query:
-        def read(store: Store, publication: Publication) -> list[Word]:
+        def read(store: ReadableStore, publication: Publication) -> list[Word]:
             after = source.randint(1, most), "mno" if source.randrange(2) else "zzz"
             return store.words(publication.key, _PAGE, after, its_label())
 
         return read
 
-    def search(text: Callable[[Store, Publication], str], its_label: str | None = None) -> Query:
+    def search(
+        text: Callable[[ReadableStore, Publication], str], its_label: str | None = None
+    ) -> Query:
         return lambda store, each: store.search(each.key, text(store, each), _FOUND, its_label)
 
     return {
@@ -90,12 +94,19 @@ def queries(seed: int = 0) -> dict[str, Query]:
 
 
 def measure(
-    url: str, turns: int = _TURNS, before: Callable[[], object] = lambda: None
+    url: str,
+    turns: int = _TURNS,
+    before: Callable[[], object] = lambda: None,
+    groups: int = 0,
 ) -> list[Times]:
-    """Each kind of query, of each publication in turn; `before` each of them is called."""
+    """Each kind of query, of each publication in turn; `before` each of them is called.
+
+    So many `groups` of the words are counted as one.
+    """
     found = []
-    with open_store(url) as store:
-        publications = store.publications()
+    with open_store(url) as opened:
+        publications = opened.publications()
+        store = aliased(opened, made_up_aliases(opened, groups))
         for kind, query in queries().items():
             taken, cpu = [], time.process_time()
             for publication in turns * publications:
@@ -106,6 +117,19 @@ def measure(
             cpu = 1000 * (time.process_time() - cpu) / len(taken)
             found.append(Times(kind, sorted(taken), cpu))
     return found
+
+
+def made_up_aliases(store: ReadableStore, groups: int) -> Aliases:
+    """Of every three words of the largest publication's most frequent ones, and two that occur
+    nowhere.
+    """
+    if not groups:
+        return ALONE
+    words = [each.word for each in store.words(store.publications()[0].key, 3 * groups)]
+    return Aliases(
+        AliasGroup(words[at], (*words[at : at + 3], f"not {words[at]}", f"nor {words[at]}"))
+        for at in range(0, len(words), 3)
+    )
 
 
 def forget(path: Path) -> None:
@@ -148,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--store", type=Path, required=True, help="an SQLite file")
     parser.add_argument("--turns", type=int, default=_TURNS, help="of each query")
+    parser.add_argument("--groups", type=int, default=0, help="of words that are counted as one")
     parser.add_argument("--cold", action="store_true", help="with nothing of it in memory")
     parser.add_argument("--writing", action="store_true", help="while others write to it")
     options = parser.parse_args()
@@ -155,7 +180,7 @@ def main() -> None:
 
     def look() -> None:
         before = (lambda: forget(options.store)) if options.cold else lambda: None
-        for each in measure(url, options.turns, before):
+        for each in measure(url, options.turns, before, options.groups):
             print(each)
 
     if not options.writing:

@@ -134,8 +134,12 @@ class AliasedStore:
         found = self._store.word_months(self._every(words))
         summed: dict[tuple[str, str], Months] = {}
         for key, word in words:
+            if (group := self._aliases.of(word)) is None:
+                if (key, word) in found:
+                    summed[key, word] = found[key, word]
+                continue
             months: Counter[int] = Counter()
-            for each in _words_of(self._aliases.of(word), word):
+            for each in group.words:
                 months.update(found.get((key, each), {}))
             if months:
                 summed[key, word] = dict(months)

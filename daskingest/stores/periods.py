@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from daskingest.errors import UsageError
 from daskingest.months import month_named, month_text
@@ -31,7 +33,9 @@ class Period:
 
     def of(self, months: Months) -> Months:
         """Those months that are in it."""
-        return {month: count for month, count in months.items() if month in self}
+        low = min(months, default=0) if self.first is None else self.first
+        high = max(months, default=0) if self.last is None else self.last
+        return {month: count for month, count in months.items() if low <= month <= high}
 
 
 EVER = Period()
@@ -82,9 +86,9 @@ def months_within(
     Also tells whether that is certain: with few mentions in the period, more words would have to be
     looked at than `most_read`.
     """
-    found: list[WordMonths] = []
-    after, read = None, 0
-    while read < most_read and (page := store.words(publication, _PAGE, after)):
+    found: list[tuple[int, str, Word, Months]] = []
+    after, read, certain, size = None, 0, False, min(_PAGE, most_read)
+    while not certain and read < most_read and (page := store.words(publication, size, after)):
         read += len(page)
         after = page[-1].count, page[-1].word
         every = store.word_months([(publication, each.word) for each in page])
@@ -92,13 +96,15 @@ def months_within(
             months = period.of(every.get((publication, each.word), {}))
             count = sum(months.values())
             if count and (label is None or label in each.labels):
-                found.append(WordMonths(replace(each, count=count, labels={}), months))
-        found.sort(key=lambda each: (-each.word.count, each.word.word))
-        del found[limit:]
+                found.append((-count, each.word, each, months))
+        found = heapq.nsmallest(limit, found, key=itemgetter(0, 1))
         # No word has more mentions in a period than in all.
-        if len(page) < _PAGE or (len(found) == limit and found[-1].word.count > after[0]):
-            return found, True
-    return found, read < most_read
+        certain = len(page) < size or (len(found) == limit and -found[-1][0] > after[0])
+    within = [
+        WordMonths(replace(each, count=-count, labels={}), months)
+        for count, _, each, months in found
+    ]
+    return within, certain or read < most_read
 
 
 def words_within(

@@ -18,7 +18,7 @@ SAMPLED = 1_000
 
 FOLLOWED = 500
 """Number of most frequent words that are followed over time."""
-LOOKED_AT = 2_000
+LOOKED_AT = 1_000
 """Words, the most frequent ones of all times, among which those of some months are looked for: a
 page has to be there at once. Downloads look at more."""
 

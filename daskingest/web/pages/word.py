@@ -132,10 +132,14 @@ def _word_in(call: Call) -> str:
 
 def _aliases_in(rows: list[_Row]) -> list[tuple[str, int]]:
     """The words that are counted as this one, as they are written, and how often each occurs."""
-    names = {each.word: each.name for row in reversed(rows) for each in row.word.aliases}
+    if not any(row.word.aliases for row in rows):
+        return []
+    names: dict[str, str] = {}
     counts = Counter[str]()
     for row in rows:
-        counts.update({each.word: each.count for each in row.word.aliases})
+        for each in row.word.aliases or (row.word,):
+            names.setdefault(each.word, each.name)
+            counts[each.word] += each.count
     return [(names[word], count) for word, count in counts.most_common()]
 
 
