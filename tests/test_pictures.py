@@ -69,6 +69,7 @@ def test_axes_have_few_round_values(high: float) -> None:
     assert 2 <= len(found) <= 5
     assert found[0] == 0
     assert found[-1] >= high * 0.998
+    assert all(each.is_integer() for each in rounds(high, whole=True))
     low, top = decades_around([high, 0.0])
     assert low <= high * 1.0001
     assert top >= high * 0.9999
@@ -114,6 +115,7 @@ def test_columns_lead_to_their_months() -> None:
     root = drawn(picture)
     links = [each.get("href") for each in root.iter(f"{SVG}a")]
     assert links == ["2016-01 2016-03", "2016-04 2016-06"]
+    assert [each.text for each in root.findall(f".//{SVG}text[@class='value']")] == list("01234")
     pale = [each.get("fill-opacity") for each in root.iter(f"{SVG}rect")]
     assert pale == [None, ".3"]
 

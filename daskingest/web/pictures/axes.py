@@ -22,7 +22,7 @@ class Axes:
     """From `first` to `last`, which begin a step each, and from `low` to `high`.
 
     `left`, `right`, `top` and `bottom` are the edges. A logarithmic axis has no place for zero,
-    which is put at its bottom.
+    which is put at its bottom. `whole` values have no line between two of them.
     """
 
     first: int
@@ -35,6 +35,7 @@ class Axes:
     top: float
     bottom: float
     log: bool = False
+    whole: bool = False
 
     @property
     def each(self) -> float:
@@ -56,7 +57,7 @@ class Axes:
 
     def drawn(self) -> Iterator[Markup]:
         """Lines for values, and where years or months begin."""
-        values = decades(self.low, self.high) if self.log else rounds(self.high)
+        values = decades(self.low, self.high) if self.log else rounds(self.high, self.whole)
         for value in values:
             y = self.y(value)
             yield Markup('<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
@@ -78,12 +79,13 @@ class Axes:
         return possible[-1]
 
 
-def rounds(high: float) -> list[float]:
+def rounds(high: float, whole: bool = False) -> list[float]:
     """Round values from zero to one that is not below `high`, few of them."""
     if high <= 0:
         return [0.0, 1.0]
     unit = 10.0 ** math.floor(math.log10(high / _MOST_GRID))
     step = next(n * unit for n in (1, 2, 5, 10) if n * unit * _MOST_GRID >= high * 0.999)
+    step = max(step, 1.0) if whole else step
     return [n * step for n in range(math.ceil(high / step * 0.999) + 1)]
 
 

@@ -152,7 +152,7 @@ def columns(
 
     def draw(canvas: Canvas) -> Drawing:
         edges = (_LEFT, canvas.width - _RIGHT, _TOP, _COLUMN_HEIGHT - _BOTTOM)
-        axes = Axes(months[0], months[-1], step, 0.0, rounds(highest)[-1], *edges)
+        axes = Axes(months[0], months[-1], step, 0.0, rounds(highest, True)[-1], *edges, whole=True)
         leads = choose if canvas.linked else None
         parts = [_column(axes, series, month, chosen, leads) for month in months]
         inside = joined([*axes.drawn(), Markup('<g class="filled">'), *parts, Markup("</g>")])
