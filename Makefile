@@ -24,7 +24,7 @@ demo: .venv/installed
 	@echo "or see all commands:  $(BIN)/daskingest --help"
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist worksteal $(PYTEST)
 
 test-slow: .venv/installed-test
 	$(BIN)/python -m pytest -m slow $(PYTEST)

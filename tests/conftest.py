@@ -25,6 +25,11 @@ SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 HEADER = ["", "date", "title", "article", "url", "publication"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measurements come last: where time is limited, what can fail goes before."""
+    items.sort(key=lambda item: "benchmarks" in item.path.parts)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Where time is limited, slow tests that would begin too late are skipped, which is told."""
     until = os.environ.get("DASKINGEST_SLOW_UNTIL")
