@@ -167,7 +167,10 @@ CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("kind", CONTAINERS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each == "many.zip")) for each in CONTAINERS],
+)
 def test_damage_never_loses_rows_without_a_word(kind: str, tmp_path: Path) -> None:
     whole, right = CONTAINERS[kind](PLAIN), numbers((0, 300))
     path, random_ = tmp_path / f"a.{kind}", random.Random(kind)

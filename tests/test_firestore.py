@@ -306,7 +306,7 @@ def test_troubles_are_told_in_one_line(
     [
         (grpc.StatusCode.PERMISSION_DENIED, "roles/datastore.user"),
         (grpc.StatusCode.NOT_FOUND, "gcloud firestore databases create --project test-"),
-        (grpc.StatusCode.UNAVAILABLE, "as the test wants it"),
+        pytest.param(grpc.StatusCode.UNAVAILABLE, "as the test wants it", marks=pytest.mark.slow),
     ],
 )
 def test_what_firestore_refuses_is_said_with_advice(

@@ -494,8 +494,8 @@ def test_links_are_relative_and_lead_somewhere(explorer: str) -> None:
 @pytest.mark.parametrize(
     ("fixture", "kind"),
     [
-        ("prefixed", Kind(strips=True)),
-        ("prefixed", Kind(strips=False)),
+        pytest.param("prefixed", Kind(strips=True), marks=pytest.mark.slow),
+        pytest.param("prefixed", Kind(strips=False), marks=pytest.mark.slow),
         ("explorer", Kind(strips=True, says=True)),
     ],
 )

@@ -143,7 +143,7 @@ def test_the_first_interrupt_finishes_what_is_in_flight(
     assert content(store) == long_expected
 
 
-@pytest.mark.parametrize("how", ["twice", "terminate"])
+@pytest.mark.parametrize("how", ["twice", pytest.param("terminate", marks=pytest.mark.slow)])
 def test_the_second_interrupt_stops_at_once(
     long_file: Path, tmp_path: Path, long_expected: StoreContent, how: str
 ) -> None:

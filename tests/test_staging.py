@@ -42,6 +42,7 @@ def writes_in(output: str) -> int:
     return int(found.replace(",", ""))
 
 
+@pytest.mark.slow
 def test_each_word_is_written_once_and_other_machines_know_it(
     sample: Path, tmp_path: Path, firestore_url: str, expected: StoreContent
 ) -> None:

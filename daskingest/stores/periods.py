@@ -33,6 +33,8 @@ class Period:
 
     def of(self, months: Months) -> Months:
         """Those months that are in it."""
+        if not self:
+            return dict(months)
         low = min(months, default=0) if self.first is None else self.first
         high = max(months, default=0) if self.last is None else self.last
         return {month: count for month, count in months.items() if low <= month <= high}

@@ -183,7 +183,7 @@ class SqliteStore:
         """See `Store.words`."""
         with self._snapshot() as db:
             selection = self._selection(db, publication, label)
-            return [selection.with_labels(db, each) for each in selection.page(db, limit, after)]
+            return selection.with_labels(db, selection.page(db, limit, after))
 
     def search(
         self, publication: str, text: str, limit: int, label: str | None = None
@@ -191,7 +191,7 @@ class SqliteStore:
         """See `Store.search`."""
         with self._snapshot() as db:
             selection = self._selection(db, publication, label, text)
-            return [selection.with_labels(db, each) for each in selection.search(db, limit)]
+            return selection.with_labels(db, selection.search(db, limit))
 
     def matches(self, word: str, text: str) -> bool:
         """See `Store.matches`."""

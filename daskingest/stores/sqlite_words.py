@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from daskingest.grouping import grouped
 from daskingest.resources import usable_cores
 from daskingest.sqlite_file import SqliteFile
 from daskingest.stores import Word
@@ -35,6 +36,7 @@ _RARE = 5_000  # frequent words of a label; if it has fewer, pages of the others
 _FIRST = 20_000  # the most frequent words, which often are all that a search has to look at
 _LARGE = 1_000  # frequent words of a publication; if it has fewer, one thread reads it
 _THREADS = 4  # at most, of a pass
+_TOGETHER = 400  # words that one query looks up
 
 Row = tuple[str, int]
 """A word and its count."""
@@ -94,22 +96,17 @@ class Selection:
         found = db.execute(query, self._values(limit)).fetchall()
         return found if len(found) == limit else self._one_pass(db, "TRUE", limit)
 
-    def with_labels(self, db: sqlite3.Connection, row: Row) -> Word:
-        """The word with its counts by label: all of them, or the one that was asked for."""
-        word, count = row
-        place = self.publication, word
-        query = (
-            "SELECT spelling, other, label, count - other FROM words "
-            "WHERE publication = ? AND word = ?"
-        )
-        [(spelling, other, label, its)] = db.execute(query, place).fetchall()
-        if self.label is not None:
-            return Word(word, count, {self.label: count}, spelling)
-        labels = {label: its} if its else {}
-        if other:
-            query = "SELECT label, count FROM other_labels WHERE publication = ? AND word = ?"
-            labels.update(db.execute(query, place).fetchall())
-        return Word(word, count, labels, spelling)
+    def with_labels(self, db: sqlite3.Connection, rows: Iterable[Row]) -> list[Word]:
+        """The words with their counts by label: all of them, or the one that was asked for."""
+        counts = dict(rows)
+        every = _looked_up(db, [(self.publication, word) for word in counts])
+        words = (every[self.publication, word] for word in counts)
+        if self.label is None:
+            return list(words)
+        return [
+            replace(each, count=counts[each.word], labels={self.label: counts[each.word]})
+            for each in words
+        ]
 
     def _rows(
         self,
@@ -189,23 +186,34 @@ def found(
     db: sqlite3.Connection, words: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], Word]:
     """See `Store.find_words`."""
-    wanted = (
-        "FROM json_each(?) AS pair JOIN publications ON publications.key = pair.value ->> 0 "
-        "JOIN {0} ON {0}.publication = publications.id AND {0}.word = pair.value ->> 1"
-    )
-    values = (json.dumps(list(words)),)
-    query = (
-        "SELECT publications.key, words.word, words.count, spelling, label, words.count - other "
-    )
-    every = {
-        (key, word): Word(word, count, {label: its} if its else {}, spelling)
-        for key, word, count, spelling, label, its in db.execute(
-            query + wanted.format("words"), values
+    numbers = dict(
+        db.execute(
+            "SELECT id, key FROM publications WHERE key IN (SELECT value FROM json_each(?))",
+            (json.dumps(list({key for key, _ in words})),),
         )
-    }
-    query = "SELECT publications.key, other_labels.word, label, other_labels.count "
-    for key, word, label, count in db.execute(query + wanted.format("other_labels"), values):
-        every[key, word].labels[label] = count
+    )
+    ids = {key: number for number, key in numbers.items()}
+    wanted = [(ids[key], word) for key, word in words if key in ids]
+    return {(numbers[at], word): each for (at, word), each in _looked_up(db, wanted).items()}
+
+
+def _looked_up(
+    db: sqlite3.Connection, words: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], Word]:
+    """Those words of publications, by their numbers, that there are."""
+    every: dict[tuple[int, str], Word] = {}
+    for some in grouped(words, lambda each: 1, _TOGETHER):
+        values = list(itertools.chain.from_iterable(some))
+        wanted = (
+            f"WITH wanted (at, name) AS (VALUES {', '.join(['(?, ?)'] * len(some))}) SELECT {{1}} "
+            "FROM wanted CROSS JOIN {0} ON publication = at AND word = name"
+        )
+        query = wanted.format("words", "at, word, count, spelling, label, count - other")
+        for at, word, count, spelling, label, its in db.execute(query, values):
+            every[at, word] = Word(word, count, {label: its} if its else {}, spelling)
+        query = wanted.format("other_labels", "at, word, label, count")
+        for at, word, label, count in db.execute(query, values):
+            every[at, word].labels[label] = count
     return every
 
 
