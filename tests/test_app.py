@@ -7,11 +7,17 @@ import base64
 import hashlib
 import html
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
@@ -19,6 +25,8 @@ from daskingest.service.trials import MAX_TEXT
 from daskingest.settings import ServeSettings
 from daskingest.stores import open_store
 from daskingest.web.app import create_app
+from daskingest.web.endpoint import Endpoint
+from daskingest.web.read import Queries
 from daskingest.web.store_alone import open_store_alone
 
 Ask = Callable[..., httpx.Response]
@@ -217,3 +225,38 @@ def test_a_cloud_has_its_colours_and_is_kept_a_minute(ask: Ask) -> None:
     assert f"'sha256-{digest}'" in answer.headers["content-security-policy"]
     assert 'href="word?word=paris"' in answer.text
     assert "no names yet" in ask("/cloud.svg?name=the+herald&label=X").text
+
+
+def test_a_publication_whose_key_was_made_before_names_were_composed_is_found(store: str) -> None:
+    earlier = "su\u0308ddeutsche"
+    with closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as db, db:
+        db.execute("UPDATE publications SET key = ? WHERE key = 'the herald'", (earlier,))
+    for typed in (earlier.title(), "  su\u0308ddeutsche "):
+        path = quote(typed)
+        assert queried(store, f"/entities/{path}?limit=1")["entities"][0]["word"] == "paris"
+        assert queried(store, f"/frequencies/{path}")[0]["word"] == "paris"
+        assert "paris" in asker(store)(f"/publication?name={path}").text
+    assert "no publication" in str(queried(store, "/entities/none"))
+    assert queried(store, "/frequencies/none") == []
+    assert queried(store, "/trends?word=paris&publication=none") == []
+
+
+def queried(url: str, path: str) -> Any:
+    """What programs are answered, who can ask a service only."""
+
+    async def request() -> httpx.Response:
+        async with open_store_alone(url, "no model", False) as backend:
+            queries = Queries(backend)
+            routes = [
+                Route(path, Endpoint(route=path, handler=handler, methods=("GET",)))
+                for path, handler in {
+                    "/entities/{publication:path}": queries.entities,
+                    "/frequencies/{publication:path}": queries.frequencies,
+                    "/trends": queries.trends,
+                }.items()
+            ]
+            transport = httpx.ASGITransport(Starlette(routes=routes))
+            async with httpx.AsyncClient(transport=transport, base_url="http://there") as http:
+                return await http.get(path)
+
+    return asyncio.run(request()).json()

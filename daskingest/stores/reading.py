@@ -57,17 +57,25 @@ class ReadPool:
         self._threads.shutdown(cancel_futures=True)
 
 
+def publication_named(store: ReadableStore, name: str) -> Publication | None:
+    """The publication of this name, if there is one, however it is spaced, cased and composed."""
+    earlier = " ".join(name.split()).lower()  # as earlier versions kept it
+    for key in dict.fromkeys((publication_key(name), earlier)):
+        if (found := store.publication(key)) is not None:
+            return found
+    return None
+
+
 def find_publication(store: ReadableStore, name: str) -> Publication:
     """The publication of this name. Raises UsageError, with similar names, if there is none."""
     name = as_unicode(name)
-    key = publication_key(name)
-    earlier = " ".join(name.split()).lower()  # as earlier versions kept it
-    for each in dict.fromkeys((key, earlier)):
-        if (found := store.publication(each)) is not None:
-            return found
+    if (found := publication_named(store, name)) is not None:
+        return found
     every = store.publications()
     names = {each.key: each.name for each in every}
-    close = [names[k] for k in difflib.get_close_matches(key, names, n=3, cutoff=0.4)]
+    close = [
+        names[k] for k in difflib.get_close_matches(publication_key(name), names, n=3, cutoff=0.4)
+    ]
     close = close or [each.name for each in every[:3]]
     hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ": the store is empty"
     raise UsageError(f"no publication {name!r}{hint}")

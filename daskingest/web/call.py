@@ -9,7 +9,6 @@ from functools import cached_property
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
-from daskingest.articles import publication_key
 from daskingest.errors import UsageError
 from daskingest.stores.periods import Period, period_of
 from daskingest.web.body import Body
@@ -77,8 +76,8 @@ class Call:
 
     @property
     def publication(self) -> str:
-        """The key of the publication in the path."""
-        return publication_key(self.path_parameter("publication"))
+        """The name of the publication in the path."""
+        return self.path_parameter("publication")
 
     def request_id(self) -> str:
         """The request id that was sent, else a new one at each call."""

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from daskingest.articles import publication_key
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import trends_of, words_within
+from daskingest.stores.reading import publication_named
 from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.cursors import MAX_COUNT, from_cursor, to_cursor
@@ -48,7 +48,6 @@ class Queries:
 
     async def frequencies(self, call: Call) -> Response:
         """The older clients' paging: the ten words after the given one."""
-        key = call.publication
         given = call.query
         if ("word" in given) != ("count" in given):
             raise Problem(
@@ -59,7 +58,12 @@ class Queries:
         after = None
         if given.get("count"):  # empty: begin with the first word
             after = (call.number("count", 0, 0, MAX_COUNT), given["word"])
-        found = await self._backend.read(lambda store: store.words(key, _OLD_PAGE, after))
+
+        def look(store: ReadableStore) -> list[Word]:
+            known = publication_named(store, call.publication)
+            return store.words(known.key, _OLD_PAGE, after) if known else []
+
+        found = await self._backend.read(look)
         return Json([{"word": each.word, "count": each.count} for each in found])
 
     async def entities(self, call: Call) -> Response:
@@ -68,7 +72,7 @@ class Queries:
         Of some months: the most frequent words, on one page. Labels are not kept by month: with
         one, the words that have it at any time.
         """
-        key = call.publication
+        name = call.publication
         limit = call.number("limit", _PAGE, 1, _MAX_PAGE)
         label = call.query.get("label", "").upper() or None
         cursor = call.query.get("after")
@@ -78,19 +82,19 @@ class Queries:
         after = None if cursor is None else from_cursor(cursor)
 
         def look(store: ReadableStore) -> bytes | None:
-            publication = store.publication(key)
+            publication = publication_named(store, name)
             if publication is None:
                 return None
             if period:
-                within, _ = words_within(store, key, period, limit, label)
+                within, _ = words_within(store, publication.key, period, limit, label)
                 return json_bytes(_page(publication, within, limit))
-            words = store.words(key, limit + 1, after, label)
+            words = store.words(publication.key, limit + 1, after, label)
             return json_bytes(_page(publication, words, limit))
 
         page = await self._backend.read(look)
         if page is None:
             raise Problem(
-                404, f"no publication {key[:100]!r}; GET /publications lists them", "unknown"
+                404, f"no publication {name[:100]!r}; GET /publications lists them", "unknown"
             )
         return Response(page, media_type=JSON_TYPE)
 
@@ -103,12 +107,12 @@ class Queries:
                 f"expected word, once to {MAX_WORDS} times, of at most {MAX_WORD} characters",
                 "wrong parameter",
             )
-        key = publication_key(call.text("publication"))
+        name = call.text("publication")
         period = call.period()
 
         def look(store: ReadableStore) -> bytes:
-            every = store.publications()
-            chosen = [each for each in every if key in ("", each.key)]
+            named = publication_named(store, name) if name else None
+            chosen = store.publications() if not name else [named] if named else []
             found = trends_of(store, words, chosen, period)
             return json_bytes([each.to_json() for each in found if each.mentions])
 
