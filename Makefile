@@ -2,6 +2,7 @@
 # Both install what they need into .venv first. PYTHON names the Python to use, 3.11 or later.
 
 PYTHON ?= python3
+PARALLEL = -n logical --maxprocesses 4 --dist worksteal
 BIN = .venv/bin
 DEMO = sqlite:///demo/daskingest.db
 
@@ -24,10 +25,10 @@ demo: .venv/installed
 	@echo "or see all commands:  $(BIN)/daskingest --help"
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(PYTEST)
 
 test-slow: .venv/installed-test
-	$(BIN)/python -m pytest -m slow $(PYTEST)
+	$(BIN)/python -m pytest -m slow $(PARALLEL) $(PYTEST)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
