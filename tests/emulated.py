@@ -180,3 +180,13 @@ def content(url: str) -> StoreContent:
         keys = {each.name: each.key for each in found}
         words = {(keys[name], word, label): n for name, word, label, n, _ in store.all_words()}
         return {each.key: each.count for each in found}, words
+
+
+def by_month(url: str) -> dict[tuple[str, str], dict[int, int]]:
+    """A store's articles, of which the word is empty, and words, by publication: by month."""
+    with open_store(url) as store:
+        found = {(key, ""): months for key, months in store.article_months().items()}
+        for publication in store.publications():
+            key = publication.key
+            found |= {(key, word): months for word, months in store.all_months(key)}
+    return found

@@ -167,6 +167,8 @@ def content(path: Path) -> StoreContent:
         totals = db.execute("SELECT publication, word, count FROM words ORDER BY 1, 2").fetchall()
         sums = "SELECT publication, word, sum(count) FROM labels GROUP BY 1, 2 ORDER BY 1, 2"
         assert totals == db.execute(sums).fetchall()
+        sums = "SELECT publication, word, sum(count) FROM months GROUP BY 1, 2 ORDER BY 1, 2"
+        assert db.execute(sums).fetchall() in ([], totals)  # all articles have a date, or none has
     finally:
         db.close()
     return articles, Counter({(p, w, label): count for p, w, label, count in by_label})

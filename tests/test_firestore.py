@@ -16,7 +16,7 @@ import grpc
 import httpx
 import psutil
 import pytest
-from emulated import Proxy, RandomFaults, Refused, content, emulator
+from emulated import Proxy, RandomFaults, Refused, by_month, content, emulator
 from google.cloud import firestore
 from program import Directly, Program, Server, kill, run, until
 
@@ -41,7 +41,8 @@ def random_counts(source: random.Random, articles: int = 5) -> PackedCounts:
     for _ in range(articles):
         words = [("".join(source.choices(ALPHABET, k=2)), "ORG") for _ in range(10)]
         words += [(source.choice(ALPHABET), source.choice(["GPE", "A.B`c\\d"]))]
-        counts.add_article(source.choice(["One", "Two/2", ".."]), words)
+        month = source.choice([None, 557, 558, 600])
+        counts.add_article(source.choice(["One", "Two/2", ".."]), words, month)
     return counts.packed()
 
 
@@ -53,6 +54,17 @@ def merged(batches: list[PackedCounts]) -> tuple[dict[str, int], dict[tuple[str,
         for word, label, n in zip(*words[:3], strict=True)
     }
     return {its.key: its.articles for its, _, _ in found}, words
+
+
+def months_of(batches: list[PackedCounts]) -> dict[tuple[str, str], dict[int, int]]:
+    """As `by_month` says them."""
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for its, _, months in packed.merged(batches).by_publication():
+        if its.months:
+            found[its.key, ""] = dict(its.months)
+        for word, month, n in zip(*months[:3], strict=True):
+            found.setdefault((its.key, word), {})[month] = n
+    return found
 
 
 async def save_all(url: str, batches: list[PackedCounts], at_once: int = 4) -> None:
@@ -99,6 +111,7 @@ def test_faults_at_random_change_no_count(firestore_url: str, proxy: Proxy) -> N
     proxy.fault = faults = RandomFaults(0.2)
     asyncio.run(save_all(firestore_url, batches, at_once=2))
     assert content(firestore_url) == merged(batches)
+    assert by_month(firestore_url) == months_of(batches)
     assert set(faults.seen) >= set(RandomFaults.KINDS)
 
 
@@ -119,6 +132,7 @@ def test_a_connection_that_is_cut_for_a_while(
     asyncio.run(save_all(firestore_url, batches))
     thread.join()
     assert content(firestore_url) == merged(batches)
+    assert by_month(firestore_url) == months_of(batches)
 
 
 def documents(url: str) -> firestore.Client:
@@ -254,6 +268,7 @@ def test_what_is_too_large_for_one_commit_is_halved(
 
     asyncio.run(go())
     assert content(firestore_url) == merged(batches)
+    assert by_month(firestore_url) == months_of(batches)
 
 
 @pytest.mark.slow

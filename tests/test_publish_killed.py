@@ -12,7 +12,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from emulated import Proxy, Refused, content
+from emulated import Proxy, Refused, by_month, content
 from program import Program, run, until
 
 from daskingest.counts import Counts
@@ -32,7 +32,8 @@ def fill(url: str, number: int, words: int) -> None:
     counts = Counts()
     for name in ("The Post", "The Times"):
         counts.add_article(name, [(f"word {number} {i}", "ORG") for i in range(words)])
-        counts.add_article(name, [(f"word {number} {i}", "GPE") for i in range(0, words, 3)])
+        some = [(f"word {number} {i}", "GPE") for i in range(0, words, 3)]
+        counts.add_article(name, some, 557 + number % 3)
     with open_store(url, create=True) as store:
         store.commit(counts.packed(), {BatchId("r", str(number)): Counted()})
 
@@ -99,6 +100,7 @@ def test_a_publish_that_is_killed_goes_on(
         assert code in (0, -signal.SIGKILL)
         assert rounds < 5 * kills
     assert content(firestore_url) == content(source)
+    assert by_month(firestore_url) == by_month(source) != {}
     code, output = run(tmp_path, "publish", "--to", firestore_url, "--from", source)
     assert code == 0, output
     assert "had all counts already" in output

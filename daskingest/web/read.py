@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from daskingest.articles import publication_key
 from daskingest.counts import MAX_WORD, word_of
 from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import trends_of, words_within
@@ -94,7 +95,9 @@ class Queries:
         page = await self._backend.read(look)
         if page is None:
             raise Problem(
-                404, f"no publication {name[:100]!r}; GET /publications lists them", "unknown"
+                404,
+                f"no publication {publication_key(name)[:100]!r}; GET /publications lists them",
+                "unknown",
             )
         return Response(page, media_type=JSON_TYPE)
 
