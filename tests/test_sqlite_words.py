@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -121,3 +122,23 @@ def test_nothing_reads_a_whole_table(tmp_path: Path) -> None:
             one_pass = "word > " in query and "ORDER BY count DESC" in query
             if "'b'" not in query and not one_pass:
                 assert not any("TEMP B-TREE" in step for step in steps), (query, steps)
+
+
+def test_what_is_committed_while_it_searches_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass reads with connections of its own, which may see what this one does not yet."""
+    with open_store(f"sqlite:///{tmp_path}/s.db", create=True) as writer:
+        count(writer, [("old zz", "A"), ("b", "B")])
+        with SqliteStore(f"{tmp_path}/s.db") as store:
+            assert store.publications()
+            reader = store._reader
+
+            def late() -> SqliteFile:
+                count(writer, [("new zz", "A")] * 2, number=time.monotonic_ns())
+                return reader()
+
+            monkeypatch.setattr(store, "_reader", late)
+            assert [each.word for each in store.search("p", "zz", 9)] == ["old zz"]
+            assert [each.word for each in store.search("p", "zz", 9)][:2] == ["new zz", "old zz"]
+            assert store.search("p", "zz", 9, "A")[0].word == "new zz"

@@ -99,10 +99,12 @@ class Selection:
     def with_labels(self, db: sqlite3.Connection, rows: Iterable[Row]) -> list[Word]:
         """The words with their counts by label: all of them, or the one that was asked for."""
         counts = dict(rows)
-        every = _looked_up(db, [(self.publication, word) for word in counts])
-        words = (every[self.publication, word] for word in counts)
+        places = [(self.publication, word) for word in counts]
+        every = _looked_up(db, places)
+        # A pass reads with connections of its own, which may see words that this one does not yet.
+        words = [every[place] for place in places if place in every]
         if self.label is None:
-            return list(words)
+            return sorted(words, key=lambda each: (-each.count, each.word))
         return [
             replace(each, count=counts[each.word], labels={self.label: counts[each.word]})
             for each in words

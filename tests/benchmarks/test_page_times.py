@@ -7,16 +7,14 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from urllib.parse import quote_plus
 
 import httpx
 import pytest
 from program import Program, free_port, run, until
 
-from daskingest.benchmarks import growth, reading
+from daskingest.benchmarks import growth, pages, reading
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
 from daskingest.stores import open_store
@@ -81,30 +79,9 @@ def news_store(path: Path) -> str:
 @pytest.mark.parametrize("write", ["large_store", "news_store"])
 def test_pages_over_large_stores(write: str, tmp_path: Path) -> None:
     url = globals()[write](tmp_path / "large.db")
-    with open_store(url) as store:
-        names = [each.name for each in store.publications()]
-    explorer, source = Explorer(tmp_path, url), random.Random(1)
-
-    def name() -> str:
-        return f"name={quote_plus(source.choice(names))}"
-
-    pages: dict[str, Callable[[], str]] = {
-        "overview": lambda: "/",
-        "overview, searched": lambda: f"/?q={quote_plus(source.choice(names))}",
-        "publication": lambda: f"/publication?{name()}",
-        "publication, label": lambda: f"/publication?{name()}&label=ORG",
-        "publication, searched": lambda: f"/publication?{name()}&q={source.randrange(1000)}",
-        "chart": lambda: f"/chart?{name()}",
-        "comparison": lambda: f"/compare?{name()}&{name()}&{name()}",
-        "word": lambda: f"/word?word=word+{source.randrange(200_000)}",
-    }
-    try:
-        for page, path in pages.items():
-            taken = sorted(explorer.seconds(path()) for _ in range(TURNS))
-            middle, high = taken[TURNS // 2], taken[TURNS * 95 // 100]
-            print(f"{page}: p50 {1000 * middle:.0f} ms, p95 {1000 * high:.0f} ms")
-    finally:
-        explorer.close()
+    with pages.explorer(url) as (address, process):
+        for each in pages.measure(address, process, url, TURNS):
+            print(each)
 
 
 @pytest.mark.slow
