@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from daskingest.grouping import grouped
 from daskingest.resources import usable_cores
@@ -98,17 +98,13 @@ class Selection:
 
     def with_labels(self, db: sqlite3.Connection, rows: Iterable[Row]) -> list[Word]:
         """The words with their counts by label: all of them, or the one that was asked for."""
-        counts = dict(rows)
-        places = [(self.publication, word) for word in counts]
+        places = [(self.publication, word) for word, _ in rows]
         every = _looked_up(db, places)
         # A pass reads with connections of its own, which may see words that this one does not yet.
         words = [every[place] for place in places if place in every]
-        if self.label is None:
-            return sorted(words, key=lambda each: (-each.count, each.word))
-        return [
-            replace(each, count=counts[each.word], labels={self.label: counts[each.word]})
-            for each in words
-        ]
+        if self.label is not None:
+            words = [its for each in words if (its := each.under(self.label))]
+        return sorted(words, key=lambda each: (-each.count, each.word))
 
     def _rows(
         self,
