@@ -29,10 +29,15 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self._first = 0.0
         self._seen: float | None = None
 
     def look(self, now: float) -> None:
         """It is `now`, in seconds since some time that stays the same."""
         if self._seen is not None:
-            self.seconds += min(max(0.0, now - self._seen), _MOST_BETWEEN)
+            more = self.seconds + min(max(0.0, now - self._seen), _MOST_BETWEEN)
+            # Sums are rounded, and must not be more than has passed since the first look.
+            self.seconds = max(self.seconds, min(more, now - self._first))
+        else:
+            self._first = now
         self._seen = now
