@@ -167,11 +167,31 @@ def content(path: Path) -> StoreContent:
         totals = db.execute("SELECT publication, word, count FROM words ORDER BY 1, 2").fetchall()
         sums = "SELECT publication, word, sum(count) FROM labels GROUP BY 1, 2 ORDER BY 1, 2"
         assert totals == db.execute(sums).fetchall()
-        sums = "SELECT publication, word, sum(count) FROM months GROUP BY 1, 2 ORDER BY 1, 2"
-        assert db.execute(sums).fetchall() in ([], totals)  # all articles have a date, or none has
+        _check_months(db)
     finally:
         db.close()
     return articles, Counter({(p, w, label): count for p, w, label, count in by_label})
+
+
+def _check_months(db: sqlite3.Connection) -> None:
+    """A publication's articles with a date are never more than all, and nor are their words.
+
+    Where all have one, the words' sums over months are their counts; where none has, there are no
+    months.
+    """
+    dated = "SELECT id, count, (SELECT sum(value ->> 1) FROM json_each('[' || months || ']'))"
+    for publication, articles, with_date in db.execute(f"{dated} FROM publications").fetchall():
+        sums = "SELECT word, sum(count) FROM months WHERE publication = ? GROUP BY 1 ORDER BY 1"
+        by_month = dict(db.execute(sums, [publication]).fetchall())
+        counts = "SELECT word, count FROM words WHERE publication = ? ORDER BY 1"
+        words = dict(db.execute(counts, [publication]).fetchall())
+        if not with_date:
+            assert by_month == {}
+        elif with_date == articles:
+            assert by_month == words
+        else:
+            assert with_date < articles
+            assert all(count <= words[word] for word, count in by_month.items())
 
 
 def ledger(path: Path) -> int:
