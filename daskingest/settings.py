@@ -27,6 +27,7 @@ from daskingest.shared_options import (
     Recognizer,
     Rejects,
     RootPath,
+    Savers,
     Scheduler,
     Store,
     Trials,
@@ -76,6 +77,7 @@ class Settings(FileSettings):
 
     store: Store = DEFAULT_STORE
     workers: Workers = None
+    savers: Savers = 1
     scheduler: Scheduler = None
     batch_bytes: BatchBytes = BATCH_BYTES
     batch_timeout: BatchTimeout = BATCH_TIMEOUT
@@ -123,6 +125,7 @@ class ServeSettings:
     root_path: RootPath = ""
     store: Store = DEFAULT_STORE
     workers: Workers = None
+    savers: Savers = 1
     scheduler: Scheduler = None
     model: Model = None
     recognizer: Recognizer = RecognizerKind.FAST

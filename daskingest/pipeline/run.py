@@ -22,6 +22,7 @@ from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.repeating import repeating
+from daskingest.pipeline.saver_places import savers_note
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.summary import Outcome, Summary, files_text, status_text, total_of
 from daskingest.progress import Progress, Quiet
@@ -31,6 +32,7 @@ from daskingest.sources.containers import Refused
 from daskingest.sources.datafile import DataFile
 from daskingest.sources.gathering import Gathered, gather, is_begun_by
 from daskingest.sources.opening import open_file
+from daskingest.stores import absolute_url
 from daskingest.text import size_text
 
 _TICK_SECONDS = 0.5
@@ -120,7 +122,11 @@ class Run(Observer):
         settings = self._settings
         self._progress.say("starting the cluster")
         starting = cluster(
-            settings.scheduler, settings.workers, model, recognizer=settings.recognizer
+            settings.scheduler,
+            settings.workers,
+            model,
+            recognizer=settings.recognizer,
+            savers=max(map(self._savers, self._runs)),
         )
         self._counting = True
         async with starting as client:
@@ -131,6 +137,11 @@ class Run(Observer):
                     await self._count_into(place, client, model)
                 self._counting = False
         self._group = None
+
+    def _savers(self, run: FileRun) -> int:
+        """How many write what a file counts to: just one into a file that is published later."""
+        here = absolute_url(self._settings.store)
+        return self._settings.savers if run.place.store_url == here else 1
 
     async def _count_into(self, place: Place, client: Client, model: str) -> None:
         url = place.store_url
@@ -144,7 +155,10 @@ class Run(Observer):
             settings.flush_interval,
             settings.batch_timeout,
             settings.recognizer,
+            savers=self._savers(runs[0]),
         )
+        if note := savers_note(settings.savers, url):
+            self._progress.say(note)
         async with open_driver(client, work, self) as driver:
             self._driver = driver
             self._announce(runs, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class SaverRef:
 class SaverClient:
     """The driver's side of one saver. All methods raise SaverLost when it is gone, and Replaced.
 
-    `number` distinguishes it from the driver's earlier and later savers.
+    `number` distinguishes it from the driver's earlier and later savers, and those beside it.
     """
 
     def __init__(self, client: Client, number: int, future: Future[Any], ref: SaverRef) -> None:
@@ -47,9 +48,16 @@ class SaverClient:
 
     @classmethod
     async def start(
-        cls, client: Client, number: int, store_url: str, flush_interval: float, owner: str
+        cls,
+        client: Client,
+        number: int,
+        store_url: str,
+        flush_interval: float,
+        owner: str,
+        preferred: Collection[str] = (),
     ) -> SaverClient:
-        """Start a saver of `owner` on a worker for it. Waits for one, as long as it takes.
+        """Start a saver of `owner` on a worker for it, a `preferred` one if there is one. Waits for
+        one, as long as it takes.
 
         Raises DaskingestError if the scheduler is gone.
         """
@@ -64,6 +72,8 @@ class SaverClient:
                 key=f"saver-{uuid4().hex}",
                 actor=True,
                 resources={SAVER: 1},
+                workers=list(preferred) or None,
+                allow_other_workers=bool(preferred),
                 pure=False,
             )
             try:
@@ -105,6 +115,10 @@ class SaverClient:
     async def take_over(self, *runs: str) -> Ledger:
         """See `Saver.take_over`."""
         return dict(await self._call("take_over", *runs))
+
+    async def begin(self, shards: int, *runs: str) -> Ledger:
+        """See `Saver.begin`."""
+        return dict(await self._call("begin", shards, *runs))
 
     async def enter(self, entries: Ledger) -> None:
         """See `Saver.enter`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from daskingest.ledger import Ledger
+from daskingest.ledger import Ledger, shards_in
 from daskingest.pipeline.driver import Driver
 from daskingest.service.background import Background
 from daskingest.service.feed import Feed, Forgetter
@@ -46,6 +46,7 @@ class Counting:
         await self._spool.add_owner(self._owner)
         ledger = await self._driver.take_over(self._spool.id)
         await self._spool.keep_owner(self._owner)
+        self._feed.shards = shards_in(ledger, self._spool.id)
         await self._forget()
         if self._spool.articles:
             log.info("counting what is in the spool", extra={"articles": self._spool.articles})

@@ -20,6 +20,7 @@ from daskingest.errors import DaskingestError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.driver import open_driver
+from daskingest.pipeline.saver_places import savers_note
 from daskingest.pipeline.savers import Work
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
@@ -175,15 +176,16 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
         client = await stack.enter_async_context(
-            cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
+            cluster(
+                settings.scheduler,
+                settings.workers,
+                model,
+                _NICENESS,
+                settings.recognizer,
+                settings.savers,
+            )
         )
-        work = Work(
-            model,
-            store_url,
-            settings.flush_interval,
-            settings.batch_timeout,
-            settings.recognizer,
-        )
+        work = _work(settings, model, store_url)
         driver = await stack.enter_async_context(open_driver(client, work, forgetter))
         feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
         service = Service(
@@ -201,6 +203,19 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         stack.push_async_callback(service.background.close)
         await service.start()
         yield service
+
+
+def _work(settings: ServeSettings, model: str, store_url: str) -> Work:
+    if note := savers_note(settings.savers, store_url):
+        log.info(note)
+    return Work(
+        model,
+        store_url,
+        settings.flush_interval,
+        settings.batch_timeout,
+        settings.recognizer,
+        savers=settings.savers,
+    )
 
 
 @asynccontextmanager
