@@ -24,11 +24,10 @@ from distributed.utils import format_dashboard_link
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline import template
+from daskingest.pipeline.members import EXTRACT, SAVER, addresses, count_workers, start_hint
 from daskingest.pipeline.versions import Versions, differences, versions_here
+from daskingest.pipeline.waiting import NotThere
 from daskingest.settings import RecognizerKind
-
-EXTRACT, SAVER = "extract", "saver"
-"""The resources that say what a worker is for."""
 
 WORKER_MEMORY = "4 GiB"
 """Memory limit of a worker. It takes about 0.5 GiB, and up to 3 more for a million characters."""
@@ -157,7 +156,7 @@ async def cluster(
 
     The local cluster's workers have this `niceness`. It listens on the loopback address only, and
     ends with the context or with this process, however that ends. Raises UsageError if the cluster
-    cannot be used.
+    cannot be used: NotThere if that is for want of a scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
@@ -175,6 +174,7 @@ async def cluster(
                 ) from error
             client = await stack.enter_async_context(Client(local, asynchronous=True))
         else:
+            stack.enter_context(_quiet())
             client = await stack.enter_async_context(_connect(scheduler))
         await require_resources(client, scheduler or client.scheduler.address)
         expected = await asyncio.to_thread(versions_here, model)
@@ -283,7 +283,7 @@ async def _connect(address: str) -> AsyncIterator[Client]:
         client = await Client(address, asynchronous=True, timeout="10s")
     except (OSError, ValueError, TypeError) as error:
         reason = str(error) or type(error).__name__
-        raise UsageError(
+        raise NotThere(
             f"no Dask scheduler at {address}: {reason}; "
             "expected an address like tcp://HOST:8786, start one with `dask scheduler`"
         ) from None
@@ -292,12 +292,12 @@ async def _connect(address: str) -> AsyncIterator[Client]:
 
 
 async def require_resources(client: Client, address: str) -> None:
-    """Raise UsageError, with the command that starts it, if a kind of worker is missing."""
+    """Raise NotThere, with the command that starts it, if a kind of worker is missing."""
     for resource in (EXTRACT, SAVER):
         if not await count_workers(client, resource):
-            raise UsageError(
-                f"the cluster has no worker with the resource {resource!r}: start one with "
-                f"`dask worker {address} --nthreads 1 --resources {resource}=1`"
+            raise NotThere(
+                f"the cluster has no worker with the resource {resource!r}: "
+                f"{start_hint(address, resource)}"
             )
 
 
@@ -346,42 +346,3 @@ async def survey(address: str, model: str) -> Survey:
                 await count_workers(client, SAVER),
                 await _differing(client, model, expected),
             )
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSeen:
-    """A worker as the scheduler knows it.
-
-    `running`: it can be given tasks. `nanny`: its process has another that starts it anew.
-    """
-
-    resources: frozenset[str]
-    running: bool
-    nanny: bool
-
-
-async def workers_of(client: Client) -> dict[str, WorkerSeen]:
-    """The workers that the cluster has now, by address. Raises OSError."""
-    scheduler: Any = client.scheduler
-    if scheduler is None:
-        raise ConnectionError("the connection to the scheduler is lost")
-    identity = await scheduler.identity(n_workers=-1)
-    return {
-        address: WorkerSeen(
-            frozenset(name for name, count in each["resources"].items() if count),
-            each["status"] in ("running", "paused"),
-            bool(each["nanny"]),
-        )
-        for address, each in identity["workers"].items()
-    }
-
-
-async def count_workers(client: Client, resource: str) -> int:
-    """How many workers with the resource the cluster has now."""
-    return len(await addresses(client, resource))
-
-
-async def addresses(client: Client, resource: str) -> list[str]:
-    """The workers with the resource that the cluster has now. Raises OSError."""
-    workers = await workers_of(client)
-    return [address for address, each in workers.items() if resource in each.resources]

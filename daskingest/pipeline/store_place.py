@@ -9,8 +9,8 @@ from pathlib import Path
 from distributed import Client
 
 from daskingest.errors import StoreError, UsageError
-from daskingest.pipeline.cluster import SAVER, addresses
-from daskingest.pipeline.saver_client import scheduler_lost
+from daskingest.pipeline.members import SAVER, addresses
+from daskingest.pipeline.waiting import SchedulerLost
 
 _SQLITE = "sqlite:///"
 
@@ -53,7 +53,7 @@ async def _answers(client: Client, place: Path, workers: Sequence[str]) -> dict[
             _read, str(place), workers=list(workers), on_error="return"
         )
     except OSError:
-        raise scheduler_lost() from None
+        raise SchedulerLost() from None
     return found
 
 
