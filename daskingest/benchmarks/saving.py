@@ -28,7 +28,8 @@ from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
-from daskingest.pipeline.members import EXTRACT, SAVER, addresses
+from daskingest.pipeline.dask_settings import EXTRACT, SAVER
+from daskingest.pipeline.members import addresses
 from daskingest.pipeline.saver_client import SaverClient, SaverRef
 from daskingest.settings import Settings
 

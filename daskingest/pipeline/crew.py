@@ -19,6 +19,7 @@ from distributed import Client, Future, KilledWorker
 
 from daskingest.ledger import BatchId
 from daskingest.pipeline.actors import SaverLost
+from daskingest.pipeline.dask_settings import EXTRACT
 from daskingest.pipeline.deaths import TOGETHER_SECONDS, Deaths
 from daskingest.pipeline.events import (
     ControlFailed,
@@ -29,7 +30,7 @@ from daskingest.pipeline.events import (
     TaskFailed,
     WorkerDied,
 )
-from daskingest.pipeline.members import EXTRACT, WorkerSeen, look_at
+from daskingest.pipeline.members import WorkerSeen, look_at
 from daskingest.pipeline.notices import Notices, event_of
 from daskingest.pipeline.saver_client import SaverRef
 from daskingest.pipeline.savers import Work

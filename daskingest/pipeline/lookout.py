@@ -9,8 +9,9 @@ from typing import Any
 from distributed import Client
 
 from daskingest.errors import DaskingestError
+from daskingest.pipeline.connecting import start_hint
 from daskingest.pipeline.crew import Crew
-from daskingest.pipeline.members import EXTRACT, SAVER, start_hint
+from daskingest.pipeline.dask_settings import EXTRACT, SAVER
 from daskingest.pipeline.savers import Savers
 from daskingest.pipeline.waiting import SchedulerLost, Waiting
 

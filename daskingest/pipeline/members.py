@@ -1,4 +1,4 @@
-"""Who belongs to a Dask cluster: its scheduler, and its workers with what they are for."""
+"""A cluster's scheduler, and the workers that it has."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from typing import Any
 
 from distributed import Client
 
-EXTRACT, SAVER = "extract", "saver"
-"""The resources that say what a worker is for."""
-
 _ANSWER_SECONDS = 10.0
-
-
-def start_hint(scheduler: str, resource: str) -> str:
-    """How to start a worker with the resource, for the scheduler at this address."""
-    return f"start one with `dask worker {scheduler} --nthreads 1 --resources {resource}=1`"
 
 
 @dataclass(frozen=True, slots=True)

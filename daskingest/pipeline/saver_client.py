@@ -13,7 +13,7 @@ from distributed import Client, Future, KilledWorker
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import ActorAddress
-from daskingest.pipeline.members import SAVER
+from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.pending import Report
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.waiting import SchedulerLost

@@ -9,7 +9,8 @@ from pathlib import Path
 from distributed import Client
 
 from daskingest.errors import StoreError, UsageError
-from daskingest.pipeline.members import SAVER, addresses
+from daskingest.pipeline.dask_settings import SAVER
+from daskingest.pipeline.members import addresses
 from daskingest.pipeline.waiting import SchedulerLost
 
 _SQLITE = "sqlite:///"
