@@ -133,7 +133,7 @@ async def cluster(
 
     The local cluster's workers have this `niceness`. It listens on the loopback address only, and
     ends with the context or with this process, however that ends. Raises UsageError if the cluster
-    cannot be used.
+    cannot be used: NotThere if that is for want of a scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))

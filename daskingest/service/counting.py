@@ -20,7 +20,7 @@ from daskingest.pipeline.driver import Driver, open_driver
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.waiting import SchedulerLost, Waiting
 from daskingest.service.background import Background
-from daskingest.service.feed import Feed, Forgetter
+from daskingest.service.feed import Feed, Forgetter, InFlight
 from daskingest.service.spool import Spool
 
 _RETRY_SECONDS = 1.0
@@ -43,7 +43,6 @@ class Counting:
         feed: Callable[[Callable[[], None]], Feed],
         forgetter: Forgetter,
     ) -> None:
-        self.in_flight = forgetter.in_flight
         self.client: Client | None = None
         """That of the cluster, if there is one now."""
         self.dashboard = ""
@@ -58,6 +57,11 @@ class Counting:
         self._driver: Driver | None = None
         self._feed: Feed | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def in_flight(self) -> InFlight:
+        """The batches that are being counted."""
+        return self._forgetter.in_flight
 
     @property
     def trouble(self) -> str:
