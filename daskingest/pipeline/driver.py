@@ -89,8 +89,6 @@ class Driver:
 
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
         self._limit = TimeLimit(work.batch_timeout)
-        self._client = client
-        self._work = work
         self._observer = observer
         hooks = Hooks(self._tell, observer.extracted, self._spawn)
         self._crew = Crew(client, work, hooks)
