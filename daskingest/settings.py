@@ -30,6 +30,8 @@ from daskingest.shared_options import (
     Scheduler,
     Store,
     Trials,
+    WaitForScheduler,
+    WaitForWorkers,
     Workers,
 )
 from daskingest.shared_options import RecognizerKind as RecognizerKind
@@ -77,6 +79,8 @@ class Settings(FileSettings):
     store: Store = DEFAULT_STORE
     workers: Workers = None
     scheduler: Scheduler = None
+    wait_for_scheduler: WaitForScheduler = 0.0
+    wait_for_workers: WaitForWorkers = None
     batch_bytes: BatchBytes = BATCH_BYTES
     batch_timeout: BatchTimeout = BATCH_TIMEOUT
     model: Model = None
@@ -124,6 +128,8 @@ class ServeSettings:
     store: Store = DEFAULT_STORE
     workers: Workers = None
     scheduler: Scheduler = None
+    wait_for_scheduler: WaitForScheduler = 0.0
+    wait_for_workers: WaitForWorkers = None
     model: Model = None
     recognizer: Recognizer = RecognizerKind.FAST
     flush_interval: FlushInterval = _FLUSH_INTERVAL
