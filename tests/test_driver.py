@@ -17,7 +17,7 @@ from program import Program, content, kill, ledger, run, until
 
 from daskingest.errors import UsageError
 from daskingest.models import find_model
-from daskingest.pipeline.cluster import survey
+from daskingest.pipeline.connecting import survey
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 

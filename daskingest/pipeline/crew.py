@@ -19,7 +19,7 @@ from distributed import Client, Future, KilledWorker
 
 from daskingest.ledger import BatchId
 from daskingest.pipeline.actors import SaverLost
-from daskingest.pipeline.cluster import EXTRACT, WorkerSeen, workers_of
+from daskingest.pipeline.dask_settings import EXTRACT
 from daskingest.pipeline.deaths import TOGETHER_SECONDS, Deaths
 from daskingest.pipeline.events import (
     ControlFailed,
@@ -30,6 +30,7 @@ from daskingest.pipeline.events import (
     TaskFailed,
     WorkerDied,
 )
+from daskingest.pipeline.members import WorkerSeen, workers_of
 from daskingest.pipeline.notices import Notices, event_of
 from daskingest.pipeline.saver_client import SaverRef, scheduler_lost
 from daskingest.pipeline.savers import Work

@@ -20,8 +20,8 @@ from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.batch import Batch, BatchSource
-from daskingest.pipeline.cluster import EXTRACT, SAVER
 from daskingest.pipeline.crew import Crew, Hooks
+from daskingest.pipeline.dask_settings import EXTRACT, SAVER
 from daskingest.pipeline.deadlines import TimeLimit
 from daskingest.pipeline.dispatch import Dispatcher
 from daskingest.pipeline.events import (

@@ -14,7 +14,7 @@ from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import ActorAddress
-from daskingest.pipeline.cluster import SAVER
+from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.pending import Report
 from daskingest.pipeline.saver import Saver
 

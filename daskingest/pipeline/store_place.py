@@ -9,7 +9,8 @@ from pathlib import Path
 from distributed import Client
 
 from daskingest.errors import StoreError, UsageError
-from daskingest.pipeline.cluster import SAVER, addresses
+from daskingest.pipeline.dask_settings import SAVER
+from daskingest.pipeline.members import addresses
 from daskingest.pipeline.saver_client import scheduler_lost
 
 _SQLITE = "sqlite:///"
