@@ -31,6 +31,8 @@ from daskingest.shared_options import (
     Scheduler,
     Store,
     Trials,
+    WaitForScheduler,
+    WaitForWorkers,
     Workers,
 )
 from daskingest.shared_options import RecognizerKind as RecognizerKind
@@ -79,6 +81,8 @@ class Settings(FileSettings):
     workers: Workers = None
     savers: Savers = 1
     scheduler: Scheduler = None
+    wait_for_scheduler: WaitForScheduler = 0.0
+    wait_for_workers: WaitForWorkers = None
     batch_bytes: BatchBytes = BATCH_BYTES
     batch_timeout: BatchTimeout = BATCH_TIMEOUT
     model: Model = None
@@ -127,6 +131,8 @@ class ServeSettings:
     workers: Workers = None
     savers: Savers = 1
     scheduler: Scheduler = None
+    wait_for_scheduler: WaitForScheduler = 0.0
+    wait_for_workers: WaitForWorkers = None
     model: Model = None
     recognizer: Recognizer = RecognizerKind.FAST
     flush_interval: FlushInterval = _FLUSH_INTERVAL

@@ -138,7 +138,7 @@ def test_a_new_run_gets_shards_and_keeps_them(tmp_path: Path) -> None:
     with open_store(url) as store:
         assert set(store.ledger("r")) == {BatchId.shards("r")}
         assert set(in_all_shards(store, "r")) == {BatchId.shards("r"), BatchId("r~2", "1")}
-        assert store.begun() == store.finished() == {}
+        assert (store.begun(), store.finished()) == ({}, {})
 
 
 def test_a_run_that_was_begun_without_shards_gets_none(tmp_path: Path) -> None:

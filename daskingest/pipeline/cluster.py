@@ -134,12 +134,13 @@ async def cluster(
 
     The local cluster's workers have this `niceness`, and it has a worker for each of so many
     `savers`. It listens on the loopback address only, and ends with the context or with this
-    process, however that ends. Raises UsageError if the cluster cannot be used.
+    process, however that ends. Raises UsageError if the cluster cannot be used: NotThere if that is
+    for want of a scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
+        stack.enter_context(quiet())
         if scheduler is None:
-            stack.enter_context(quiet())
             stack.enter_context(forking(template.start(model, recognizer)))
             try:
                 starting = _local_cluster(workers or CPU_COUNT, savers)

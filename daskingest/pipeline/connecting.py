@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import dask
 from distributed import Client
 
-from daskingest.errors import UsageError
 from daskingest.pipeline.dask_settings import DASK_CONFIG, EXTRACT, SAVER, quiet
 from daskingest.pipeline.members import addresses, count_workers
 from daskingest.pipeline.versions import Versions, differences, versions_here
+from daskingest.pipeline.waiting import NotThere
 
 
 @asynccontextmanager
 async def connect(address: str) -> AsyncIterator[Client]:
-    """A client of the cluster at an address. Raises UsageError if there is none."""
+    """A client of the cluster at an address. Raises NotThere if there is none."""
     try:
         client = await Client(address, asynchronous=True, timeout="10s")
     except (OSError, ValueError, TypeError) as error:
         reason = str(error) or type(error).__name__
-        raise UsageError(
+        raise NotThere(
             f"no Dask scheduler at {address}: {reason}; "
             "expected an address like tcp://HOST:8786, start one with `dask scheduler`"
         ) from None
@@ -30,13 +30,18 @@ async def connect(address: str) -> AsyncIterator[Client]:
         yield client
 
 
+def start_hint(scheduler: str, resource: str) -> str:
+    """How to start a worker with the resource, for the scheduler at this address."""
+    return f"start one with `dask worker {scheduler} --nthreads 1 --resources {resource}=1`"
+
+
 async def require_resources(client: Client, address: str) -> None:
-    """Raise UsageError, with the command that starts it, if a kind of worker is missing."""
+    """Raise NotThere, with the command that starts it, if a kind of worker is missing."""
     for resource in (EXTRACT, SAVER):
         if not await count_workers(client, resource):
-            raise UsageError(
-                f"the cluster has no worker with the resource {resource!r}: start one with "
-                f"`dask worker {address} --nthreads 1 --resources {resource}=1`"
+            raise NotThere(
+                f"the cluster has no worker with the resource {resource!r}: "
+                f"{start_hint(address, resource)}"
             )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import TypeVar
 from uuid import uuid4
 
@@ -39,7 +40,8 @@ class Work:
     """What a driver's workers extract with, and where its savers write to, how often.
 
     `owner` names the driver, in the store and for ever. A batch may take `batch_timeout` seconds
-    for each MiB of it. There are so many `savers`.
+    for each MiB of it. When the last worker of a kind was lost, `lost_workers` seconds are waited.
+    There are so many `savers`.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Work:
     flush_interval: float
     batch_timeout: float
     recognizer: RecognizerKind = RecognizerKind.FAST
+    lost_workers: float = inf
     owner: str = field(default_factory=lambda: uuid4().hex)
     savers: int = 1
 
