@@ -31,11 +31,13 @@ def shard_of(row: Article | Reject, shards: int) -> int:
     """The shard of a row, of so many: that of its publication, or the first one of a reject."""
     if shards == 1 or isinstance(row, Reject):
         return 0
-    return _shard_of(row.publication, shards)
+    return shard_of_publication(row.publication, shards)
 
 
 @lru_cache(1 << 14)
-def _shard_of(publication: str, shards: int) -> int:
-    """The same in every process, on every machine, always, however the name is written."""
+def shard_of_publication(publication: str, shards: int) -> int:
+    """The shard of a publication, of so many: the same in every process, on every machine, always,
+    however the name is written.
+    """
     key = publication_key(publication).encode(errors="surrogatepass")
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) % shards

@@ -26,17 +26,18 @@ _POLL_SECONDS = 10.0
 
 
 class Saver:
-    """Collects counts and commits them, many batches at once. `owner` is the driver's name.
+    """Collects counts and commits them, many batches at once. `owner` is the driver's name, which
+    has so many `savers`.
 
     All methods but the constructor are coroutines, so they run on the event loop of the saver's
     worker and one that waits keeps no other from running. Store calls run on one thread. They raise
     Replaced when another saver has taken over a run.
     """
 
-    def __init__(self, url: str, flush_interval: float, owner: str) -> None:
+    def __init__(self, url: str, flush_interval: float, owner: str, savers: int = 1) -> None:
         self._interval = flush_interval
         self._owner = owner
-        self._store = StoreThread(url, self._tell)
+        self._store = StoreThread(url, self._tell, savers)
         self._pending = Pending()
         self._holds = Holds()
         self._news = News()

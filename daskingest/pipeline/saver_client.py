@@ -54,10 +54,11 @@ class SaverClient:
         store_url: str,
         flush_interval: float,
         owner: str,
+        savers: int = 1,
         preferred: Collection[str] = (),
     ) -> SaverClient:
-        """Start a saver of `owner` on a worker for it, a `preferred` one if there is one. Waits for
-        one, as long as it takes.
+        """Start a saver of `owner`, of so many, on a worker for it, a `preferred` one if there is
+        one. Waits for one, as long as it takes.
 
         Raises SchedulerLost.
         """
@@ -69,6 +70,7 @@ class SaverClient:
                 store_url,
                 flush_interval,
                 owner,
+                savers,
                 key=f"saver-{uuid4().hex}",
                 actor=True,
                 resources={SAVER: 1},

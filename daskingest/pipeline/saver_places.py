@@ -146,6 +146,6 @@ def savers_note(savers: int, store_url: str) -> str:
     if savers == 1 or not store_url.startswith("sqlite:"):
         return ""
     return (
-        f"--savers {savers} helps with postgresql:// and Firestore; an SQLite file takes one "
-        "writer at a time"
+        f"--savers {savers} helps with stores that take several writers, such as postgresql://; "
+        "an SQLite file takes one writer at a time"
     )

@@ -90,10 +90,15 @@ class Savers:
         async with self._starting:
             if self.current is None:
                 self._needed = True
-                work, free = self._work, await self._free()
-                number = next(self._numbers)
+                work = self._work
                 started = await SaverClient.start(
-                    self._client, number, work.store_url, work.flush_interval, work.owner, free
+                    self._client,
+                    next(self._numbers),
+                    work.store_url,
+                    work.flush_interval,
+                    work.owner,
+                    work.savers,
+                    preferred=await self._free(),
                 )
                 # It may be on a worker that was not there when the run began. If the disk is full
                 # now, the saver itself waits for it.
