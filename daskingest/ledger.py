@@ -89,7 +89,8 @@ class BatchId:
     @property
     def given(self) -> Self:
         """The id of the batch as its source gives it: the whole one, in all shards."""
-        return type(self)(run_and_shard(self.run)[0], self.entry)
+        run, _ = run_and_shard(self.run)
+        return replace(self, run=run, parts=()) if self.parts or run != self.run else self
 
     def of_shard(self, shard: int) -> Self:
         """The id of what is in one of the shards."""

@@ -17,30 +17,26 @@ class SaverNumbers:
     """The number of the saver in each place; None while it is being replaced."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
-        self._numbers: list[int | None] = list(numbers)
+        self.now: tuple[int | None, ...] = tuple(numbers)
+        """All of them: who is given what is submitted now."""
         self._draining: set[int] = set()  # places
 
     @property
     def complete(self) -> bool:
         """Whether there is one in each place."""
-        return None not in self._numbers
-
-    @property
-    def now(self) -> tuple[int | None, ...]:
-        """All of them: who is given what is submitted now."""
-        return tuple(self._numbers)
+        return None not in self.now
 
     def lost(self, number: int) -> int | None:
         """It is gone. Returns its place, unless it was replaced before."""
-        if number not in self._numbers:
+        if number not in self.now:
             return None
-        place = self._numbers.index(number)
-        self._numbers[place] = None
+        place = self.now.index(number)
+        self._put(place, None)
         return place
 
     def started(self, number: int, place: int) -> None:
         """There is another one in a place."""
-        self._numbers[place] = number
+        self._put(place, number)
         self._draining.discard(place)
 
     def drain(self, handed: Sequence[Batch]) -> list[int]:
@@ -48,7 +44,7 @@ class SaverNumbers:
         awaited = {self.place_of(shard) for batch in handed for shard in batch.wanted}
         found = []
         for place in sorted(awaited - self._draining):
-            if (number := self._numbers[place]) is not None:
+            if (number := self.now[place]) is not None:
                 self._draining.add(place)
                 found.append(number)
         return found
@@ -59,11 +55,11 @@ class SaverNumbers:
 
     def of(self, shard: int) -> int | None:
         """The one that has a shard."""
-        return self._numbers[self.place_of(shard)]
+        return self.now[self.place_of(shard)]
 
     def place_of(self, shard: int) -> int:
         """See `place_of`."""
-        return place_of(shard, len(self._numbers))
+        return place_of(shard, len(self.now))
 
     def at(self, places: Sequence[int], batch: Batch) -> list[int]:
         """The shards that a batch wants and savers in these places have."""
@@ -74,6 +70,11 @@ class SaverNumbers:
 
         Then nobody knows what became of what they were given.
         """
-        places = range(len(self._numbers))
-        changed = [p for p in places if then[p] is None or then[p] != self._numbers[p]]
+        if then == self.now and self.complete:
+            return []
+        pairs = zip(then, self.now, strict=True)
+        changed = [place for place, (a, b) in enumerate(pairs) if a is None or a != b]
         return self.at(changed, batch)
+
+    def _put(self, place: int, number: int | None) -> None:
+        self.now = (*self.now[:place], number, *self.now[place + 1 :])
