@@ -13,11 +13,13 @@ class WorkerSeen:
     """A worker as the scheduler knows it.
 
     `running`: it can be given tasks. `nanny`: its process has another that starts it anew.
+    `threads`: those for tasks.
     """
 
     resources: frozenset[str]
     running: bool
     nanny: bool
+    threads: int = 1
 
 
 async def workers_of(client: Client) -> dict[str, WorkerSeen]:
@@ -31,6 +33,7 @@ async def workers_of(client: Client) -> dict[str, WorkerSeen]:
             frozenset(name for name, count in each["resources"].items() if count),
             each["status"] in ("running", "paused"),
             bool(each["nanny"]),
+            each["nthreads"],
         )
         for address, each in identity["workers"].items()
     }

@@ -21,6 +21,7 @@ from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.driver import open_driver
 from daskingest.pipeline.savers import Work
+from daskingest.pipeline.tls import Tls
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
@@ -175,7 +176,14 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
         client = await stack.enter_async_context(
-            cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
+            cluster(
+                settings.scheduler,
+                settings.workers,
+                model,
+                _NICENESS,
+                settings.recognizer,
+                Tls.of(settings),
+            )
         )
         work = Work(
             model,
