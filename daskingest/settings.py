@@ -35,6 +35,8 @@ from daskingest.shared_options import (
     TlsCert,
     TlsKey,
     Trials,
+    WaitForScheduler,
+    WaitForWorkers,
     Workers,
 )
 from daskingest.shared_options import RecognizerKind as RecognizerKind
@@ -85,6 +87,8 @@ class Settings(FileSettings):
     tls_ca_file: TlsCaFile = None
     tls_cert: TlsCert = None
     tls_key: TlsKey = None
+    wait_for_scheduler: WaitForScheduler = 0.0
+    wait_for_workers: WaitForWorkers = None
     batch_bytes: BatchBytes = BATCH_BYTES
     batch_timeout: BatchTimeout = BATCH_TIMEOUT
     model: Model = None
@@ -135,6 +139,8 @@ class ServeSettings:
     tls_ca_file: TlsCaFile = None
     tls_cert: TlsCert = None
     tls_key: TlsKey = None
+    wait_for_scheduler: WaitForScheduler = 0.0
+    wait_for_workers: WaitForWorkers = None
     model: Model = None
     recognizer: Recognizer = RecognizerKind.FAST
     flush_interval: FlushInterval = _FLUSH_INTERVAL

@@ -72,6 +72,23 @@ TlsKey = Annotated[
         is_path=True,
     ),
 ]
+WaitForScheduler = Annotated[
+    float,
+    Option(
+        "Seconds to wait for the scheduler at --scheduler while it is not there: at the start, and "
+        "when a run loses it. A service that loses it takes articles and waits without end.",
+        min=0.0,
+    ),
+]
+WaitForWorkers = Annotated[
+    float | None,
+    Option(
+        "Seconds to wait while the cluster at --scheduler has no worker that extracts, or none for "
+        "the saver.",
+        min=0.0,
+        shown="0 at the start; when the last one was lost 600, and in a service without end",
+    ),
+]
 Model = Annotated[
     str | None,
     Option(

@@ -1,14 +1,20 @@
-"""Clusters of real processes: `daskingest scheduler` and `daskingest worker`."""
+"""Clusters of real processes: `daskingest scheduler` and `daskingest worker`, and Dask's own."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 from program import Program, free_port, kill, until
+
+from daskingest.errors import UsageError
+from daskingest.models import find_model
+from daskingest.pipeline.connecting import survey
 
 SCRIPT = Path(__file__).parent.parent / "cluster" / "certificates.sh"
 
@@ -78,3 +84,25 @@ def until_joined(*programs: Program, times: int = 1) -> None:
         return all(joined(each) >= times for each in programs)
 
     until(all_have)
+
+
+def has_workers(address: str) -> bool:
+    try:
+        asyncio.run(survey(address, find_model()))
+    except UsageError:
+        return False
+    return True
+
+
+@contextmanager
+def dask_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=folder, **quiet) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
+            process.kill()

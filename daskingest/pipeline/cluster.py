@@ -138,12 +138,13 @@ async def cluster(
 
     `tls` are the certificates to reach it with. The local cluster's workers have this `niceness`.
     It listens on the loopback address only, and ends with the context or with this process, however
-    that ends. Raises UsageError if the cluster cannot be used.
+    that ends. Raises UsageError if the cluster cannot be used: NotThere if that is for want of a
+    scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
+        stack.enter_context(quiet())
         if scheduler is None:
-            stack.enter_context(quiet())
             stack.enter_context(forking(template.start(model, recognizer)))
             try:
                 starting = _local_cluster(workers or CPU_COUNT)

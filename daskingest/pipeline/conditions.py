@@ -13,7 +13,7 @@ import dask
 from distributed import Client
 
 from daskingest.pipeline.dask_settings import DASK_CONFIG, EXTRACT, SAVER
-from daskingest.pipeline.members import workers_of
+from daskingest.pipeline.members import look_at
 
 _OF_SCHEDULER = (
     "distributed.scheduler.allowed-failures",
@@ -39,7 +39,8 @@ async def unlike(client: Client, address: str) -> list[str]:
             "scheduler`, or with cluster/dask.yaml in ~/.config/dask there"
         )
     for kind in (EXTRACT, SAVER):
-        seen = {a: each for a, each in (await workers_of(client)).items() if kind in each.resources}
+        workers = (await look_at(client)).workers
+        seen = {where: each for where, each in workers.items() if kind in each.resources}
         found = defaultdict(list)
         settings = await client.run(_settings, _OF_WORKERS, workers=list(seen), on_error="ignore")
         for worker, each in sorted(seen.items()):
@@ -48,9 +49,9 @@ async def unlike(client: Client, address: str) -> list[str]:
             if wrong := ", ".join(_differing(settings.get(worker, {}))):
                 found[f"other settings of Dask: {wrong}"].append(worker)
         lines += [
-            f"{several(workers)}: {what}; start workers with `daskingest worker {address} "
+            f"{several(those)}: {what}; start workers with `daskingest worker {address} "
             f"--for {kind}`"
-            for what, workers in found.items()
+            for what, those in found.items()
         ]
     return lines
 

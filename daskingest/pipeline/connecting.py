@@ -18,29 +18,37 @@ from daskingest.pipeline.members import addresses, count_workers
 from daskingest.pipeline.reaching import why_unreached
 from daskingest.pipeline.tls import NO_TLS, Tls
 from daskingest.pipeline.versions import Versions, differences, versions_here
+from daskingest.pipeline.waiting import NotThere
 
 
 @asynccontextmanager
 async def connect(address: str, tls: Tls) -> AsyncIterator[Client]:
-    """A client of the cluster at an address. Raises UsageError if there is none."""
+    """A client of the cluster at an address. Raises NotThere if there is none, and UsageError if
+    the certificates cannot be used.
+    """
     security = tls.security(address, "client")
     try:
         client = await Client(address, asynchronous=True, timeout="10s", security=security)
     except (OSError, ValueError, TypeError) as error:
         said = str(error) or type(error).__name__
         reason = await asyncio.to_thread(why_unreached, address, security, said)
-        raise UsageError(f"no Dask scheduler at {address}: {reason}") from None
+        raise NotThere(f"no Dask scheduler at {address}: {reason}") from None
     async with client:
         yield client
 
 
+def start_hint(scheduler: str, resource: str) -> str:
+    """How to start a worker with the resource, for the scheduler at this address."""
+    return f"start one with `daskingest worker {scheduler} --for {resource}`"
+
+
 async def require_resources(client: Client, address: str) -> None:
-    """Raise UsageError, with the command that starts it, if a kind of worker is missing."""
+    """Raise NotThere, with the command that starts it, if a kind of worker is missing."""
     for resource in (EXTRACT, SAVER):
         if not await count_workers(client, resource):
-            raise UsageError(
-                f"the cluster has no worker with the resource {resource!r}: start one with "
-                f"`daskingest worker {address} --for {resource}`"
+            raise NotThere(
+                f"the cluster has no worker with the resource {resource!r}: "
+                f"{start_hint(address, resource)}"
             )
 
 

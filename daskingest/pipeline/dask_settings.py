@@ -46,20 +46,24 @@ DASK_CONFIG: dict[str, Any] = {
 }
 """What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
 
+_LOGGERS = ("distributed", "distributed.client")  # to which Dask gives levels of their own
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silence Dask's messages about its processes: the driver reports what matters."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
     key = "distributed.nanny.pre-spawn-environ"
     environment = {**dask.config.get(key), **template.QUIET}
     try:
         with dask.config.set({key: environment}):
             yield
     finally:
-        logger.setLevel(before)
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from distributed import Client
 from daskingest.errors import StoreError, UsageError
 from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.members import addresses
-from daskingest.pipeline.saver_client import scheduler_lost
+from daskingest.pipeline.waiting import SchedulerLost
 
 _SQLITE = "sqlite:///"
 
@@ -54,7 +54,7 @@ async def _answers(client: Client, place: Path, workers: Sequence[str]) -> dict[
             _read, str(place), workers=list(workers), on_error="return"
         )
     except OSError:
-        raise scheduler_lost() from None
+        raise SchedulerLost() from None
     return found
 
 
