@@ -16,6 +16,7 @@ LAYERS = (
             "grouping",
             "option",
             "shown",
+            "shared_options",
             "settings",
             "logs",
             "progress",

@@ -16,7 +16,7 @@ import yaml
 from program import Program, Server, StoreContent, content, reference, run, until
 
 import daskingest
-from daskingest.pipeline.cluster import DASK_CONFIG
+from daskingest.pipeline.dask_settings import DASK_CONFIG
 
 
 def test_the_configuration_for_clusters_is_the_local_one() -> None:

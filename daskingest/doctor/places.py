@@ -108,7 +108,7 @@ def check_dashboard(port: int | None = None) -> Finding:
 def check_scheduler(address: str, model: str | None = None) -> Finding:
     """Whether there is a cluster at the address, with each kind of worker, that counts as here."""
     from daskingest.models import find_model
-    from daskingest.pipeline.cluster import survey
+    from daskingest.pipeline.connecting import survey
 
     found = asyncio.run(survey(address, find_model(model)))
     if found.refused:

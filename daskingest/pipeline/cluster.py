@@ -8,14 +8,12 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import dask
-import distributed.utils
 from dask.system import CPU_COUNT
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -24,39 +22,17 @@ from distributed.utils import format_dashboard_link
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline import template
+from daskingest.pipeline.connecting import connect, differing, require_resources
+from daskingest.pipeline.dask_settings import (
+    DASK_CONFIG,
+    EXTRACT,
+    SAVER,
+    WORKER_MEMORY,
+    forking,
+    quiet,
+)
 from daskingest.pipeline.versions import Versions, differences, versions_here
 from daskingest.settings import RecognizerKind
-
-EXTRACT, SAVER = "extract", "saver"
-"""The resources that say what a worker is for."""
-
-WORKER_MEMORY = "4 GiB"
-"""Memory limit of a worker. It takes about 0.5 GiB, and up to 3 more for a million characters."""
-
-DASK_CONFIG: dict[str, Any] = {
-    # A task whose worker died goes back to the driver, which decides what to do about it.
-    "distributed.scheduler.allowed-failures": 0,
-    # Workers keep no results. A paused worker can stay paused forever; past the limit it is better
-    # to replace it.
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": 0.95,
-    # While a worker loads its model or extracts, it does not answer.
-    "distributed.admin.tick.limit": "30s",
-    # By default Dask monitors each process dozens of times a second; that took 3 % of the cores.
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "2s",
-    "distributed.worker.memory.monitor-interval": "500ms",
-    "distributed.comm.timeouts.connect": "10s",
-    "distributed.worker.profile.enabled": False,
-    # Dask would keep the last thousand messages to each worker, with the articles in them.
-    "distributed.admin.low-level-log-length": 1,
-    # Wait for a worker to come back, however long it takes.
-    "distributed.deploy.lost-worker-timeout": "365 days",
-    "distributed.nanny.pre-spawn-environ": template.ENVIRONMENT,
-}
-"""What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
 
 DASHBOARD_PORT = 8787
 _LOG_TOPIC = "daskingest-log"
@@ -157,13 +133,13 @@ async def cluster(
 
     The local cluster's workers have this `niceness`. It listens on the loopback address only, and
     ends with the context or with this process, however that ends. Raises UsageError if the cluster
-    cannot be used.
+    cannot be used: NotThere if that is for want of a scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
+        stack.enter_context(quiet())
         if scheduler is None:
-            stack.enter_context(_quiet())
-            stack.enter_context(_forking(template.start(model, recognizer)))
+            stack.enter_context(forking(template.start(model, recognizer)))
             try:
                 starting = _local_cluster(workers or CPU_COUNT)
                 local = await stack.enter_async_context(starting)
@@ -175,10 +151,10 @@ async def cluster(
                 ) from error
             client = await stack.enter_async_context(Client(local, asynchronous=True))
         else:
-            client = await stack.enter_async_context(_connect(scheduler))
+            client = await stack.enter_async_context(connect(scheduler))
         await require_resources(client, scheduler or client.scheduler.address)
         expected = await asyncio.to_thread(versions_here, model)
-        if scheduler is not None and (lines := await _differing(client, model, expected)):
+        if scheduler is not None and (lines := await differing(client, model, expected)):
             raise UsageError(
                 "\n  ".join(["these workers would not count as this machine does:", *lines])
             )
@@ -194,31 +170,6 @@ async def cluster(
         except Exception as error:
             raise UsageError(f"the workers cannot load the model {model}: {error}") from error
         yield client
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Dask's messages about its processes: the driver reports what matters."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    key = "distributed.nanny.pre-spawn-environ"
-    environment = {**dask.config.get(key), **template.QUIET}
-    try:
-        with dask.config.set({key: environment}):
-            yield
-    finally:
-        logger.setLevel(before)
-
-
-@contextlib.contextmanager
-def _forking(forks: bool) -> Iterator[None]:
-    """Have Dask start its processes as forks of the template, if there is one."""
-    # Else Dask would import pandas here, for its own template to have it.
-    vars(distributed.utils)["_forkserver_preload_set"] = True
-    method = "forkserver" if forks else "spawn"
-    with dask.config.set({"distributed.worker.multiprocessing-method": method}):
-        yield
 
 
 class _LocalCluster(SpecCluster):
@@ -277,111 +228,8 @@ def _dashboard_port() -> int:
     return DASHBOARD_PORT
 
 
-@asynccontextmanager
-async def _connect(address: str) -> AsyncIterator[Client]:
-    try:
-        client = await Client(address, asynchronous=True, timeout="10s")
-    except (OSError, ValueError, TypeError) as error:
-        reason = str(error) or type(error).__name__
-        raise UsageError(
-            f"no Dask scheduler at {address}: {reason}; "
-            "expected an address like tcp://HOST:8786, start one with `dask scheduler`"
-        ) from None
-    async with client:
-        yield client
-
-
-async def require_resources(client: Client, address: str) -> None:
-    """Raise UsageError, with the command that starts it, if a kind of worker is missing."""
-    for resource in (EXTRACT, SAVER):
-        if not await count_workers(client, resource):
-            raise UsageError(
-                f"the cluster has no worker with the resource {resource!r}: start one with "
-                f"`dask worker {address} --nthreads 1 --resources {resource}=1`"
-            )
-
-
 async def _unregister(client: Client, plugin: str) -> None:
     """Workers that join from now on are none of this driver's business."""
     with contextlib.suppress(Exception):  # there may be no scheduler any more
         async with asyncio.timeout(_UNREGISTER_SECONDS):
             await client.unregister_worker_plugin(plugin)
-
-
-async def _differing(client: Client, model: str, expected: Versions) -> list[str]:
-    """A line for each worker that would count with something else."""
-    lines = []
-    for kind, wanted in ((EXTRACT, model), (SAVER, "")):
-        workers = await addresses(client, kind)
-        found = await client.run(versions_here, wanted, workers=workers, on_error="return")
-        for address, theirs in sorted(found.items()):
-            if isinstance(theirs, Versions):
-                lines += [f"{address}: {each}" for each in differences(theirs, expected)]
-            else:
-                reason = f"{type(theirs).__name__}: {theirs}"
-                lines.append(f"{address}: cannot count: {reason}; check what is installed there")
-    return lines
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """How many workers of each kind a cluster has, and a line for each that would be refused."""
-
-    extract: int
-    saver: int
-    refused: list[str]
-
-
-async def survey(address: str, model: str) -> Survey:
-    """What the cluster at an address has for counting with a model.
-
-    Raises UsageError if it cannot be used.
-    """
-    expected = versions_here(model)
-    with dask.config.set(DASK_CONFIG), _quiet():
-        async with _connect(address) as client:
-            await require_resources(client, address)
-            return Survey(
-                await count_workers(client, EXTRACT),
-                await count_workers(client, SAVER),
-                await _differing(client, model, expected),
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSeen:
-    """A worker as the scheduler knows it.
-
-    `running`: it can be given tasks. `nanny`: its process has another that starts it anew.
-    """
-
-    resources: frozenset[str]
-    running: bool
-    nanny: bool
-
-
-async def workers_of(client: Client) -> dict[str, WorkerSeen]:
-    """The workers that the cluster has now, by address. Raises OSError."""
-    scheduler: Any = client.scheduler
-    if scheduler is None:
-        raise ConnectionError("the connection to the scheduler is lost")
-    identity = await scheduler.identity(n_workers=-1)
-    return {
-        address: WorkerSeen(
-            frozenset(name for name, count in each["resources"].items() if count),
-            each["status"] in ("running", "paused"),
-            bool(each["nanny"]),
-        )
-        for address, each in identity["workers"].items()
-    }
-
-
-async def count_workers(client: Client, resource: str) -> int:
-    """How many workers with the resource the cluster has now."""
-    return len(await addresses(client, resource))
-
-
-async def addresses(client: Client, resource: str) -> list[str]:
-    """The workers with the resource that the cluster has now. Raises OSError."""
-    workers = await workers_of(client)
-    return [address for address, each in workers.items() if resource in each.resources]

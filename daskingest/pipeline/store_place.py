@@ -9,9 +9,10 @@ from pathlib import Path
 
 from distributed import Client
 
-from daskingest.errors import DaskingestError, StoreError, UsageError
-from daskingest.pipeline.cluster import SAVER, addresses
-from daskingest.pipeline.saver_client import scheduler_lost
+from daskingest.errors import StoreError, UsageError
+from daskingest.pipeline.dask_settings import SAVER
+from daskingest.pipeline.members import addresses
+from daskingest.pipeline.waiting import SchedulerLost
 from daskingest.stores import open_store
 from daskingest.stores.urls import POSTGRESQL, shown_url
 
@@ -73,8 +74,8 @@ def _found(url: str) -> Found:
 
             assert isinstance(store, PostgresqlStore)
             return store.identity(), ""
-    except DaskingestError as error:
-        return "", str(error)
+    except Exception as error:
+        return "", str(error) or type(error).__name__
 
 
 async def _require_one_file(client: Client, url: str, savers: Sequence[str]) -> None:
@@ -109,7 +110,7 @@ async def _answers(
             ask, value, workers=list(workers), on_error="return"
         )
     except OSError:
-        raise scheduler_lost() from None
+        raise SchedulerLost() from None
     return found
 
 

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from daskingest.cli.options import AsJson
 from daskingest.cli.output import print_json
-from daskingest.settings import Model, Option, Workers
+from daskingest.settings import Option
+from daskingest.shared_options import Model, Workers
 
 if TYPE_CHECKING:
     from daskingest.benchmarks.suite import Benchmark

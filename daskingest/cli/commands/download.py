@@ -11,7 +11,8 @@ from rich.console import Console
 from daskingest.cli.exit_codes import ExitCode
 from daskingest.cli.output import command_name, print_lines
 from daskingest.progress import Display
-from daskingest.settings import ALL_THE_NEWS, DATA_DIR, DataDir, Option
+from daskingest.settings import ALL_THE_NEWS, DATA_DIR, Option
+from daskingest.shared_options import DataDir
 from daskingest.text import size_text
 
 

@@ -10,7 +10,8 @@ import typer
 
 from daskingest.cli.output import note
 from daskingest.errors import UsageError
-from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.settings import DEFAULT_STORE, Option
+from daskingest.shared_options import Store
 from daskingest.shown import NO_ALIASES, Aliases
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from daskingest.cli.output import note
-from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.settings import DEFAULT_STORE, Option
+from daskingest.shared_options import Store
 
 
 def prune(

@@ -6,7 +6,8 @@ from rich.table import Table
 
 from daskingest.cli.options import AsJson
 from daskingest.cli.output import harmless, print_json, print_table
-from daskingest.settings import DEFAULT_STORE, Store
+from daskingest.settings import DEFAULT_STORE
+from daskingest.shared_options import Store
 
 
 def publications(store: Store = DEFAULT_STORE, as_json: AsJson = False) -> None:

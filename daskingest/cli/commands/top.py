@@ -10,7 +10,8 @@ from rich.table import Table
 
 from daskingest.cli.options import AsJson
 from daskingest.cli.output import harmless, note, print_json, print_table
-from daskingest.settings import DEFAULT_STORE, Option, Store
+from daskingest.settings import DEFAULT_STORE, Option
+from daskingest.shared_options import Store
 from daskingest.shown import NEWS, Aliases, Since, Until
 
 if TYPE_CHECKING:
