@@ -35,13 +35,13 @@ class Place(NamedTuple):
         return [shard_run(run, each) for each in range(self.shards)] if self.shards > 1 else [run]
 
 
-@pytest.fixture(params=["sqlite", "shards", "firestore"])
+@pytest.fixture(params=["sqlite", "shards", "firestore", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "shards":
         return Place(f"sqlite:///{tmp_path}/store.db", tmp_path / "data", 3)
     if request.param == "sqlite":
         return Place(f"sqlite:///{tmp_path}/store.db", tmp_path / "data")
-    return Place(request.getfixturevalue("firestore_url"), tmp_path / "data")
+    return Place(request.getfixturevalue(f"{request.param}_url"), tmp_path / "data")
 
 
 @contextmanager

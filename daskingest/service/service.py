@@ -25,6 +25,7 @@ from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.saver_places import savers_note
 from daskingest.pipeline.savers import Work
+from daskingest.pipeline.tls import Tls
 from daskingest.pipeline.waiting import patiently
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
@@ -229,6 +230,7 @@ def _connect(settings: ServeSettings, model: str) -> AbstractAsyncContextManager
             model,
             _NICENESS,
             settings.recognizer,
+            Tls.of(settings),
             settings.savers,
         )
 
