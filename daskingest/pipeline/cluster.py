@@ -151,10 +151,9 @@ async def cluster(
                 starting = _local_cluster(workers or CPU_COUNT, savers)
                 local = await stack.enter_async_context(starting)
             except RuntimeError as error:
-                cause = error.__cause__ or error
                 raise DaskingestError(
-                    f"the workers could not be started: {cause}; try again, perhaps with fewer "
-                    "--workers if this machine is short of memory"
+                    f"the workers could not be started: {error.__cause__ or error}; try again, "
+                    "perhaps with fewer --workers if this machine is short of memory"
                 ) from error
             client = await stack.enter_async_context(Client(local, asynchronous=True))
         else:
