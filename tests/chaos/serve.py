@@ -17,7 +17,6 @@ from chaos.faults import Fault, Impossible, Schedule
 from chaos.run_csv import difference
 from chaos.scenario import Broken, Scenario
 from chaos.world import World
-from daskingest.stores import open_store
 
 
 class Serve(Scenario):
@@ -150,7 +149,7 @@ class Serve(Scenario):
         with closing(sqlite3.connect(path)) as spool:
             [(run,)] = spool.execute("SELECT id FROM spool").fetchall()
             [(last,)] = spool.execute("SELECT max(seq) FROM sqlite_sequence").fetchall()
-        with open_store(self.world.store.url) as store:
+        with self.world.store.opened() as store:
             hold, entries = store.hold(run), store.ledger(run)
         if hold is None:
             raise Broken(f"nobody holds the spool's run {run}")
