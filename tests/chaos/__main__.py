@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack, closing
@@ -18,10 +19,13 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1, help="how many schedules, one seed each")
     parser.add_argument("--schedule", help="one that was printed, instead of seeds")
     parser.add_argument("--repeat", type=int, default=1, help="do it so often")
-    parser.add_argument("--plant", type=Path, help="a folder of changes to the program")
+    parser.add_argument(
+        "--plant", type=lambda path: Path(path).resolve(), help="a folder of changes to the program"
+    )
     parser.add_argument("--no-shrink", action="store_true", help="print failures as they are")
     parser.add_argument("-v", "--verbose", action="store_true", help="print what happened")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends what it started
     sys.path.insert(0, str(TESTS))
     from chaos.faults import Impossible, Schedule, drawn
     from chaos.suite import Suite

@@ -23,7 +23,7 @@ class RunCsv(Scenario):
             write_csv(file, self.articles)
         self.rejects = self.world.place("rejects") / "rejects.jsonl"
         options = ["--workers", "2", "--batch-bytes", "160", "--flush-interval", "0.1"]
-        options += ["--batch-timeout", "40", "--rejects", str(self.rejects), "--no-progress"]
+        options += ["--batch-timeout", "60", "--rejects", str(self.rejects), "--no-progress"]
         options += ["--store", self.world.store.url, "--staging", str(self.world.staging)]
         return self.world.start("run-csv", str(file), *options)
 
