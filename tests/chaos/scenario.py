@@ -50,6 +50,10 @@ class Scenario(ABC):
         """Whatever became of it, no fault lasts."""
         self.world.lift()
 
+    def expect(self, fault: Fault) -> None:
+        """This fault comes next."""
+        self.world.tick()
+
     def progress(self) -> float:
         """What share of the work is done."""
         return self.world.store.articles() / sum(bool(each.text) for each in self.articles)
@@ -61,6 +65,7 @@ class Scenario(ABC):
     def go(self) -> None:
         """All of the schedule. Raises Broken."""
         for fault in self.schedule.faults:
+            self.expect(fault)
             self._wait_for(fault)
             if self.is_over():
                 break
@@ -69,7 +74,9 @@ class Scenario(ABC):
                 self.world.note(f"injected {fault}")
             except Impossible as why:
                 self.world.note(f"not {fault}: {why}")
-        self._wait_for(Fault("", at=2.0), lasting=True)
+        last = Fault("", at=2.0)
+        self.expect(last)
+        self._wait_for(last, lasting=True)
         self.world.lift()
         self.world.note("no more faults")
         self.finish()

@@ -18,6 +18,8 @@ from chaos.run_csv import difference
 from chaos.scenario import Broken, Scenario
 from chaos.world import World
 
+_AHEAD = 0.15  # of all articles
+
 
 class Serve(Scenario):
     """A service that a client sends the articles to."""
@@ -27,6 +29,7 @@ class Serve(Scenario):
         super().__init__(world, schedule)
         chance = random.Random(schedule.seed)
         self._client = Client(self.articles, chance, lambda: f"http://127.0.0.1:{self._port}")
+        self._client.limit = _AHEAD
         self._client.start()
 
     def close(self) -> None:
@@ -55,6 +58,10 @@ class Serve(Scenario):
         if self.program.process.poll() == 0:
             raise Broken(f"it ended by itself: {self.last_words()}")
         super().keep_running()
+
+    def expect(self, fault: Fault) -> None:
+        """See `Scenario`. There is to be something left to do when a fault comes."""
+        self._client.limit = min(1.0, fault.at + _AHEAD)
 
     def finish(self) -> None:
         """Wait until everything is sent and counted; then the service ends when it is told to."""
