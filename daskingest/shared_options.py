@@ -28,14 +28,66 @@ RootPath = Annotated[
 Store = Annotated[
     str,
     Option(
-        "Where the counts are: sqlite:///PATH (four slashes for an absolute path) or "
-        "firestore://PROJECT[/DATABASE]."
+        "Where the counts are: sqlite:///PATH (four slashes for an absolute path), "
+        "postgresql://USER@HOST/DATABASE or firestore://PROJECT[/DATABASE]."
     ),
 ]
-Workers = Annotated[int | None, Option("Worker processes to start.", min=1, shown="one per core")]
+Workers = Annotated[
+    int | None,
+    Option("Worker processes to start.", min=1, shown="one per core; one with --for saver"),
+]
+DrainTimeout = Annotated[
+    float,
+    Option(
+        "Seconds to finish what is begun when asked to stop. What is left of a service's spool "
+        "waits for its next start, and what is left of a worker's tasks is done by others.",
+        min=0.0,
+    ),
+]
 Scheduler = Annotated[
     str | None,
     Option("Use the Dask cluster at this address (tcp:// or tls://) instead of a new one."),
+]
+TlsCaFile = Annotated[
+    str | None,
+    Option(
+        "For tls://: the certificate, in PEM, of the authority that signed those of the cluster.",
+        shown="as Dask is configured",
+        is_path=True,
+    ),
+]
+TlsCert = Annotated[
+    str | None,
+    Option(
+        "For tls://: the certificate, in PEM, that this process shows to the cluster's others.",
+        shown="as Dask is configured",
+        is_path=True,
+    ),
+]
+TlsKey = Annotated[
+    str | None,
+    Option(
+        "For tls://: the private key of that certificate, in PEM, without a password.",
+        shown="as Dask is configured",
+        is_path=True,
+    ),
+]
+WaitForScheduler = Annotated[
+    float,
+    Option(
+        "Seconds to wait for the scheduler at --scheduler while it is not there: at the start, and "
+        "when a run loses it. A service that loses it takes articles and waits without end.",
+        min=0.0,
+    ),
+]
+WaitForWorkers = Annotated[
+    float | None,
+    Option(
+        "Seconds to wait while the cluster at --scheduler has no worker that extracts, or none for "
+        "the saver.",
+        min=0.0,
+        shown="0 at the start; when the last one was lost 600, and in a service without end",
+    ),
 ]
 Model = Annotated[
     str | None,

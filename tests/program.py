@@ -28,12 +28,14 @@ class Program:
 
     START = ("-m", "daskingest")
 
+    BEFORE: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
         self.out = folder / "out.txt"
         with self.out.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, *self.START, *arguments],
+                [*self.BEFORE, sys.executable, *self.START, *arguments],
                 cwd=folder,
                 env={**os.environ, "COLUMNS": "200", **environment},
                 stdin=subprocess.DEVNULL,
@@ -65,11 +67,15 @@ class Program:
         forks = (each for each in family if "forkserver" in _command(each))
         return [each for each in forks if each.pid not in templates]
 
-    def saver(self) -> psutil.Process | None:
-        """The worker that has the store open."""
+    def saver(self, server: int = 0) -> psutil.Process | None:
+        """The worker that has the store open: a file, or a server's port."""
         for each in self.workers():
             try:
                 if any(".db" in file.path for file in each.open_files()):
+                    return each
+                if server and any(
+                    its.raddr and its.raddr.port == server for its in each.net_connections("tcp")
+                ):
                     return each
             except psutil.Error:
                 continue

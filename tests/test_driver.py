@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
+from clusters import dask_process, has_workers
 from models import make_deadly_model, python_path
 from program import Program, content, kill, ledger, run, until
-
-from daskingest.errors import UsageError
-from daskingest.models import find_model
-from daskingest.pipeline.connecting import survey
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 
@@ -111,28 +103,6 @@ def test_workers_that_are_told_to_go_reject_nothing(
                 assert program.wait() == 0, program.output
     assert content(store)[0] == {"p": 200}
     assert "rejects" not in program.output.replace("0 rejects", "")
-
-
-def has_workers(address: str) -> bool:
-    try:
-        asyncio.run(survey(address, find_model()))
-    except UsageError:
-        return False
-    return True
-
-
-@contextmanager
-def dask_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=folder, **quiet) as process:  # type: ignore[call-overload]
-        try:
-            yield process
-        finally:
-            with suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    child.kill()
-            process.kill()
 
 
 def test_the_store_goes_away_and_comes_back(write_csv: Callable[..., str], tmp_path: Path) -> None:

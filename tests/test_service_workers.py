@@ -51,7 +51,7 @@ def test_a_scheduler_that_does_not_answer_is_asked_again(caplog: pytest.LogCaptu
     client: Any = SimpleNamespace(scheduler=scheduler, status="running")
 
     async def go() -> None:
-        monitor = WorkerMonitor(client, Metrics(0))
+        monitor = WorkerMonitor(lambda: client, Metrics(0))
         await monitor.look(1)
         both = {"2": WorkerStatus(0, 0), "a": WorkerStatus(10, 0)}
         assert monitor.status() == both

@@ -29,7 +29,7 @@ from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.dask_settings import EXTRACT, SAVER
-from daskingest.pipeline.members import workers_of
+from daskingest.pipeline.members import addresses
 from daskingest.pipeline.saver_client import SaverClient, SaverRef
 from daskingest.settings import Settings
 
@@ -148,7 +148,7 @@ def _used() -> float:
 
 
 async def _savers(client: Client) -> list[str]:
-    return [a for a, each in (await workers_of(client)).items() if SAVER in each.resources]
+    return await addresses(client, SAVER)
 
 
 def main() -> None:

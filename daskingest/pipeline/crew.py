@@ -30,11 +30,12 @@ from daskingest.pipeline.events import (
     TaskFailed,
     WorkerDied,
 )
-from daskingest.pipeline.members import WorkerSeen, workers_of
+from daskingest.pipeline.members import WorkerSeen, look_at
 from daskingest.pipeline.notices import Notices, event_of
-from daskingest.pipeline.saver_client import SaverRef, scheduler_lost
+from daskingest.pipeline.saver_client import SaverRef
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.task import Assignment, TaskResult, Unfit, count_batch
+from daskingest.pipeline.waiting import SchedulerLost
 from daskingest.stores import Replaced
 
 _LOOKS_TO_BE_GONE = 3  # one after the other without a worker, when Dask has told nothing
@@ -76,14 +77,23 @@ class Crew:
         self._work = work
         self._hooks = hooks
         self._topic = f"daskingest-task-{uuid4().hex}"
+        self._scheduler = ""
         self._workers: dict[str, WorkerSeen] = {}
         self._deaths = Deaths()
         self._watched: dict[tuple[BatchId, int], Watched] = {}
         client.subscribe_topic(self._topic, self._noticed)
 
     async def look(self) -> frozenset[str]:
-        """The workers, by address, that can be given tasks now. Raises OSError."""
-        seen = await workers_of(self._client)
+        """The workers, by address, that can be given tasks now.
+
+        Raises OSError if the scheduler does not answer, and SchedulerLost if it is another one now,
+        which knows nothing of this driver.
+        """
+        found = await look_at(self._client)
+        self._scheduler = self._scheduler or found.scheduler
+        if found.scheduler != self._scheduler:
+            raise SchedulerLost
+        seen = found.workers
         for address in seen.keys() - self._workers.keys():
             self._client.subscribe_topic(address, partial(self._worker_told, address))
         for address in self._workers.keys() - seen.keys():
@@ -94,6 +104,10 @@ class Crew:
         return frozenset(
             address for address, each in seen.items() if each.running and EXTRACT in each.resources
         )
+
+    def has(self, resource: str) -> bool:
+        """Whether there was a worker with the resource at the last look."""
+        return any(resource in each.resources for each in self._workers.values())
 
     def submit(self, submit: Submit, saver: SaverRef) -> None:
         """Have a worker extract a batch: see the instruction."""
@@ -156,7 +170,7 @@ class Crew:
         except Unfit as error:
             return ControlFailed(batch_id, number, str(error))
         except CancelledError:  # of futures; a task's is another
-            raise scheduler_lost() from None
+            raise SchedulerLost() from None
         except Exception as error:
             return TaskFailed(batch_id, number, error)
         self._hooks.extracted(result.seconds)

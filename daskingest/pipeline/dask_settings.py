@@ -18,6 +18,9 @@ EXTRACT, SAVER = "extract", "saver"
 WORKER_MEMORY = "4 GiB"
 """Memory limit of a worker. It takes about 0.5 GiB, and up to 3 more for a million characters."""
 
+REFUSED = "refused: "
+"""What the reason for a worker's end begins with, if a driver refused it."""
+
 DASK_CONFIG: dict[str, Any] = {
     # A task whose worker died goes back to the driver, which decides what to do about it.
     "distributed.scheduler.allowed-failures": 0,
@@ -43,20 +46,24 @@ DASK_CONFIG: dict[str, Any] = {
 }
 """What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
 
+_LOGGERS = ("distributed", "distributed.client")  # to which Dask gives levels of their own
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silence Dask's messages about its processes: the driver reports what matters."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
     key = "distributed.nanny.pre-spawn-environ"
     environment = {**dask.config.get(key), **template.QUIET}
     try:
         with dask.config.set({key: environment}):
             yield
     finally:
-        logger.setLevel(before)
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
 
 
 @contextlib.contextmanager

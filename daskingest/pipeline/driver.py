@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from distributed import Client
 
@@ -21,7 +22,6 @@ from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.batch import Batch, BatchSource
 from daskingest.pipeline.crew import Crew, Hooks
-from daskingest.pipeline.dask_settings import EXTRACT, SAVER
 from daskingest.pipeline.deadlines import TimeLimit
 from daskingest.pipeline.dispatch import Dispatcher
 from daskingest.pipeline.events import (
@@ -51,6 +51,7 @@ from daskingest.pipeline.events import (
     Woken,
     WorkersSeen,
 )
+from daskingest.pipeline.lookout import Lookout
 from daskingest.pipeline.pending import Commit, Report
 from daskingest.pipeline.saver_client import SaverClient
 from daskingest.pipeline.savers import Savers, Work
@@ -60,6 +61,7 @@ from daskingest.stores import Replaced
 _LOOK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Observer:
@@ -86,14 +88,13 @@ class Driver:
     """
 
     def __init__(self, client: Client, work: Work, observer: Observer) -> None:
-        self.workers = 1
         self._limit = TimeLimit(work.batch_timeout)
-        self._client = client
-        self._work = work
         self._observer = observer
         hooks = Hooks(self._tell, observer.extracted, self._spawn)
         self._crew = Crew(client, work, hooks)
         self._savers = Savers(client, work, self._saver_started)
+        self._lookout = Lookout(client, self._crew, self._savers, work.lost_workers)
+        self._failure: asyncio.Future[DaskingestError] = asyncio.get_running_loop().create_future()
         self._trouble = ""
         self._stopping = False
         self._dispatcher: Dispatcher | None = None
@@ -103,10 +104,16 @@ class Driver:
     @property
     def trouble(self) -> str:
         """What is keeping counts out of the store, if anything is."""
-        if self._savers.awaited:
-            return f"no worker with the resource {SAVER!r} is ready"
-        if not self.workers:
-            return f"no worker with the resource {EXTRACT!r} is ready"
+        return self.missing or self.hindrance
+
+    @property
+    def missing(self) -> str:
+        """What is missing in the cluster; it is logged, too."""
+        return self._lookout.missing
+
+    @property
+    def hindrance(self) -> str:
+        """What else is keeping counts out of the store."""
         if self.late:
             batch_id = next(iter(self.late))  # for how long, it would be told as news each time
             return f"batch {batch_id} is taking long; it is ended at its time limit"
@@ -116,6 +123,10 @@ class Driver:
     def late(self) -> dict[BatchId, float]:
         """The batches that have taken half of the time they may, and for how many seconds."""
         return self._dispatcher.late if self._dispatcher else {}
+
+    def start(self) -> None:
+        """Begin to look who is there."""
+        self._spawn(self._look())
 
     def stop(self) -> None:
         """Submit nothing more; `run` returns once what is in flight is in the store."""
@@ -131,13 +142,13 @@ class Driver:
 
         Returns what the store's ledger has of them.
         """
-        return await self._savers.take_over(*runs)
+        return await self._unless_failed(self._savers.take_over(*runs))
 
     async def enter(self, entries: Ledger) -> None:
         """Put entries of runs themselves into the ledger, unless they are there. Returns when they
         are.
         """
-        await self._savers.enter(entries)
+        await self._unless_failed(self._savers.enter(entries))
 
     async def forget(self, run: str, up_to: int) -> None:
         """The run's source has forgotten all its batches up to this number: the ledger may, too."""
@@ -151,17 +162,15 @@ class Driver:
         Returns True when there will be no more batches and the store has all of them but those that
         were given up, or False when stopped. Raises DaskingestError.
         """
-        saver = await self._savers.ready()
-        workers = await self._crew.look()
-        self.workers = len(workers)
+        saver = await self._unless_failed(self._savers.ready())
+        workers = await self._lookout.first()
         self._dispatcher = Dispatcher(ledger, saver.number, workers, self._limit)
         begin = self._dispatcher.begin
-        looking = self._spawn(self._look())
         try:
             instructions = self._dispatcher.handle(StopAsked()) if self._stopping else begin()
             return await self._follow(instructions, source, self._dispatcher)
         finally:
-            looking.cancel()
+            self._dispatcher = None
 
     async def _follow(
         self, instructions: list[Instruction], source: BatchSource, dispatcher: Dispatcher
@@ -231,17 +240,13 @@ class Driver:
             self._crew.submit(submit, saver.ref)
 
     async def _look(self) -> None:
-        """Tell the time and who is there, as long as the scheduler answers."""
+        """See who is there and what is missing, and tell the time, as long as this is open."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            try:
-                workers = await self._crew.look()
-            except OSError as error:
-                log.debug("the scheduler does not answer: %s", error)
-                continue
-            self.workers = len(workers)
-            self._tell(WorkersSeen(workers))
-            self._tell(Tick(asyncio.get_running_loop().time()))
+            workers = await self._lookout.look()
+            if workers is not None and self._dispatcher is not None:
+                self._tell(WorkersSeen(workers))
+                self._tell(Tick(asyncio.get_running_loop().time()))
 
     # Savers.
 
@@ -294,6 +299,20 @@ class Driver:
             ours = DaskingestError(f"the run failed: {type(error).__name__}: {error}")
             ours.__cause__ = error
         self._events.put_nowait(ours)
+        if not self._failure.done():
+            self._failure.set_result(ours)
+
+    async def _unless_failed(self, work: Awaitable[T]) -> T:
+        """What it returns. Raises the error that ended a background task instead, if one did."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((task, self._failure), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                task.cancel()
+        if self._failure.done():
+            raise self._failure.result()
+        return task.result()
 
     async def close(self) -> None:
         """Stop all background tasks. What is in flight ends with the cluster."""
@@ -312,6 +331,7 @@ async def open_driver(client: Client, work: Work, observer: Observer) -> AsyncIt
     """
     await require_one_store(client, work.store_url)
     driver = Driver(client, work, observer)
+    driver.start()
     try:
         yield driver
     finally:

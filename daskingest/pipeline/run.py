@@ -10,13 +10,14 @@ from pathlib import Path
 
 from distributed import Client, performance_report
 
-from daskingest.errors import StoreError, UsageError
+from daskingest.errors import DaskingestError, StoreError, UsageError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.destination import Destination, destination
 from daskingest.pipeline.driver import Driver, Observer, open_driver
 from daskingest.pipeline.events import Finished, GivenUp
 from daskingest.pipeline.file_group import FileGroup, groups
+from daskingest.pipeline.file_place import require_same_files
 from daskingest.pipeline.file_run import FileRun, Place
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
@@ -24,6 +25,8 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.repeating import repeating
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.summary import Outcome, Summary, files_text, status_text, total_of
+from daskingest.pipeline.tls import Tls
+from daskingest.pipeline.waiting import NotThere, SchedulerLost, patiently
 from daskingest.progress import Progress, Quiet
 from daskingest.publishing.report import PublishReport
 from daskingest.settings import Settings
@@ -34,6 +37,7 @@ from daskingest.sources.opening import open_file
 from daskingest.text import size_text
 
 _TICK_SECONDS = 0.5
+_LOST_WORKERS_SECONDS = 600.0
 _PAUSE_SECONDS = 5.0  # before a store that fails is tried again
 
 
@@ -75,8 +79,7 @@ class Run(Observer):
             for each in self._runs:
                 if each.error is None:
                     await each.write_lost_rejects()
-            if any(each.waits for each in self._runs) and not self._stopping:
-                await self._count(model)
+            await self._count_all(model, rejects)
             self._raise_alone()
             if all(each.summary.outcome is not Outcome.INTERRUPTED for each in self._runs):
                 await self._publish_all()
@@ -102,35 +105,71 @@ class Run(Observer):
     def _open(self, model: str, rejects: PatientRejects) -> None:
         settings, progress = self._settings, self._progress
         self._gathered = gather(self._files, lambda each: open_file(each, settings), progress)
-        runs = [FileRun(each, model, settings, rejects) for each in self._gathered.files]
-        self._destination = destination(settings, progress)
-        self._destination.look_up(runs, progress if len(runs) == 1 else Quiet(progress))
-        self._runs = list(apart(runs, progress))
+        self._look_up(model, rejects)
         self._raise_alone()
         for each in self._runs:
             if each.error is not None:
                 progress.warn(f"left out: {each.error}")
+
+    def _look_up(self, model: str, rejects: PatientRejects) -> None:
+        """Find out what is counted of the files."""
+        settings, progress = self._settings, self._progress
+        runs = [FileRun(each, model, settings, rejects) for each in self._gathered.files]
+        self._destination = destination(settings, progress)
+        self._destination.look_up(runs, progress if len(runs) == 1 else Quiet(progress))
+        self._runs = list(apart(runs, progress))
 
     def _raise_alone(self) -> None:
         """A single file's error is that of the command."""
         if len(self._summaries) == 1 and (error := self._runs[0].error) is not None:
             raise error
 
+    async def _count_all(self, model: str, rejects: PatientRejects) -> None:
+        """Count what waits; after the scheduler was lost, what it had left, if another comes."""
+        lost = False
+        while any(each.waits for each in self._runs) and not self._stopping:
+            try:
+                await self._count(model)
+                break
+            except SchedulerLost:
+                if not self._settings.wait_for_scheduler or self._stopping:
+                    raise
+                lost = True
+            except NotThere as error:
+                if not lost:
+                    raise
+                raise DaskingestError(f"{SchedulerLost()}; {error}") from None
+            finally:
+                self._group = None
+            self._progress.warn(f"{SchedulerLost.what}; waiting for one")
+            await asyncio.to_thread(self._look_up, model, rejects)
+
     async def _count(self, model: str) -> None:
         settings = self._settings
         self._progress.say("starting the cluster")
-        starting = cluster(
-            settings.scheduler, settings.workers, model, recognizer=settings.recognizer
-        )
+
+        def opening() -> AbstractAsyncContextManager[Client]:
+            return cluster(
+                settings.scheduler,
+                settings.workers,
+                model,
+                recognizer=settings.recognizer,
+                tls=Tls.of(settings),
+            )
+
+        patience = max(settings.wait_for_scheduler, settings.wait_for_workers or 0.0)
+        starting = patiently(opening, patience, lambda: self._stopping)
         self._counting = True
         async with starting as client:
             self._progress.say(f"dashboard: {client.dashboard_link}")
             often = repeating(settings.publish_every, self._publish_meanwhile)
+            if settings.scheduler is not None:
+                waiting = [each.file.origin for each in self._runs if each.waits]
+                await require_same_files(client, waiting)
             async with _report_to(settings.performance_report), often:
                 for place in {each.place.store_url: each.place for each in self._runs}.values():
                     await self._count_into(place, client, model)
                 self._counting = False
-        self._group = None
 
     async def _count_into(self, place: Place, client: Client, model: str) -> None:
         url = place.store_url
@@ -144,6 +183,9 @@ class Run(Observer):
             settings.flush_interval,
             settings.batch_timeout,
             settings.recognizer,
+            _LOST_WORKERS_SECONDS
+            if settings.wait_for_workers is None
+            else settings.wait_for_workers,
         )
         async with open_driver(client, work, self) as driver:
             self._driver = driver
@@ -212,7 +254,7 @@ class Run(Observer):
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             if self._group is not None:
-                store_trouble = self._driver.trouble if self._driver else ""
+                store_trouble = self._driver.hindrance if self._driver else ""
                 self._show(rejects.trouble or store_trouble)
 
     def _show(self, trouble: str) -> None:

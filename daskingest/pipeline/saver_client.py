@@ -10,13 +10,13 @@ from uuid import uuid4
 
 from distributed import Client, Future, KilledWorker
 
-from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.actors import ActorAddress
 from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.pending import Report
 from daskingest.pipeline.saver import Saver
+from daskingest.pipeline.waiting import SchedulerLost
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,11 @@ class SaverClient:
     ) -> SaverClient:
         """Start a saver of `owner` on a worker for it. Waits for one, as long as it takes.
 
-        Raises DaskingestError if the scheduler is gone.
+        Raises SchedulerLost.
         """
         while True:
             if client.status != "running":
-                raise scheduler_lost()
+                raise SchedulerLost()
             future = client.submit(
                 Saver,
                 store_url,
@@ -72,7 +72,7 @@ class SaverClient:
                 log.warning("the saver's worker died; trying again")
                 continue
             except CancelledError:
-                raise scheduler_lost() from None
+                raise SchedulerLost() from None
             return cls(client, number, future, SaverRef(ActorAddress(actor._address, actor.key)))
 
     @property
@@ -112,11 +112,3 @@ class SaverClient:
 
     async def _call(self, method: str, *args: object) -> Any:
         return await self.ref.address.call(self._client, method, *args)
-
-
-def scheduler_lost() -> DaskingestError:
-    """The error for a lost connection to the scheduler."""
-    return DaskingestError(
-        "the connection to the Dask scheduler was lost; what was counted is kept; "
-        "run the same command again to resume"
-    )

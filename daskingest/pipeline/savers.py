@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from uuid import uuid4
 
 from distributed import Client
@@ -34,7 +35,7 @@ class Work:
     """What a driver's workers extract with, and where its savers write to, how often.
 
     `owner` names the driver, in the store and for ever. A batch may take `batch_timeout` seconds
-    for each MiB of it.
+    for each MiB of it. When the last worker of a kind was lost, `lost_workers` seconds are waited.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Work:
     flush_interval: float
     batch_timeout: float
     recognizer: RecognizerKind = RecognizerKind.FAST
+    lost_workers: float = inf
     owner: str = field(default_factory=lambda: uuid4().hex)
 
 

@@ -10,17 +10,22 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TypeVar
+
+from distributed import Client
 
 from daskingest import __version__
 from daskingest.errors import DaskingestError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
-from daskingest.pipeline.driver import open_driver
 from daskingest.pipeline.savers import Work
+from daskingest.pipeline.tls import Tls
+from daskingest.pipeline.waiting import patiently
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
 from daskingest.service.feed import Feed, Forgetter, InFlight
@@ -55,7 +60,6 @@ class Service:
     settings: ServeSettings
     billed: bool
     """Whether reading the store is billed."""
-    dashboard: str
     spool: Spool
     metrics: Metrics
     counting: Counting
@@ -86,6 +90,11 @@ class Service:
         if self.intake.draining:
             return "the service is shutting down"
         return self.counting.trouble
+
+    @property
+    def dashboard(self) -> str:
+        """The address of the cluster's dashboard."""
+        return self.counting.dashboard
 
     async def read(self, work: Callable[[ReadableStore], T]) -> T:
         """What `work` returns, called with the store on a reading thread. Raises StoreError."""
@@ -174,33 +183,49 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             check_spool(spool, store, Path(settings.data_dir), settings.take_over)
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
-        client = await stack.enter_async_context(
-            cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
-        )
         work = Work(
             model,
             store_url,
             settings.flush_interval,
             settings.batch_timeout,
             settings.recognizer,
+            inf if settings.wait_for_workers is None else settings.wait_for_workers,
         )
-        driver = await stack.enter_async_context(open_driver(client, work, forgetter))
-        feed = stack.enter_context(closing(Feed(spool, limits, metrics, in_flight, driver.wake)))
+        counting = Counting(
+            spool,
+            work,
+            partial(_connect, settings, model),
+            partial(Feed, spool, limits, metrics, in_flight),
+            forgetter,
+        )
         service = Service(
             settings=settings,
             billed=billed,
-            dashboard=client.dashboard_link,
             spool=spool,
             metrics=metrics,
-            counting=Counting(spool, driver, work.owner, feed, forgetter),
-            intake=Intake(spool, metrics, settings.max_spool_bytes, driver.wake),
-            monitor=WorkerMonitor(client, metrics),
+            counting=counting,
+            intake=Intake(spool, metrics, settings.max_spool_bytes, counting.wake),
+            monitor=WorkerMonitor(lambda: counting.client, metrics),
             trials=await stack.enter_async_context(_trials(settings, model)),
             read_pool=stack.enter_context(closing(ReadPool(store_url, aliases))),
         )
         stack.push_async_callback(service.background.close)
         await service.start()
         yield service
+
+
+def _connect(settings: ServeSettings, model: str) -> AbstractAsyncContextManager[Client]:
+    def opening() -> AbstractAsyncContextManager[Client]:
+        return cluster(
+            settings.scheduler,
+            settings.workers,
+            model,
+            _NICENESS,
+            settings.recognizer,
+            Tls.of(settings),
+        )
+
+    return patiently(opening, max(settings.wait_for_scheduler, settings.wait_for_workers or 0.0))
 
 
 @asynccontextmanager

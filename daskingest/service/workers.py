@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +51,7 @@ def update(known: dict[str, Worker], seen: Iterable[SeenWorker]) -> dict[str, Wo
 class WorkerMonitor:
     """Asks the scheduler for its workers every few seconds, and updates the metrics."""
 
-    def __init__(self, client: Client, metrics: Metrics) -> None:
+    def __init__(self, client: Callable[[], Client | None], metrics: Metrics) -> None:
         self._client = client
         self._metrics = metrics
         self._workers: dict[str, Worker] = {}
@@ -80,9 +80,10 @@ class WorkerMonitor:
 
     async def _ask(self) -> list[SeenWorker] | None:
         """The workers that the scheduler has; None if it does not answer."""
-        scheduler: Any = self._client.scheduler
+        client = self._client()
+        scheduler: Any = client and client.scheduler
         try:
-            if scheduler is None or self._client.status != "running":
+            if client is None or scheduler is None or client.status != "running":
                 raise ConnectionError("the connection is lost")
             async with asyncio.timeout(_ANSWER_SECONDS):
                 identity = await scheduler.identity(n_workers=-1)
