@@ -138,7 +138,7 @@ class Scenario(ABC):
             self.program.family()
             if lasting and not self.world.lasts:
                 return
-            if self._is_late(begun) or self.progress() >= fault.at:
+            if not lasting and (self.progress() >= fault.at or self._is_late(begun)):
                 break
             time.sleep(0.03)
         if not lasting:
