@@ -119,14 +119,14 @@ def shards_of(drawn: Drawn, number: int) -> list[PackedCounts]:
     shards = [Counts() for _ in range(number)]
     labels = _by_publication(drawn.keys, drawn.counts, _LABEL_BITS, len(drawn.articles))
     months = _by_publication(drawn.month_keys, drawn.month_counts, _MONTH_BITS, len(labels))
-    for number, articles in enumerate(drawn.articles.tolist()):
+    for place, articles in enumerate(drawn.articles.tolist()):
         if articles:
-            name = f"Publication {number + 1}"
+            name = f"Publication {place + 1}"
             mine = PublicationCounts(name, articles)
-            mine.words.update({(word, LABELS[at]): n for word, at, n in labels[number]})
-            mine.months.update({(word, _FIRST_MONTH + at): n for word, at, n in months[number]})
-            mine.spellings.update((word, _SPELLING) for word, _, _ in labels[number])
-            if months[number]:
+            mine.words.update({(word, LABELS[at]): n for word, at, n in labels[place]})
+            mine.months.update({(word, _FIRST_MONTH + at): n for word, at, n in months[place]})
+            mine.spellings.update((word, _SPELLING) for word, _, _ in labels[place])
+            if months[place]:
                 mine.article_months.update(_spread(articles))
             found = shards[shard_of_publication(name, number)]
             found.publications[name.lower()] = mine

@@ -97,7 +97,7 @@ class Feed:
     rate: float
     dated: bool
 
-    def hand_over(self) -> Fed:
+    def __call__(self) -> Fed:
         """Hand them over, one after the other."""
         stream, behind, waited = Stream(self.first + 1, dated=self.dated), 0.0, 0.0
         entry = Counted(Tally(rows=ARTICLES, articles=ARTICLES))
@@ -113,11 +113,6 @@ class Feed:
                 saver.add(BatchId(run, str(number)), mine, entry)
             waited = max(waited, time.monotonic() - begun)
         return Fed(behind, waited)
-
-
-def hand_over(feed: Feed) -> Fed:
-    """The task: of what is called itself, Dask sends no tuple."""
-    return feed.hand_over()
 
 
 async def save(
@@ -149,9 +144,7 @@ async def save_into(
             cpu, started = await _cpu(client), time.monotonic()
             telling = asyncio.create_task(_tell(savers, place, started, seen))
             feeds = [Feed(refs, i, _FEEDERS, batches, rate, dated) for i in range(_FEEDERS)]
-            futures = [
-                client.submit(hand_over, each, resources={EXTRACT: 1}, pure=False) for each in feeds
-            ]
+            futures = [client.submit(each, resources={EXTRACT: 1}, pure=False) for each in feeds]
             fed = [await each for each in futures]
             await asyncio.gather(*(each.drain() for each in savers))
             seconds, used = time.monotonic() - started, await _cpu(client) - cpu
