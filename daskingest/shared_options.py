@@ -28,8 +28,8 @@ RootPath = Annotated[
 Store = Annotated[
     str,
     Option(
-        "Where the counts are: sqlite:///PATH (four slashes for an absolute path) or "
-        "firestore://PROJECT[/DATABASE]."
+        "Where the counts are: sqlite:///PATH (four slashes for an absolute path), "
+        "postgresql://USER@HOST/DATABASE or firestore://PROJECT[/DATABASE]."
     ),
 ]
 Workers = Annotated[int | None, Option("Worker processes to start.", min=1, shown="one per core")]

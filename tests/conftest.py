@@ -15,6 +15,7 @@ import pytest
 from emulated import Proxy, emulator
 from hypothesis import settings
 from parts import lacking
+from postgres import Server, server
 
 # A shell that runs the tests in the background has them, and all they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -114,3 +115,18 @@ def proxy(
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", proxy.address)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server."""
+    with server() as one:
+        yield one
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server) -> Iterator[str]:
+    """The URL of an empty store in PostgreSQL."""
+    database = postgresql.new_database()
+    yield postgresql.url(database)
+    postgresql.drop(database)

@@ -65,11 +65,15 @@ class Program:
         forks = (each for each in family if "forkserver" in _command(each))
         return [each for each in forks if each.pid not in templates]
 
-    def saver(self) -> psutil.Process | None:
-        """The worker that has the store open."""
+    def saver(self, server: int = 0) -> psutil.Process | None:
+        """The worker that has the store open: a file, or a server's port."""
         for each in self.workers():
             try:
                 if any(".db" in file.path for file in each.open_files()):
+                    return each
+                if server and any(
+                    its.raddr and its.raddr.port == server for its in each.net_connections("tcp")
+                ):
                     return each
             except psutil.Error:
                 continue

@@ -142,11 +142,11 @@ def _compare_words(store: ReadableStore, merged: ReadableStore, period: Period) 
     ]
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "firestore", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReadableStore]:
     """Of each kind, read through the aliases."""
-    firestore = request.param == "firestore"
-    url = request.getfixturevalue("firestore_url") if firestore else f"sqlite:///{tmp_path}/s.db"
+    sqlite, name = f"sqlite:///{tmp_path}/s.db", f"{request.param}_url"
+    url = sqlite if request.param == "sqlite" else request.getfixturevalue(name)
     counts = Counts()
     met = [("U.S.", "GPE")] * 3 + [("US", "GPE")] * 2 + [("Us", "ORG"), ("Union", "ORG")]
     counts.add_article("P", [*met, ("Rome", "GPE")], JUNE)

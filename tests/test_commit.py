@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from emulated import Proxy, content
 from program import run
@@ -40,13 +41,23 @@ def sqlite_url(tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "firestore", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return str(request.getfixturevalue("sqlite_url"))
+    if request.param == "postgresql":
+        return picky(str(request.getfixturevalue("postgresql_url")))
     url = str(request.getfixturevalue("firestore_url"))
     proxy: Proxy = request.getfixturevalue("proxy")
     proxy.invalid = BAD.encode()
+    return url
+
+
+def picky(url: str) -> str:
+    """A store in PostgreSQL that does not take a word."""
+    open_store(url, create=True).close()
+    with psycopg.connect(url) as db:
+        db.execute("ALTER TABLE daskingest.words ADD CHECK (word <> 'forbidden')")
     return url
 
 

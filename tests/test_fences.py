@@ -16,11 +16,11 @@ from daskingest.pipeline.saver import Saver
 from daskingest.stores import Replaced, Store, open_store
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "firestore", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{request.getfixturevalue('tmp_path')}/store.db"
-    found: str = request.getfixturevalue("firestore_url")
+    found: str = request.getfixturevalue(f"{request.param}_url")
     return found
 
 

@@ -63,12 +63,12 @@ def test_words_must_come_in_order() -> None:
         list(changed([Document("b", {"ORG": 1}), Document("a", {"ORG": 1})], []))
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "firestore", "postgresql"])
 def target(request: pytest.FixtureRequest) -> str:
     """The URL of an empty store."""
     if request.param == "sqlite":
         return f"sqlite:///{request.getfixturevalue('tmp_path')}/target.db"
-    found: str = request.getfixturevalue("firestore_url")
+    found: str = request.getfixturevalue(f"{request.param}_url")
     return found
 
 
@@ -154,7 +154,7 @@ def begun_sending(route: Route, commit: bool, acknowledge: bool = False) -> None
     """Go as far as a program that dies after, or before, its first commit."""
     assert publish(route, _StopAtStart(), lambda: _StopAtStart.started).stopped
     with (
-        open_store(route.target, create=True) as store,
+        open_store(route.target_url, create=True) as store,
         PublishedFile(route.published_path) as file,
     ):
         hold = store.take_over(file.state.run, "me")
@@ -193,7 +193,7 @@ def test_of_two_programs_the_later_one_goes_on(source: str, target: str) -> None
     route = Route.between(source, target)
     begun_sending(route, commit=False)
     with (
-        open_store(route.target, create=True) as store,
+        open_store(route.target_url, create=True) as store,
         PublishedFile(route.published_path) as file,
     ):
         first = Sender(store, file, lambda: None, lambda trouble: None)

@@ -29,11 +29,11 @@ class Place(NamedTuple):
     folder: Path
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "firestore", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "sqlite":
         return Place(f"sqlite:///{tmp_path}/store.db", tmp_path / "data")
-    return Place(request.getfixturevalue("firestore_url"), tmp_path / "data")
+    return Place(request.getfixturevalue(f"{request.param}_url"), tmp_path / "data")
 
 
 @contextmanager

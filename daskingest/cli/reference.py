@@ -38,6 +38,8 @@ for `firestore://` stores; without it, the credentials that \
 | `NUMBA_CACHE_DIR` | run, run-csv, serve, bench | The folder for the recognizer's compiled loops. \
 Without it, they are kept in the program's folder or, if that can't be written to, in the user's \
 cache. |
+| `PGPASSWORD`, `PGPASSFILE` | all with `--store` | The password for `postgresql://` stores, or \
+the file that has it, by default `~/.pgpass`; libpq's other variables hold for them, too. |
 """
 
 

@@ -18,6 +18,7 @@ _BUSY_SECONDS = 2.0
 def check_store(url: str) -> Finding:
     """Whether the store can be read and written, or created. It is not changed."""
     from daskingest.stores import open_store
+    from daskingest.stores.urls import shown_url
 
     path = Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and path.name and not path.exists():
@@ -27,7 +28,7 @@ def check_store(url: str) -> Finding:
             publications = len(store.publications())
         return _check_file(f"{url} has {publications:,} publications", path)
     with open_store(url, create=True):
-        return ok("store", f"{url} can be read and written")
+        return ok("store", f"{shown_url(url)} can be read and written")
 
 
 def _check_place(url: str, path: Path) -> Finding:

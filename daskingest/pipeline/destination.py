@@ -94,7 +94,7 @@ class Staging:
         """See `Destination.look_up`. From then on the target knows that they are counted here."""
         route = self._route
         with (
-            open_store(route.target, create=True) as target,
+            open_store(route.target_url, create=True) as target,
             open_store(route.source, create=True, say=progress.say) as staging,
             PublishedFile(route.published_path) as file,
         ):
@@ -118,7 +118,7 @@ class Staging:
         if direct:
             forecast = both.forecast
             run.goes_to(
-                Place(self._route.target, True, lambda size: forecast(size) if size else "")
+                Place(self._route.target_url, True, lambda size: forecast(size) if size else "")
             )
             return
         self._staged.append(run)

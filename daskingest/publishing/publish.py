@@ -34,7 +34,7 @@ def publish(route: Route, progress: Progress, stopped: Callable[[], bool]) -> Pu
     open_store(route.source).close()  # it must exist
     with (
         open_store(route.source, create=True, say=progress.say) as source,
-        open_store(route.target, create=True, say=progress.say) as target,
+        open_store(route.target_url, create=True, say=progress.say) as target,
         PublishedFile(route.published_path) as file,
     ):
         publisher = _Publisher(route, target, file, progress, stopped)
@@ -119,7 +119,7 @@ def forecast(route: Route) -> str:
     """What `publish` would write, in a sentence. Changes nothing. Raises DaskingestError."""
     with (
         open_store(route.source) as source,
-        open_store(route.target) as target,
+        open_store(route.target_url) as target,
         tempfile.TemporaryDirectory() as folder,
     ):
         path = route.published_path

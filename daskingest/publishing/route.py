@@ -9,6 +9,7 @@ from pathlib import Path
 from daskingest.errors import UsageError
 from daskingest.stores import absolute_url
 from daskingest.stores.emulator import emulator
+from daskingest.stores.urls import place_of, shown_url
 
 _SQLITE = "sqlite:///"
 _DIGITS = 12
@@ -19,7 +20,7 @@ class Route:
     """The URLs of a source, which is a file of this machine, and of a target."""
 
     source: str
-    target: str
+    target_url: str
 
     @classmethod
     def between(cls, source: str, target: str) -> Route:
@@ -34,6 +35,11 @@ class Route:
         return cls(source, target)
 
     @property
+    def target(self) -> str:
+        """The target, as it is told: without a password."""
+        return shown_url(self.target_url)
+
+    @property
     def source_path(self) -> Path:
         """The source's file."""
         return Path(self.source.removeprefix(_SQLITE))
@@ -41,7 +47,7 @@ class Route:
     @property
     def digest(self) -> str:
         """What tells the target from others."""
-        return target_digest(self.target)
+        return target_digest(self.target_url)
 
     @property
     def published_path(self) -> Path:
@@ -57,4 +63,4 @@ class Route:
 def target_digest(url: str) -> str:
     """The same for the same target on every machine; an emulator is not the real one."""
     emulated = " emulated" if url.startswith("firestore://") and emulator() else ""
-    return hashlib.sha256(f"{url}{emulated}".encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(f"{place_of(url)}{emulated}".encode()).hexdigest()[:_DIGITS]

@@ -13,6 +13,7 @@ from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
 from daskingest.packed import PackedCounts
 from daskingest.settings import DEFAULT_STORE
 from daskingest.spelling import spelled
+from daskingest.stores.urls import POSTGRESQL, shown_url
 
 log = logging.getLogger(__name__)
 
@@ -241,8 +242,8 @@ class Store(ReadableStore, Protocol):
 def open_store(
     url: str = DEFAULT_STORE, create: bool = False, say: Callable[[str], None] = log.info
 ) -> Store:
-    """The store at a URL: `sqlite:///PATH`, with a fourth slash for an absolute path, or
-    `firestore://PROJECT[/DATABASE]`.
+    """The store at a URL: `sqlite:///PATH`, with a fourth slash for an absolute path,
+    `firestore://PROJECT[/DATABASE]`, or `postgresql://…`, any that libpq takes.
 
     With `create` it can be written: it is made if there is none, and one of an earlier version is
     brought to this one's layout, which may take a minute; `say` is told so.
@@ -257,6 +258,8 @@ def open_store(
         store = SqliteStore(rest[1:], create, say)
         store.check()
         return store
+    if url.startswith(POSTGRESQL):
+        return _postgresql(url, create)
     project, _, database = rest.partition("/")
     if scheme == "firestore" and project and "/" not in database:
         from daskingest.stores.firestore import FirestoreStore
@@ -266,9 +269,22 @@ def open_store(
         return firestore
     hint = " (three slashes)" if scheme == "sqlite" and separator else ""
     raise UsageError(
-        f"no such store: expected sqlite:///PATH{hint} or firestore://PROJECT[/DATABASE], "
-        f"found {url!r}"
+        f"no such store: expected sqlite:///PATH{hint}, firestore://PROJECT[/DATABASE] or "
+        f"postgresql://USER@HOST/DATABASE, found {shown_url(url)!r}"
     )
+
+
+def _postgresql(url: str, create: bool) -> Store:
+    try:
+        from daskingest.stores.postgresql import PostgresqlStore
+    except ImportError as error:
+        raise StoreError(
+            f"stores in PostgreSQL need psycopg, which cannot be loaded here ({error}): "
+            "`pip install 'psycopg[binary]'`"
+        ) from None
+    store = PostgresqlStore(url, create)
+    store.check()
+    return store
 
 
 def absolute_url(url: str) -> str:

@@ -11,15 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from daskingest.packed import PackedCounts, PackedPublication
 from daskingest.resources import free_memory
-from daskingest.stores.sqlite_months import summed, text_of
+from daskingest.stores.month_texts import LONG, summed, text_of
+from daskingest.stores.word_rows import with_months
 
 _LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is free, between these
-
-_LONG = 600  # characters of months, beyond which those of one word are summed up
 
 _COLUMNS = ("word", "label", "n", "spelling", "months")
 
@@ -32,7 +30,7 @@ ON CONFLICT (publication, word) DO UPDATE SET
     months = CASE
         WHEN excluded.months IS NULL THEN months
         WHEN months IS NULL THEN excluded.months
-        WHEN length(months) < {_LONG} THEN months || ',' || excluded.months
+        WHEN length(months) < {LONG} THEN months || ',' || excluded.months
         ELSE summed_months(months || ',' || excluded.months) END
 """  # a word with several labels comes several times, and has its months but once
 _OTHER_LABELS = """
@@ -82,44 +80,10 @@ def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> 
 
 def _by_publication(counts: PackedCounts) -> Iterator[tuple[PackedPublication, pa.Table]]:
     """Each publication, by key, with its rows in the order of their words."""
-    rows = _with_months(counts).sort_by([("publication", "ascending"), ("word", "ascending")])
+    rows = with_months(counts).sort_by([("publication", "ascending"), ("word", "ascending")])
     numbers = rows["publication"].to_numpy()
     for number, publication in sorted(
         enumerate(counts.publications), key=lambda numbered: numbered[1].key
     ):
         start, end = np.searchsorted(numbers, [number, number + 1]).tolist()
         yield publication, rows.slice(start, end - start)
-
-
-def _with_months(counts: PackedCounts) -> pa.Table:
-    """The words' rows, each word's months in the first of them, as text. Words that have nothing
-    but months have a row without a label, which counts nothing."""
-    words, months = counts.words, _texts(counts.months)
-    first = pc.index_in(_keys(months), value_set=_keys(words))
-    known = first.is_valid()
-    places = np.full(len(words), len(months))
-    places[first.drop_null().to_numpy()] = np.flatnonzero(known)
-    texts = pa.concat_arrays([months["months"].combine_chunks(), pa.nulls(1, pa.string())])
-    words = words.append_column("months", texts.take(pa.array(places)))
-    alone = months.filter(pc.invert(known))
-    for name in ("n", "spelling"):
-        alone = alone.append_column(name, pa.array(np.zeros(len(alone), np.int64)))
-    return pa.concat_tables([words, alone], promote_options="default")
-
-
-def _texts(months: pa.Table) -> pa.Table:
-    """Each word's months, as they are kept: `[month, count]`, separated by commas."""
-    months = months.sort_by([(name, "ascending") for name in ("publication", "word", "month")])
-    month, count = (pc.cast(months[name], pa.string()) for name in ("month", "n"))
-    texts = pc.binary_join_element_wise("[", month, ",", count, "]", "").combine_chunks()
-    words = _keys(months).dictionary_encode().indices.to_numpy()
-    starts = np.flatnonzero(np.diff(words, prepend=-1))
-    bounds = pa.array(np.append(starts, len(words)), pa.int32())
-    joined = pc.binary_join(pa.ListArray.from_arrays(bounds, texts), ",")
-    return months.select(["publication", "word"]).take(starts).append_column("months", joined)
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    """A text for each row that tells its publication and its word."""
-    number = pc.cast(rows["publication"], pa.string())
-    return pc.binary_join_element_wise(number, rows["word"], " ").combine_chunks()

@@ -1,34 +1,13 @@
-"""Counts by month in an SQLite store: how a row keeps them, and how they are read.
-
-A row has those of its word, or its publication, in one text: `[month, count]`, separated by commas,
-as they were added, so that a month may be there several times.
-"""
+"""Counts by month, read from an SQLite store. How a row keeps them: `month_texts`."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from daskingest.stores import Months
-
-
-def summed(text: str) -> str:
-    """The same months, each of them once."""
-    return text_of(months_in(text))
-
-
-def text_of(months: Mapping[int, int]) -> str:
-    """The text of months."""
-    return ",".join(f"[{month},{count}]" for month, count in sorted(months.items()))
-
-
-def months_in(text: str) -> Months:
-    """The months in a text."""
-    found: Months = {}
-    for month, count in json.loads(f"[{text}]"):
-        found[month] = found.get(month, 0) + count
-    return found
+from daskingest.stores.month_texts import months_in
 
 
 def of_articles(db: sqlite3.Connection, publication: str | None) -> dict[str, Months]:

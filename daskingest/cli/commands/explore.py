@@ -23,6 +23,7 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     from daskingest.service.listening import keys_from, lets_try, listen, url_of
     from daskingest.stores import absolute_url, open_store
     from daskingest.stores.aliases import aliases_from
+    from daskingest.stores.urls import shown_url
     from daskingest.web.app import create_app
     from daskingest.web.prefix import root_path_of
     from daskingest.web.store_alone import open_store_alone
@@ -39,7 +40,7 @@ def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
     shown = ServeSettings(keys=keys, root_path=root_path)
     app = create_app(shown, open_store_alone(url, model, billed, tries, aliases))
     address = url_of(settings.host, listener) + (f"{root_path}/" if root_path else "")
-    print(f"{settings.store} is at {address}; press Ctrl-C to stop", flush=True)
+    print(f"{shown_url(settings.store)} is at {address}; press Ctrl-C to stop", flush=True)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

@@ -21,7 +21,9 @@ def publish(
     target: Annotated[
         str,
         Option(
-            "The store to write to: firestore://PROJECT[/DATABASE] or sqlite:///PATH.", name="--to"
+            "The store to write to: firestore://PROJECT[/DATABASE], "
+            "postgresql://USER@HOST/DATABASE or sqlite:///PATH.",
+            name="--to",
         ),
     ],
     source: Annotated[

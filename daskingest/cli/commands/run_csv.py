@@ -119,9 +119,12 @@ def _report(
 
 
 def _next_lines(settings: Settings) -> Iterator[str]:
-    option = "" if settings.store == DEFAULT_STORE else f" --store {settings.store}"
+    from daskingest.stores.urls import shown_url
+
+    store = shown_url(settings.store)
+    option = "" if store == DEFAULT_STORE else f" --store {store}"
     command = command_name()
-    yield f"counts are in {settings.store}; look at them with"
+    yield f"counts are in {store}; look at them with"
     yield f"  {command} publications{option}"
     yield f'  {command} top "NAME OF A PUBLICATION"{option}'
     yield f"  {command} export counts.csv{option}"
