@@ -20,6 +20,8 @@ class Option:
     max: float | None = None
     shown: str | None = None
     """What the help shows as the default, if the value itself doesn't say it."""
+    variable: str = ""
+    """The environment variable, if it is not that of the name."""
     is_path: bool = False
     """Whether the text names a file or a folder."""
 
@@ -29,5 +31,7 @@ class Option:
 
     def variable_for(self, field: str) -> str:
         """The environment variable that can set it."""
+        if self.variable:
+            return self.variable
         name = self.name_for(field).partition("/")[0].lstrip("-")
         return "DASKINGEST_" + name.upper().replace("-", "_")

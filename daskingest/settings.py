@@ -8,6 +8,7 @@ in `logs`, those of one command alone in its file.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 from daskingest.option import Option as Option
@@ -18,6 +19,7 @@ from daskingest.shared_options import (
     DataDir,
     DateColumn,
     Dates,
+    DrainTimeout,
     Encoding,
     FlushInterval,
     Host,
@@ -29,6 +31,9 @@ from daskingest.shared_options import (
     RootPath,
     Scheduler,
     Store,
+    TlsCaFile,
+    TlsCert,
+    TlsKey,
     Trials,
     WaitForScheduler,
     WaitForWorkers,
@@ -79,6 +84,9 @@ class Settings(FileSettings):
     store: Store = DEFAULT_STORE
     workers: Workers = None
     scheduler: Scheduler = None
+    tls_ca_file: TlsCaFile = None
+    tls_cert: TlsCert = None
+    tls_key: TlsKey = None
     wait_for_scheduler: WaitForScheduler = 0.0
     wait_for_workers: WaitForWorkers = None
     batch_bytes: BatchBytes = BATCH_BYTES
@@ -128,6 +136,9 @@ class ServeSettings:
     store: Store = DEFAULT_STORE
     workers: Workers = None
     scheduler: Scheduler = None
+    tls_ca_file: TlsCaFile = None
+    tls_cert: TlsCert = None
+    tls_key: TlsKey = None
     wait_for_scheduler: WaitForScheduler = 0.0
     wait_for_workers: WaitForWorkers = None
     model: Model = None
@@ -147,14 +158,7 @@ class ServeSettings:
     ] = None
     aliases: Aliases = NEWS
     trials: Trials = None
-    drain_timeout: Annotated[
-        float,
-        Option(
-            "Seconds to continue counting the spool when asked to stop; the rest waits for the "
-            "next start.",
-            min=0.0,
-        ),
-    ] = 30.0
+    drain_timeout: DrainTimeout = 30.0
     take_over: Annotated[
         bool,
         Option(
@@ -209,10 +213,82 @@ class DoctorSettings(FileSettings):
     model: Model = None
     workers: Workers = None
     scheduler: Scheduler = None
+    tls_ca_file: TlsCaFile = None
+    tls_cert: TlsCert = None
+    tls_key: TlsKey = None
     store: Store = DEFAULT_STORE
     host: Host = _HOST
     port: Port = _PORT
     data_dir: DataDir = DATA_DIR
+
+
+class WorkerKind(StrEnum):
+    """What a worker does: the resource that it has."""
+
+    EXTRACT = "extract"
+    SAVER = "saver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How a machine works for a cluster."""
+
+    kind: Annotated[
+        WorkerKind,
+        Option(
+            "What the workers do: extract the entities, or save the counts, for which a cluster "
+            "needs one.",
+            name="--for",
+        ),
+    ] = WorkerKind.EXTRACT
+    workers: Workers = None
+    """One per core to extract, one to save."""
+    host: Annotated[
+        str | None,
+        Option(
+            "The address of this machine to listen on, where the scheduler and the other workers "
+            "can reach it.",
+            variable="DASKINGEST_WORKER_HOST",
+            shown="the one from which it reaches the scheduler",
+        ),
+    ] = None
+    tls_ca_file: TlsCaFile = None
+    tls_cert: TlsCert = None
+    tls_key: TlsKey = None
+    memory_limit: Annotated[
+        str, Option("Memory that each may take, such as 4GiB; beyond, it is replaced.")
+    ] = "4GiB"
+    drain_timeout: DrainTimeout = 20.0
+    model: Model = None
+    recognizer: Recognizer = RecognizerKind.FAST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerSettings:
+    """Where a cluster's scheduler listens."""
+
+    host: Annotated[
+        str,
+        Option(
+            "The address to listen on, where the machines of the cluster can reach it.",
+            variable="DASKINGEST_SCHEDULER_HOST",
+        ),
+    ] = _HOST
+    port: Annotated[
+        int,
+        Option(
+            "The scheduler's port; 0 picks a free one.",
+            min=0,
+            max=65535,
+            variable="DASKINGEST_SCHEDULER_PORT",
+        ),
+    ] = 8786
+    dashboard_address: Annotated[
+        str, Option("Where Dask's dashboard listens, for browsers; anybody there can see it.")
+    ] = f"{_HOST}:8787"
+    tls_ca_file: TlsCaFile = None
+    tls_cert: TlsCert = None
+    tls_key: TlsKey = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

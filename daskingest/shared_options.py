@@ -32,10 +32,45 @@ Store = Annotated[
         "postgresql://USER@HOST/DATABASE or firestore://PROJECT[/DATABASE]."
     ),
 ]
-Workers = Annotated[int | None, Option("Worker processes to start.", min=1, shown="one per core")]
+Workers = Annotated[
+    int | None,
+    Option("Worker processes to start.", min=1, shown="one per core; one with --for saver"),
+]
+DrainTimeout = Annotated[
+    float,
+    Option(
+        "Seconds to finish what is begun when asked to stop. What is left of a service's spool "
+        "waits for its next start, and what is left of a worker's tasks is done by others.",
+        min=0.0,
+    ),
+]
 Scheduler = Annotated[
     str | None,
     Option("Use the Dask cluster at this address (tcp:// or tls://) instead of a new one."),
+]
+TlsCaFile = Annotated[
+    str | None,
+    Option(
+        "For tls://: the certificate, in PEM, of the authority that signed those of the cluster.",
+        shown="as Dask is configured",
+        is_path=True,
+    ),
+]
+TlsCert = Annotated[
+    str | None,
+    Option(
+        "For tls://: the certificate, in PEM, that this process shows to the cluster's others.",
+        shown="as Dask is configured",
+        is_path=True,
+    ),
+]
+TlsKey = Annotated[
+    str | None,
+    Option(
+        "For tls://: the private key of that certificate, in PEM, without a password.",
+        shown="as Dask is configured",
+        is_path=True,
+    ),
 ]
 WaitForScheduler = Annotated[
     float,

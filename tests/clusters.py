@@ -1,4 +1,4 @@
-"""Clusters of Dask's own processes, as those of several machines are."""
+"""Clusters of real processes: `daskingest scheduler` and `daskingest worker`, and Dask's own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,80 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+from program import Program, free_port, kill, until
 
 from daskingest.errors import UsageError
 from daskingest.models import find_model
 from daskingest.pipeline.connecting import survey
+
+SCRIPT = Path(__file__).parent.parent / "cluster" / "certificates.sh"
+
+
+def certificates(folder: Path, *names: str) -> dict[str, list[str]]:
+    """The options that name the certificates of each of these, which one authority has signed."""
+    subprocess.run([SCRIPT, folder, *names], check=True, stdout=subprocess.DEVNULL)
+    return {
+        name: [
+            *("--tls-ca-file", str(folder / "ca.pem")),
+            *("--tls-cert", str(folder / f"{name}.pem")),
+            *("--tls-key", str(folder / f"{name}-key.pem")),
+        ]
+        for name in names
+    }
+
+
+@contextmanager
+def member(
+    folder: Path, *arguments: str, before: tuple[str, ...] = (), **environment: str
+) -> Iterator[Program]:
+    """A process of a cluster, until the context ends. `before` begins its command."""
+    program = started(before, folder, *arguments, **environment)
+    try:
+        yield program
+    finally:
+        end(program)
+
+
+def started(before: tuple[str, ...], folder: Path, *arguments: str, **environment: str) -> Program:
+    """`daskingest` with something before the command, in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kind: type[Program] = type("Started", (Program,), {"BEFORE": before})
+    return kind(folder, *arguments, **environment)
+
+
+def end(program: Program) -> None:
+    """Kill it with its family."""
+    family = program.family()
+    kill(psutil.Process(program.process.pid)) if program.process.poll() is None else None
+    program.process.wait()
+    for each in family:
+        kill(each)
+
+
+@contextmanager
+def scheduler(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
+    """A scheduler on this machine, at that address."""
+    port = port or free_port()
+    local = ("--port", str(port), "--dashboard-address", "127.0.0.1:0")
+    with member(folder, "scheduler", *local, *options) as program:
+        until(lambda: "scheduling" in program.output or program.process.poll() is not None)
+        assert program.process.poll() is None, program.output
+        yield f"{'tls' if '--tls-cert' in options else 'tcp'}://127.0.0.1:{port}"
+
+
+def joined(program: Program) -> int:
+    """How often a worker of it has joined a scheduler."""
+    return program.output.count("has joined")
+
+
+def until_joined(*programs: Program, times: int = 1) -> None:
+    """Wait until each has joined so often."""
+
+    def all_have() -> bool:
+        assert all(each.process.poll() is None for each in programs), programs[0].output
+        return all(joined(each) >= times for each in programs)
+
+    until(all_have)
 
 
 def has_workers(address: str) -> bool:

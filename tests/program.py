@@ -28,12 +28,14 @@ class Program:
 
     START = ("-m", "daskingest")
 
+    BEFORE: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
         self.out = folder / "out.txt"
         with self.out.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, *self.START, *arguments],
+                [*self.BEFORE, sys.executable, *self.START, *arguments],
                 cwd=folder,
                 env={**os.environ, "COLUMNS": "200", **environment},
                 stdin=subprocess.DEVNULL,

@@ -23,7 +23,7 @@ from daskingest.stores import open_store
 ROOT = Path(__file__).parent.parent
 COMMANDS = [
     *("run", "run-csv", "serve", "upload", "explore", "publications", "top", "trend"),
-    *("export", "publish", "sample", "download", "prune", "bench", "doctor"),
+    *("export", "publish", "sample", "download", "prune", "worker", "scheduler", "bench", "doctor"),
 ]
 HEAVY = {
     *("dask", "distributed", "spacy", "thinc", "pandas", "numpy", "numba", "pyarrow"),

@@ -259,7 +259,7 @@ def test_disks(tmp_path: Path) -> None:
 def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:
     code, found = doctor(tmp_path, "--port", "0", "--scheduler", f"tcp://127.0.0.1:{free_port()}")
     assert code == 1
-    assert "start one with `dask scheduler`" in found["scheduler"]
+    assert "start one with `daskingest scheduler`" in found["scheduler"]
     code, found = doctor(tmp_path, "--port", "0", "--scheduler", "nonsense")
     assert code == 1
     assert "expected an address" in found["scheduler"]
@@ -271,4 +271,4 @@ def test_a_scheduler_without_workers(tmp_path: Path) -> None:
     with dask_process("scheduler", "--host", "127.0.0.1", "--no-dashboard", "--port", port):
         code, found = doctor(tmp_path, "--port", "0", "--scheduler", address)
     assert code == 1
-    assert f"`dask worker {address} --nthreads 1 --resources extract=1`" in found["scheduler"]
+    assert f"`daskingest worker {address} --for extract`" in found["scheduler"]

@@ -12,7 +12,7 @@ from daskingest.pipeline.cluster import LoadModel
 from daskingest.pipeline.versions import Versions, differences, versions_here
 from daskingest.settings import RecognizerKind
 
-OURS = Versions("0.1.0 (code aa)", "3.8.18", "en_a-1.0 0123")
+OURS = Versions("0.1.0 (code aa)", "3.8.18", "2026.8.0", "2026.8.0", "en_a-1.0 0123")
 
 
 def test_what_is_the_same_differs_in_nothing() -> None:
@@ -22,10 +22,12 @@ def test_what_is_the_same_differs_in_nothing() -> None:
 
 
 def test_each_thing_that_differs_is_named() -> None:
-    assert list(differences(Versions("0.1.0 (code bb)", "3.8.2", "en_a-1.0 4567"), OURS)) == [
+    theirs = Versions("0.1.0 (code bb)", "3.8.2", "2026.7.1", "2026.8.0", "en_a-1.0 4567")
+    assert list(differences(theirs, OURS)) == [
         "its daskingest is 0.1.0 (code bb), the driver's is 0.1.0 (code aa): "
         "install the same daskingest there",
         "its spacy is 3.8.2, the driver's is 3.8.18: install the same spaCy there",
+        "its dask is 2026.7.1, the driver's is 2026.8.0: install the same Dask there",
         "its model is en_a-1.0 4567, the driver's is en_a-1.0 0123: "
         "install or copy the same model there",
     ]

@@ -86,7 +86,7 @@ def test_a_cluster_that_exists(sample: Path, tmp_path: Path) -> None:
         code, output = run(tmp_path, *options)
         assert code == 2
         assert "no worker with the resource 'extract'" in output
-        assert f"start one with `dask worker {address}" in output
+        assert f"start one with `daskingest worker {address} --for extract`" in output
         with dask_process("worker", *local, *one, "--resources", "extract=1"):
             until(lambda: "resource 'saver'" in run(tmp_path, *options)[1])
             with dask_process("worker", *local, *one, "--resources", "saver=1"):

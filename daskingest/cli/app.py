@@ -18,10 +18,12 @@ from daskingest.cli.commands.publish import publish
 from daskingest.cli.commands.run import run
 from daskingest.cli.commands.run_csv import run_csv
 from daskingest.cli.commands.sample import sample
+from daskingest.cli.commands.scheduler import scheduler
 from daskingest.cli.commands.serve import serve
 from daskingest.cli.commands.top import top
 from daskingest.cli.commands.trend import trend
 from daskingest.cli.commands.upload import upload
+from daskingest.cli.commands.worker import worker
 from daskingest.cli.options import with_options
 
 app = typer.Typer(
@@ -52,6 +54,6 @@ def _root(
 
 for _work in (
     *(run, run_csv, serve, upload, explore, publications, top, trend),
-    *(export, publish, sample, download, prune, bench, doctor),
+    *(export, publish, sample, download, prune, worker, scheduler, bench, doctor),
 ):
     app.command()(with_options(_work))

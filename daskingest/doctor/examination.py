@@ -47,7 +47,7 @@ def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Findin
     yield "model", partial(software.check_model, settings.model)
     yield "BLAS", partial(check_blas, os.environ)
     if settings.scheduler:
-        yield "scheduler", partial(places.check_scheduler, settings.scheduler, settings.model)
+        yield "scheduler", partial(places.check_scheduler, settings.scheduler, settings)
     else:
         yield "cores", lambda: machine.check_cores(workers(), resources.usable_cores())
         yield "dashboard", places.check_dashboard

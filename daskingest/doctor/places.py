@@ -10,6 +10,7 @@ from pathlib import Path
 
 from daskingest.doctor.finding import Finding, ok, problem, warning
 from daskingest.errors import UsageError
+from daskingest.settings import DoctorSettings
 
 _LOOK_THROUGH = 256 << 20  # a store up to this size, in bytes, is checked for damage
 _BUSY_SECONDS = 2.0
@@ -105,20 +106,23 @@ def check_dashboard(port: int | None = None) -> Finding:
     return ok("dashboard", f"port {port} is free")
 
 
-def check_scheduler(address: str, model: str | None = None) -> Finding:
+def check_scheduler(address: str, settings: DoctorSettings) -> Finding:
     """Whether there is a cluster at the address, with each kind of worker, that counts as here."""
     from daskingest.models import find_model
     from daskingest.pipeline.connecting import survey
+    from daskingest.pipeline.tls import Tls
 
-    found = asyncio.run(survey(address, find_model(model)))
+    found = asyncio.run(survey(address, find_model(settings.model), Tls.of(settings)))
     if found.refused:
         return problem(
             "scheduler",
             f"{address} has workers that would be refused: {'; '.join(found.refused)}",
             "start them again when they have the same as this machine",
         )
+    if found.unlike:
+        return warning("scheduler", "; ".join(found.unlike), "counts are the same without that")
     return ok(
         "scheduler",
         f"{address} has {found.extract} workers for extraction and {found.saver} savers, "
-        "with the same daskingest, spaCy and model as here",
+        "with the same daskingest, spaCy, Dask and model as here",
     )

@@ -22,15 +22,18 @@ from distributed.utils import format_dashboard_link
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline import template
-from daskingest.pipeline.connecting import connect, differing, require_resources
+from daskingest.pipeline.conditions import unlike
+from daskingest.pipeline.connecting import connect, require_resources, require_same
 from daskingest.pipeline.dask_settings import (
     DASK_CONFIG,
     EXTRACT,
+    REFUSED,
     SAVER,
     WORKER_MEMORY,
     forking,
     quiet,
 )
+from daskingest.pipeline.tls import NO_TLS, Tls
 from daskingest.pipeline.versions import Versions, differences, versions_here
 from daskingest.settings import RecognizerKind
 
@@ -83,7 +86,7 @@ class LoadModel(WorkerPlugin):
             return
         if wrong := self._wrong(extracts):
             log.error("worker %s is refused: %s", worker.address, wrong)
-            await _retire(worker, wrong)
+            await _retire(worker, REFUSED + wrong)
         elif extracts:
             from daskingest.models import load_model
 
@@ -115,8 +118,9 @@ async def _retire(worker: Any, reason: str) -> None:
         if worker.nanny is None:
             await worker.close(reason=reason)
         else:
-            async with worker.rpc(worker.nanny) as nanny:
-                await nanny.terminate(reason=reason)
+            with contextlib.suppress(OSError):  # it ends this process before it answers
+                async with worker.rpc(worker.nanny) as nanny:
+                    await nanny.terminate(reason=reason)
 
     worker.loop.add_callback(end)  # it cannot be closed while it starts
 
@@ -128,12 +132,14 @@ async def cluster(
     model: str,
     niceness: int = 0,
     recognizer: RecognizerKind = RecognizerKind.FAST,
+    tls: Tls = NO_TLS,
 ) -> AsyncIterator[Client]:
     """A client of a cluster with the model loaded: the one at `scheduler`, else a new local one.
 
-    The local cluster's workers have this `niceness`. It listens on the loopback address only, and
-    ends with the context or with this process, however that ends. Raises UsageError if the cluster
-    cannot be used: NotThere if that is for want of a scheduler or a kind of worker.
+    `tls` are the certificates to reach it with. The local cluster's workers have this `niceness`.
+    It listens on the loopback address only, and ends with the context or with this process, however
+    that ends. Raises UsageError if the cluster cannot be used: NotThere if that is for want of a
+    scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
@@ -151,13 +157,13 @@ async def cluster(
                 ) from error
             client = await stack.enter_async_context(Client(local, asynchronous=True))
         else:
-            client = await stack.enter_async_context(connect(scheduler))
+            client = await stack.enter_async_context(connect(scheduler, tls))
         await require_resources(client, scheduler or client.scheduler.address)
         expected = await asyncio.to_thread(versions_here, model)
-        if scheduler is not None and (lines := await differing(client, model, expected)):
-            raise UsageError(
-                "\n  ".join(["these workers would not count as this machine does:", *lines])
-            )
+        if scheduler is not None:
+            await require_same(client, model, expected)
+            for line in await unlike(client, scheduler):
+                log.warning("%s", line)
         client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
             nice = niceness if scheduler is None else 0

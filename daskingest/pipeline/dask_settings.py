@@ -18,6 +18,9 @@ EXTRACT, SAVER = "extract", "saver"
 WORKER_MEMORY = "4 GiB"
 """Memory limit of a worker. It takes about 0.5 GiB, and up to 3 more for a million characters."""
 
+REFUSED = "refused: "
+"""What the reason for a worker's end begins with, if a driver refused it."""
+
 DASK_CONFIG: dict[str, Any] = {
     # A task whose worker died goes back to the driver, which decides what to do about it.
     "distributed.scheduler.allowed-failures": 0,

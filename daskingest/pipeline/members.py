@@ -16,11 +16,13 @@ class WorkerSeen:
     """A worker as the scheduler knows it.
 
     `running`: it can be given tasks. `nanny`: its process has another that starts it anew.
+    `threads`: those for tasks.
     """
 
     resources: frozenset[str]
     running: bool
     nanny: bool
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ async def look_at(client: Client) -> Seen:
                 frozenset(name for name, count in each["resources"].items() if count),
                 each["status"] in ("running", "paused"),
                 bool(each["nanny"]),
+                each["nthreads"],
             )
             for address, each in identity["workers"].items()
         },

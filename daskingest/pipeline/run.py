@@ -17,6 +17,7 @@ from daskingest.pipeline.destination import Destination, destination
 from daskingest.pipeline.driver import Driver, Observer, open_driver
 from daskingest.pipeline.events import Finished, GivenUp
 from daskingest.pipeline.file_group import FileGroup, groups
+from daskingest.pipeline.file_place import require_same_files
 from daskingest.pipeline.file_run import FileRun, Place
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
@@ -24,6 +25,7 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.repeating import repeating
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.summary import Outcome, Summary, files_text, status_text, total_of
+from daskingest.pipeline.tls import Tls
 from daskingest.pipeline.waiting import NotThere, SchedulerLost, patiently
 from daskingest.progress import Progress, Quiet
 from daskingest.publishing.report import PublishReport
@@ -148,7 +150,11 @@ class Run(Observer):
 
         def opening() -> AbstractAsyncContextManager[Client]:
             return cluster(
-                settings.scheduler, settings.workers, model, recognizer=settings.recognizer
+                settings.scheduler,
+                settings.workers,
+                model,
+                recognizer=settings.recognizer,
+                tls=Tls.of(settings),
             )
 
         patience = max(settings.wait_for_scheduler, settings.wait_for_workers or 0.0)
@@ -157,6 +163,9 @@ class Run(Observer):
         async with starting as client:
             self._progress.say(f"dashboard: {client.dashboard_link}")
             often = repeating(settings.publish_every, self._publish_meanwhile)
+            if settings.scheduler is not None:
+                waiting = [each.file.origin for each in self._runs if each.waits]
+                await require_same_files(client, waiting)
             async with _report_to(settings.performance_report), often:
                 for place in {each.place.store_url: each.place for each in self._runs}.values():
                     await self._count_into(place, client, model)

@@ -1,4 +1,4 @@
-"""What must be the same wherever articles are counted: daskingest, spaCy and the model."""
+"""What must be the same wherever articles are counted: daskingest, spaCy, Dask and the model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from daskingest.models import model_identity, same_model
 _HOW = {
     "daskingest": "install the same daskingest there",
     "spacy": "install the same spaCy there",
+    "dask": "install the same Dask there",
+    "distributed": "install the same Dask there",
     "model": "install or copy the same model there",
 }
 
@@ -25,6 +27,8 @@ class Versions:
 
     daskingest: str
     spacy: str
+    dask: str
+    distributed: str
     model: str = ""
 
 
@@ -33,6 +37,8 @@ def versions_here(model: str = "") -> Versions:
     return Versions(
         f"{daskingest.__version__} (code {_code_digest()})",
         metadata.version("spacy"),
+        metadata.version("dask"),
+        metadata.version("distributed"),
         model_identity(model) if model else "",
     )
 

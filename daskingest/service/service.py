@@ -24,6 +24,7 @@ from daskingest.errors import DaskingestError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.savers import Work
+from daskingest.pipeline.tls import Tls
 from daskingest.pipeline.waiting import patiently
 from daskingest.service.background import Background
 from daskingest.service.counting import Counting
@@ -215,7 +216,14 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
 
 def _connect(settings: ServeSettings, model: str) -> AbstractAsyncContextManager[Client]:
     def opening() -> AbstractAsyncContextManager[Client]:
-        return cluster(settings.scheduler, settings.workers, model, _NICENESS, settings.recognizer)
+        return cluster(
+            settings.scheduler,
+            settings.workers,
+            model,
+            _NICENESS,
+            settings.recognizer,
+            Tls.of(settings),
+        )
 
     return patiently(opening, max(settings.wait_for_scheduler, settings.wait_for_workers or 0.0))
 
