@@ -162,12 +162,11 @@ class Wire:
 
 
 def _binaries() -> Path | None:
-    """The folder of the newest server's programs; Debian has them beside the path."""
-    found = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda each: int(each.parts[-3])
-    )
-    if not found and (program := shutil.which("initdb")):
-        found = [Path(program)]
+    """The folder of a server's programs: on the path, or the newest of Debian's beside it."""
+    found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    found.sort(key=lambda each: int(each.parts[-3]))
+    if program := shutil.which("initdb"):
+        found.append(Path(program).resolve())
     return found[-1].parent if found else None
 
 
