@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection
 from concurrent.futures import CancelledError
@@ -18,6 +19,8 @@ from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.pending import Report
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.waiting import SchedulerLost
+
+_PREFERRED_SECONDS = 10.0  # for a worker to start a saver, before any is taken
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +77,17 @@ class SaverClient:
                 key=f"saver-{uuid4().hex}",
                 actor=True,
                 resources={SAVER: 1},
+                # With `allow_other_workers` Dask would take those without the resource, too.
                 workers=list(preferred) or None,
-                allow_other_workers=bool(preferred),
                 pure=False,
             )
+            limit, preferred = _PREFERRED_SECONDS if preferred else None, ()
             try:
-                actor = await future
+                async with asyncio.timeout(limit):
+                    actor = await future
+            except TimeoutError:  # they are gone
+                future.release()
+                continue
             except KilledWorker:
                 log.warning("the saver's worker died; trying again")
                 continue
