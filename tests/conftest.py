@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from emulated import Proxy, emulator
 from hypothesis import settings
+from parts import lacking
 from postgres import Server, server
 
 # A shell that runs the tests in the background has them, and all they start, ignore Ctrl-C.
@@ -61,10 +62,7 @@ def many_real_articles() -> Path:
 def _shared(name: str) -> Path:
     path = SHARED / name
     if not path.exists():
-        reason = f"{name} is not available"
-        if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking(f"{name} is not available")
     return path
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
-import pytest
+from parts import lacking
 from program import free_port, until
 
 USER, PASSWORD = "postgres", "pass@w/ord?#%:"
@@ -107,10 +107,7 @@ def server() -> Iterator[Server]:
     """One that runs. Skips, or fails where all parts are required, when it isn't installed."""
     binaries = _binaries()
     if binaries is None:
-        reason = "PostgreSQL is not installed: apt install postgresql"
-        if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("PostgreSQL is not installed: apt install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
         prefix = _as_another_user(folder)
@@ -165,12 +162,11 @@ class Wire:
 
 
 def _binaries() -> Path | None:
-    """The folder of the newest server's programs; Debian has them beside the path."""
-    found = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda each: int(each.parts[-3])
-    )
-    if not found and (program := shutil.which("initdb")):
-        found = [Path(program)]
+    """The folder of a server's programs: on the path, or the newest of Debian's beside it."""
+    found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    found.sort(key=lambda each: int(each.parts[-3]))
+    if program := shutil.which("initdb"):
+        found.append(Path(program).resolve())
     return found[-1].parent if found else None
 
 

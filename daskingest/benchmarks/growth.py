@@ -1,8 +1,10 @@
 """What a counter costs a store as it grows: commits as a saver makes them, of a growing vocabulary.
 
     python -m daskingest.benchmarks.growth --rows 8000000 --memory 4
+    python -m daskingest.benchmarks.growth --rows 8000000 --store postgresql://USER@HOST/EMPTY
 
-Prints a line for each commit. Rows are different (publication, word) pairs.
+Prints a line for each commit. Rows are different (publication, word) pairs. The CPU time is that of
+this process: of a store in PostgreSQL, the server's is what the time has besides.
 """
 
 from __future__ import annotations
@@ -88,15 +90,26 @@ def measure(
     path: Path, several: Iterable[Flush], seen: Callable[[Commit], object] = lambda commit: None
 ) -> list[Commit]:
     """Commit them to a new store in a file; `seen` is called with each commit."""
+    url = f"sqlite:///{path.absolute()}"
+    return measure_at(url, several, seen, lambda: path.stat().st_size)
+
+
+def measure_at(
+    url: str,
+    several: Iterable[Flush],
+    seen: Callable[[Commit], object],
+    size: Callable[[], int] = lambda: 0,
+) -> list[Commit]:
+    """Commit them to a new store at a URL."""
     commits = []
-    with open_store(f"sqlite:///{path.absolute()}", create=True) as store:
+    with open_store(url, create=True) as store:
         for number, each in enumerate(several):
-            commits.append(_commit(store, number, each, path))
+            commits.append(_commit(store, number, each, size))
             seen(commits[-1])
     return commits
 
 
-def _commit(store: Store, number: int, flush: Flush, path: Path) -> Commit:
+def _commit(store: Store, number: int, flush: Flush, size: Callable[[], int]) -> Commit:
     counts = counts_of(flush.drawn)
     articles = int(flush.drawn.articles.sum()) // flush.batches
     tally = Tally(rows=articles, articles=articles)
@@ -106,7 +119,7 @@ def _commit(store: Store, number: int, flush: Flush, path: Path) -> Commit:
     store.commit(counts, {each: Counted(tally) for each in ids}, holds)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     for_each = 1e6 / counts.size
-    return Commit(flush.rows, counts.size, cpu * for_each, wall * for_each, path.stat().st_size)
+    return Commit(flush.rows, counts.size, cpu * for_each, wall * for_each, size())
 
 
 def commit_growth(
@@ -125,6 +138,10 @@ def _cost(commits: Sequence[Commit]) -> float:
     return statistics.median(each.cpu for each in commits)
 
 
+def _show(commit: Commit) -> None:
+    print(commit, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=ROWS, help="grow to so many")
@@ -132,22 +149,24 @@ def main() -> None:
     parser.add_argument("--dated", action="store_true", help="with counts by month")
     parser.add_argument("--publications", type=int, default=PUBLICATIONS)
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
-    parser.add_argument("--store", type=Path, help="a file to keep; otherwise a temporary one")
+    parser.add_argument("--store", help="a file to keep, or the URL of an empty store")
     options = parser.parse_args()
     limit = int(options.memory * 2**30) if options.memory else None
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
-        path = options.store or Path(folder) / "growth.db"
         several = flushes(
             options.rows, options.flush, dated=options.dated, publications=options.publications
         )
-        commits = measure(path, several, lambda each: print(each, flush=True))
-        ratio = commit_growth(Path(folder), commits, options.flush, options.dated)
+        if "://" in (store := options.store or f"{folder}/growth.db"):
+            commits, growth = measure_at(store, several, _show), ""
+        else:
+            commits = measure(Path(store), several, _show)
+            ratio = commit_growth(Path(folder), commits, options.flush, options.dated)
+            growth = f"\ncommit_growth {ratio:.2f}"
     whole = sum(each.counters for each in commits)
     cpu = sum(each.cpu * each.counters for each in commits) / whole
     wall = sum(each.wall * each.counters for each in commits) / whole
-    print(f"{whole:,} counters: {cpu:.2f} µs CPU, {wall:.2f} µs each")
-    print(f"commit_growth {ratio:.2f}")
+    print(f"{whole:,} counters: {cpu:.2f} µs CPU, {wall:.2f} µs each{growth}")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class Client:
     promises: dict[int, Promise] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     stopping: bool = False
+    limit: float = 1.0
+    """What share of the articles may be sent by now."""
 
     def start(self) -> None:
         """Send all, on a thread."""
@@ -60,6 +62,9 @@ class Client:
         with httpx.Client(timeout=_PATIENCE) as http:
             start = 0
             while start < len(self.articles) and not self.stopping:
+                if start >= self.limit * len(self.articles):
+                    time.sleep(_PAUSE)
+                    continue
                 size = self.chance.choice((1, 1, 2, 5))
                 self._send(http, self.articles[start : start + size], f"request-{start}")
                 start += size

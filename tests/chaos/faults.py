@@ -16,6 +16,11 @@ class Impossible(Exception):
 COMBINATIONS = (
     ("run-csv", "sqlite"),
     ("serve", "sqlite"),
+    ("serve", "firestore"),
+    ("publish", "sqlite"),
+    ("run-csv", "firestore"),
+    ("serve", "sqlite"),
+    ("publish", "firestore"),
 )
 """What is run, and into which store; a seed takes the next one."""
 
@@ -87,7 +92,7 @@ def _victim(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
 
 
 def _stopped(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
-    """Shorter and longer than the limits: a batch's 4 seconds, and Dask's 5 for a worker."""
+    """Shorter and longer than the limits: a batch's 6 seconds in a run, Dask's 5 for a worker."""
     return _victim(chance, schedule)[0], chance.choice((0.2, 1.0, 3.0, 7.0))
 
 
@@ -97,7 +102,11 @@ def _place(chance: random.Random, schedule: Schedule) -> str:
 
 _PLACES_OF = {
     ("run-csv", "sqlite"): ("store", "store", "rejects"),
+    ("run-csv", "firestore"): ("state", "state", "rejects"),
     ("serve", "sqlite"): ("store", "data"),
+    ("serve", "firestore"): ("data",),
+    ("publish", "sqlite"): ("store", "data"),
+    ("publish", "firestore"): ("data",),
 }
 
 
@@ -117,23 +126,43 @@ def _jump(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     return "", chance.choice((-90_000.0, -3_600.0, -30.0, 30.0, 3_600.0, 90_000.0))
 
 
+def _for_a_while(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
+    return "", chance.choice((1.0, 2.0, 4.0))
+
+
 def _nothing(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     return "", 0.0
 
 
-KINDS: Mapping[str, tuple[int, tuple[str, ...], Draw]] = {
-    "kill": (5, ("run-csv", "serve", "publish"), _victim),
-    "stop": (3, ("run-csv", "serve", "publish"), _stopped),
-    "die": (4, ("run-csv", "serve", "publish"), _operation),
-    "full": (2, ("run-csv", "serve", "publish"), _broken),
-    "eio": (2, ("run-csv", "serve", "publish"), _broken),
-    "nosync": (1, ("run-csv", "serve", "publish"), _broken),
-    "power": (4, ("run-csv", "serve", "publish"), _nothing),
-    "clock": (1, ("run-csv", "serve", "publish"), _jump),
-    "second": (1, ("run-csv", "serve"), _nothing),
-    "restored": (1, ("serve",), _nothing),
+@dataclass(frozen=True)
+class Kind:
+    """How often a kind of fault is drawn, with which targets and values, and for what."""
+
+    weight: int
+    draw: Draw
+    commands: tuple[str, ...] = ("run-csv", "serve", "publish")
+    stores: tuple[str, ...] = ("sqlite", "firestore")
+
+    def suits(self, schedule: Schedule) -> bool:
+        """Whether it may happen there."""
+        return schedule.command in self.commands and schedule.store in self.stores
+
+
+KINDS: Mapping[str, Kind] = {
+    "kill": Kind(5, _victim),
+    "stop": Kind(3, _stopped),
+    "die": Kind(4, _operation),
+    "full": Kind(2, _broken),
+    "eio": Kind(2, _broken),
+    "nosync": Kind(1, _broken),
+    "power": Kind(4, _nothing),
+    "clock": Kind(1, _jump),
+    "away": Kind(3, _for_a_while, stores=("firestore",)),
+    "lost": Kind(3, _for_a_while, stores=("firestore",)),
+    "held": Kind(3, _for_a_while, stores=("firestore",)),
+    "second": Kind(1, _nothing, commands=("run-csv", "serve")),
+    "restored": Kind(1, _nothing, commands=("serve",)),
 }
-"""How often each kind is drawn, with what, and its target and value."""
 
 
 def drawn(seed: int) -> Schedule:
@@ -141,10 +170,10 @@ def drawn(seed: int) -> Schedule:
     command, store = COMBINATIONS[seed % len(COMBINATIONS)]
     chance = random.Random(seed)
     schedule = Schedule(command, store, seed, ())
-    kinds = {kind: each for kind, each in KINDS.items() if command in each[1]}
+    kinds = {kind: each for kind, each in KINDS.items() if each.suits(schedule)}
     found = []
     for at in sorted(chance.uniform(0.0, 0.95) for _ in range(chance.randint(2, 5))):
-        [kind] = chance.choices(list(kinds), [weight for weight, *_ in kinds.values()])
-        target, value = kinds[kind][2](chance, schedule)
+        [kind] = chance.choices(list(kinds), [each.weight for each in kinds.values()])
+        target, value = kinds[kind].draw(chance, schedule)
         found.append(Fault(kind, target, value, round(at, 2), round(chance.uniform(0, 0.3), 2)))
     return replace(schedule, faults=tuple(found))

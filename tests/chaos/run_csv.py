@@ -9,8 +9,8 @@ from program import Program
 from chaos.articles import counts_of, write_csv
 from chaos.faults import Fault
 from chaos.scenario import Broken, Scenario
+from chaos.stores import SqliteFile
 from daskingest.ledger import Begun, Counted, Done
-from daskingest.stores import open_store
 
 
 class RunCsv(Scenario):
@@ -23,8 +23,16 @@ class RunCsv(Scenario):
             write_csv(file, self.articles)
         self.rejects = self.world.place("rejects") / "rejects.jsonl"
         options = ["--workers", "2", "--batch-bytes", "160", "--flush-interval", "0.1"]
-        options += ["--batch-timeout", "40", "--rejects", str(self.rejects), "--no-progress"]
-        return self.world.start("run-csv", str(file), "--store", self.world.store.url, *options)
+        options += ["--batch-timeout", "60", "--rejects", str(self.rejects), "--no-progress"]
+        options += ["--store", self.world.store.url, "--staging", str(self.world.staging)]
+        return self.world.start("run-csv", str(file), *options)
+
+    def progress(self) -> float:
+        """See `Scenario`. What is published later is counted first."""
+        if self.schedule.store == "sqlite":
+            return super().progress()
+        counted = SqliteFile(self.world.staging).articles() + self.world.store.articles()
+        return counted / (2 * sum(bool(each.text) for each in self.articles))
 
     def inject(self, fault: Fault) -> None:
         """See `Scenario`. Of two programs the earlier ends, and says why."""
@@ -51,7 +59,9 @@ class RunCsv(Scenario):
             raise Broken(f"expected the rejects {wanted}, found {sorted(rows)}")
 
     def _check_ledger(self) -> None:
-        with open_store(self.world.store.url) as store:
+        staged = self.schedule.store != "sqlite"
+        counted_in = SqliteFile(self.world.staging) if staged else self.world.store
+        with counted_in.opened() as store:
             [run] = store.begun()
             entries = store.ledger(run)
         done = [each for each in entries.values() if isinstance(each, Done)]

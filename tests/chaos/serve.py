@@ -17,7 +17,8 @@ from chaos.faults import Fault, Impossible, Schedule
 from chaos.run_csv import difference
 from chaos.scenario import Broken, Scenario
 from chaos.world import World
-from daskingest.stores import open_store
+
+_AHEAD = 0.15  # of all articles
 
 
 class Serve(Scenario):
@@ -28,6 +29,7 @@ class Serve(Scenario):
         super().__init__(world, schedule)
         chance = random.Random(schedule.seed)
         self._client = Client(self.articles, chance, lambda: f"http://127.0.0.1:{self._port}")
+        self._client.limit = _AHEAD
         self._client.start()
 
     def close(self) -> None:
@@ -42,7 +44,8 @@ class Serve(Scenario):
     def _start(self, port: int) -> Program:
         options = ["--port", str(port), "--data-dir", str(self.world.place("data"))]
         options += ["--workers", "2", "--batch-articles", "3", "--batch-seconds", "0.02"]
-        options += ["--flush-interval", "0.1", "--batch-timeout", "40", "--no-trials"]
+        # On a busy machine the workers, which are nice, take seconds for what takes milliseconds.
+        options += ["--flush-interval", "0.1", "--batch-timeout", "200", "--no-trials"]
         return self.world.start("serve", "--store", self.world.store.url, *options)
 
     def is_over(self) -> bool:
@@ -55,6 +58,10 @@ class Serve(Scenario):
         if self.program.process.poll() == 0:
             raise Broken(f"it ended by itself: {self.last_words()}")
         super().keep_running()
+
+    def expect(self, fault: Fault) -> None:
+        """See `Scenario`. There is to be something left to do when a fault comes."""
+        self._client.limit = min(1.0, fault.at + _AHEAD)
 
     def finish(self) -> None:
         """Wait until everything is sent and counted; then the service ends when it is told to."""
@@ -137,12 +144,19 @@ class Serve(Scenario):
             promise = self._client.promises[each.number]
             most = int(promise is not Promise.REFUSED)
             if not int(promise is Promise.COUNTED) <= times <= most:
-                raise Broken(f"{promise}, but it was counted {times} times: {each}")
+                raise Broken(
+                    f"{promise}, but it was counted {times} times: {each}; of {len(self.articles)} "
+                    f"articles {sum(articles.values())} are counted; rejects: {self._rejects()}"
+                )
             counted += [each] * times
         expected = counts_of(counted)
         if (articles, words) != expected:
             raise Broken(difference((articles, words), expected))
         self._check_ledger()
+
+    def _rejects(self) -> str:
+        path = self.world.place("data") / "rejects.jsonl"
+        return path.read_text()[-1500:] if path.exists() else "none"
 
     def _check_ledger(self) -> None:
         """All batches up to the watermark are counted, and any after it have an entry."""
@@ -150,7 +164,7 @@ class Serve(Scenario):
         with closing(sqlite3.connect(path)) as spool:
             [(run,)] = spool.execute("SELECT id FROM spool").fetchall()
             [(last,)] = spool.execute("SELECT max(seq) FROM sqlite_sequence").fetchall()
-        with open_store(self.world.store.url) as store:
+        with self.world.store.opened() as store:
             hold, entries = store.hold(run), store.ledger(run)
         if hold is None:
             raise Broken(f"nobody holds the spool's run {run}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from program import content
 
 from chaos.articles import Counts
 from chaos.faults import Impossible
+from daskingest.stores import Store, open_store
 
 
 class StoreUnderTest(Protocol):
@@ -31,11 +33,20 @@ class StoreUnderTest(Protocol):
     def is_open_in(self, process: psutil.Process) -> bool:
         """Whether a process has it open."""
 
+    def opened(self) -> AbstractContextManager[Store]:
+        """The project's own view of it."""
+
     def go_away(self) -> None:
         """Nobody can reach it. Raises Impossible."""
 
     def come_back(self) -> None:
         """It can be reached again."""
+
+    def disturb_commits(self, how: str, seed: int) -> None:
+        """From now on commits fail at random, in a way of this store. Raises Impossible."""
+
+    def commit_faithfully(self) -> None:
+        """They don't any more."""
 
     def close(self) -> None:
         """It is not needed any more."""
@@ -44,8 +55,8 @@ class StoreUnderTest(Protocol):
 class SqliteFile:
     """A file in a folder of its own. It is never away; its folder's disk may fail."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "store" / "counts.db"
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.url = f"sqlite:///{self.path}"
         self.environment: dict[str, str] = {}
 
@@ -69,6 +80,12 @@ class SqliteFile:
         except psutil.Error:
             return False
 
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """See `StoreUnderTest`."""
+        with open_store(self.url) as store:
+            yield store
+
     def go_away(self) -> None:
         """See `StoreUnderTest`."""
         raise Impossible("a file is never away")
@@ -77,4 +94,11 @@ class SqliteFile:
         """See `StoreUnderTest`."""
 
     def close(self) -> None:
+        """See `StoreUnderTest`."""
+
+    def disturb_commits(self, how: str, seed: int) -> None:
+        """See `StoreUnderTest`."""
+        raise Impossible("its commits don't go over a network")
+
+    def commit_faithfully(self) -> None:
         """See `StoreUnderTest`."""

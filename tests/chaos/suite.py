@@ -11,6 +11,8 @@ from pathlib import Path
 
 from chaos.articles import write_model
 from chaos.faults import Schedule
+from chaos.firestore import Emulator
+from chaos.publish import Publish
 from chaos.run_csv import RunCsv
 from chaos.scenario import Broken, Scenario, emptied
 from chaos.serve import Serve
@@ -19,7 +21,7 @@ from chaos.world import World
 
 SHRINK_SECONDS = 240.0
 
-_SCENARIOS: dict[str, type[Scenario]] = {"run-csv": RunCsv, "serve": Serve}
+_SCENARIOS: dict[str, type[Scenario]] = {"run-csv": RunCsv, "serve": Serve, "publish": Publish}
 
 
 @dataclass
@@ -45,10 +47,11 @@ class Suite:
         self._models = folder / "models"
         self._models.mkdir(parents=True)
         write_model(self._models)
+        self._emulator = Emulator()
         self._count = 0
 
     def run(self, schedule: Schedule) -> Outcome:
-        """Do a schedule, once."""
+        """Do a schedule, once. Raises Impossible where its store is not installed."""
         begun = time.monotonic()
         self._count += 1
         with emptied(self._folder / f"schedule-{self._count}") as folder:
@@ -68,7 +71,13 @@ class Suite:
         return outcome
 
     def _store(self, schedule: Schedule, folder: Path) -> StoreUnderTest:
-        return SqliteFile(folder)
+        if schedule.store == "firestore":
+            return self._emulator.store()
+        return SqliteFile(folder / "store" / "counts.db")
+
+    def close(self) -> None:
+        """End what was started for the stores."""
+        self._emulator.close()
 
     def shrunk(self, failed: Outcome, seconds: float = SHRINK_SECONDS) -> Outcome:
         """The shortest part of a schedule that fails, too, as far as is found in time."""

@@ -17,7 +17,7 @@ from chaos import power
 from chaos.articles import MODEL
 from chaos.faults import PLACES, Fault, Impossible
 from chaos.shim import Shim
-from chaos.stores import StoreUnderTest
+from chaos.stores import SqliteFile, StoreUnderTest
 
 TTL = "5s"
 """After so long without a heartbeat, Dask takes a worker for lost."""
@@ -57,18 +57,23 @@ class World:
         """A folder in which files may fail."""
         return self.shim.places[PLACES.index(name)]
 
+    @property
+    def staging(self) -> Path:
+        """Where a file is counted that is published then."""
+        return self.place("state") / "staging.db"
+
     def note(self, text: str) -> None:
         """Something happened."""
         self.events.append(f"{time.monotonic() - self._begun:6.2f} {text}")
 
     # Programs.
 
-    def start(self, *arguments: str) -> Program:
+    def start(self, *arguments: str, kind: type[Program] = Program) -> Program:
         """Start the program, in a folder of its own; its files are named by whole paths."""
         folder = self.folder / f"program-{len(self.programs)}"
         folder.mkdir()
         options = ("--model", MODEL) if arguments[0] != "publish" else ()
-        program = Program(folder, *arguments, *options, **self._environment)
+        program = kind(folder, *arguments, *options, **self._environment)
         self.programs.append(program)
         self.started = time.monotonic()
         self.note(f"started {arguments[0]} ({len(self.programs) - 1})")
@@ -102,7 +107,7 @@ class World:
         """A process of the program, by what it does. Raises Impossible."""
         with suppress(psutil.NoSuchProcess):
             workers = program.workers()
-            saver = next((each for each in workers if self.store.is_open_in(each)), None)
+            saver = next((each for each in workers if self._saves(each)), None)
             found = {
                 "driver": lambda: [psutil.Process(program.process.pid)],
                 "saver": lambda: [saver] if saver else [],
@@ -116,6 +121,9 @@ class World:
             if found:
                 return self.chance.choice(sorted(found, key=lambda each: each.pid))
         raise Impossible(f"there is no {name} now")
+
+    def _saves(self, process: psutil.Process) -> bool:
+        return self.store.is_open_in(process) or SqliteFile(self.staging).is_open_in(process)
 
     # Faults that any command can have.
 
@@ -140,6 +148,9 @@ class World:
             case "away":
                 self.store.go_away()
                 self._later(fault.value, "the store is back", self.store.come_back)
+            case "lost" | "held":
+                self.store.disturb_commits(fault.kind, self.chance.getrandbits(32))
+                self._later(fault.value, "commits are well", self.store.commit_faithfully)
             case "power":
                 self._require_shim()
                 self.cut_power()
