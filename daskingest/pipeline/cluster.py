@@ -133,13 +133,14 @@ async def cluster(
     niceness: int = 0,
     recognizer: RecognizerKind = RecognizerKind.FAST,
     tls: Tls = NO_TLS,
+    savers: int = 1,
 ) -> AsyncIterator[Client]:
     """A client of a cluster with the model loaded: the one at `scheduler`, else a new local one.
 
-    `tls` are the certificates to reach it with. The local cluster's workers have this `niceness`.
-    It listens on the loopback address only, and ends with the context or with this process, however
-    that ends. Raises UsageError if the cluster cannot be used: NotThere if that is for want of a
-    scheduler or a kind of worker.
+    `tls` are the certificates to reach it with. The local cluster's workers have this `niceness`,
+    and it has a worker for each of so many `savers`. It listens on the loopback address only, and
+    ends with the context or with this process, however that ends. Raises UsageError if the cluster
+    cannot be used: NotThere if that is for want of a scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
@@ -147,13 +148,12 @@ async def cluster(
         if scheduler is None:
             stack.enter_context(forking(template.start(model, recognizer)))
             try:
-                starting = _local_cluster(workers or CPU_COUNT)
+                starting = _local_cluster(workers or CPU_COUNT, savers)
                 local = await stack.enter_async_context(starting)
             except RuntimeError as error:
-                cause = error.__cause__ or error
                 raise DaskingestError(
-                    f"the workers could not be started: {cause}; try again, perhaps with fewer "
-                    "--workers if this machine is short of memory"
+                    f"the workers could not be started: {error.__cause__ or error}; try again, "
+                    "perhaps with fewer --workers if this machine is short of memory"
                 ) from error
             client = await stack.enter_async_context(Client(local, asynchronous=True))
         else:
@@ -193,7 +193,7 @@ class _LocalCluster(SpecCluster):
         return str(format_dashboard_link(_HOST, port)) if port else ""
 
 
-def _local_cluster(workers: int) -> SpecCluster:
+def _local_cluster(workers: int, savers: int) -> SpecCluster:
     # Another program may take the dashboard's port meanwhile: the address that it got is printed.
     warnings.filterwarnings("ignore", r"Port \d+ is already in use", UserWarning)
     shared = {
@@ -206,7 +206,9 @@ def _local_cluster(workers: int) -> SpecCluster:
     specs: dict[str, Any] = {
         f"{EXTRACT}-{i}": {"cls": Nanny, "options": extract} for i in range(workers)
     }
-    specs[SAVER] = {"cls": Nanny, "options": saver}
+    for number in range(savers):
+        name = f"{SAVER}-{number}" if number else SAVER
+        specs[name] = {"cls": Nanny, "options": saver}
     options = {
         "host": [_HOST, ""],
         "protocol": ["tcp", "inproc"],
