@@ -126,6 +126,13 @@ def _jump(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     return "", chance.choice((-90_000.0, -3_600.0, -30.0, 30.0, 3_600.0, 90_000.0))
 
 
+def _sender(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
+    """Who dies of those that commit, and how much later the commit arrives."""
+    publish = schedule.command == "publish"
+    victim = "driver" if publish else chance.choice(("driver", "saver", "saver"))
+    return victim, chance.choice((1.0, 8.0, 12.0))
+
+
 def _for_a_while(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     return "", chance.choice((1.0, 2.0, 4.0))
 
@@ -159,7 +166,7 @@ KINDS: Mapping[str, Kind] = {
     "clock": Kind(1, _jump),
     "away": Kind(3, _for_a_while, stores=("firestore",)),
     "lost": Kind(3, _for_a_while, stores=("firestore",)),
-    "held": Kind(3, _for_a_while, stores=("firestore",)),
+    "held": Kind(4, _sender, stores=("firestore",)),
     "second": Kind(1, _nothing, commands=("run-csv", "serve")),
     "restored": Kind(1, _nothing, commands=("serve",)),
 }

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-import grpc
 import psutil
 import pytest
-from emulated import Proxy, RandomFaults, Refused, content, emulator
+from emulated import Proxy, RandomFaults, content, emulator
 
 from chaos.articles import Counts
 from chaos.faults import Impossible
@@ -101,11 +99,16 @@ class FirestoreEmulated:
         """See `StoreUnderTest`."""
         self._proxy.connect()
 
-    def disturb_commits(self, how: str, seed: int) -> None:
-        """See `StoreUnderTest`. `lost`: of each second commit, something goes wrong on its way or
-        on its answer's. `held`: some come to nothing, as it seems, and are made seconds later.
+    def lose_answers(self, seed: int) -> None:
+        """See `StoreUnderTest`: of each second commit something goes wrong on its way, or on its
+        answer's.
         """
-        self._proxy.fault = RandomFaults(0.5, seed) if how == "lost" else _Held(seed)
+        self._proxy.fault = RandomFaults(0.5, seed)
+
+    def hold_commit(self, seconds: float) -> threading.Event:
+        """See `StoreUnderTest`."""
+        self._proxy.fault = held = _Held(seconds)
+        return held.begun
 
     def commit_faithfully(self) -> None:
         """See `StoreUnderTest`."""
@@ -117,18 +120,17 @@ class FirestoreEmulated:
 
 
 class _Held:
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+    """Lets the next commit wait on its way, whatever becomes of who sent it; others pass."""
+
+    def __init__(self, seconds: float) -> None:
+        self.begun = threading.Event()
+        self._seconds = seconds
+        self._lock = threading.Lock()
 
     def __call__(self, commit: Callable[[], bytes]) -> bytes:
-        if self._random.random() < 0.7:
-            return commit()
-        seconds = self._random.choice((0.5, 1.5, 3.0))
-
-        def late() -> None:
-            time.sleep(seconds)
-            with suppress(grpc.RpcError, ValueError):
-                commit()
-
-        threading.Thread(target=late, daemon=True).start()
-        raise Refused(grpc.StatusCode.UNAVAILABLE)
+        with self._lock:
+            first = not self.begun.is_set()
+            self.begun.set()
+        if first:
+            time.sleep(self._seconds)
+        return commit()

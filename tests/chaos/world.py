@@ -19,6 +19,8 @@ from chaos.faults import PLACES, Fault, Impossible
 from chaos.shim import Shim
 from chaos.stores import SqliteFile, StoreUnderTest
 
+_COMMIT_SECONDS = 5.0  # for a commit to be sent
+
 TTL = "5s"
 """After so long without a heartbeat, Dask takes a worker for lost."""
 
@@ -148,14 +150,26 @@ class World:
             case "away":
                 self.store.go_away()
                 self._later(fault.value, "the store is back", self.store.come_back)
-            case "lost" | "held":
-                self.store.disturb_commits(fault.kind, self.chance.getrandbits(32))
+            case "lost":
+                self.store.lose_answers(self.chance.getrandbits(32))
                 self._later(fault.value, "commits are well", self.store.commit_faithfully)
+            case "held":
+                self._hold_a_commit(fault, program)
             case "power":
                 self._require_shim()
                 self.cut_power()
             case _:
                 raise AssertionError(fault)
+
+    def _hold_a_commit(self, fault: Fault, program: Program) -> None:
+        """Kill who has just sent a commit, which arrives when others have long gone on."""
+        victim = self.victim(program, fault.target)
+        if not self.store.hold_commit(fault.value).wait(_COMMIT_SECONDS):
+            self.store.commit_faithfully()
+            raise Impossible("nothing is committed now")
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+        self._later(fault.value, "what was held is made", self.store.commit_faithfully)
 
     def _break(self, fault: Fault) -> None:
         self._require_shim()
