@@ -21,6 +21,8 @@ COMBINATIONS = (
     ("run-csv", "firestore"),
     ("serve", "sqlite"),
     ("publish", "firestore"),
+    ("serve", "postgresql"),
+    ("run-csv", "postgresql"),
 )
 """What is run, and into which store; a seed takes the next one."""
 
@@ -107,6 +109,8 @@ _PLACES_OF = {
     ("serve", "firestore"): ("data",),
     ("publish", "sqlite"): ("store", "data"),
     ("publish", "firestore"): ("data",),
+    ("serve", "postgresql"): ("data",),
+    ("run-csv", "postgresql"): ("rejects",),
 }
 
 
@@ -148,7 +152,7 @@ class Kind:
     weight: int
     draw: Draw
     commands: tuple[str, ...] = ("run-csv", "serve", "publish")
-    stores: tuple[str, ...] = ("sqlite", "firestore")
+    stores: tuple[str, ...] = ("sqlite", "firestore", "postgresql")
 
     def suits(self, schedule: Schedule) -> bool:
         """Whether it may happen there."""
@@ -164,7 +168,7 @@ KINDS: Mapping[str, Kind] = {
     "nosync": Kind(1, _broken),
     "power": Kind(4, _nothing),
     "clock": Kind(1, _jump),
-    "away": Kind(3, _for_a_while, stores=("firestore",)),
+    "away": Kind(3, _for_a_while, stores=("firestore", "postgresql")),
     "lost": Kind(3, _for_a_while, stores=("firestore",)),
     "held": Kind(4, _sender, stores=("firestore",)),
     "second": Kind(1, _nothing, commands=("run-csv", "serve")),
