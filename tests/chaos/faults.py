@@ -22,6 +22,7 @@ COMBINATIONS = (
     ("serve", "sqlite"),
     ("publish", "firestore"),
     ("serve", "postgresql"),
+    ("serve", "firestore"),
     ("run-csv", "postgresql"),
 )
 """What is run, and into which store; a seed takes the next one."""
@@ -134,7 +135,7 @@ def _sender(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     """Who dies of those that commit, and how much later the commit arrives."""
     publish = schedule.command == "publish"
     victim = "driver" if publish else chance.choice(("driver", "saver", "saver"))
-    return victim, chance.choice((1.0, 8.0, 12.0))
+    return victim, chance.choice((1.0, 10.0, 20.0))
 
 
 def _for_a_while(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
@@ -170,7 +171,7 @@ KINDS: Mapping[str, Kind] = {
     "clock": Kind(1, _jump),
     "away": Kind(3, _for_a_while, stores=("firestore", "postgresql")),
     "lost": Kind(3, _for_a_while, stores=("firestore",)),
-    "held": Kind(4, _sender, stores=("firestore",)),
+    "held": Kind(8, _sender, stores=("firestore",)),
     "second": Kind(1, _nothing, commands=("run-csv", "serve")),
     "restored": Kind(1, _nothing, commands=("serve",)),
 }
