@@ -132,10 +132,12 @@ def _jump(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
 
 
 def _sender(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
-    """Who dies of those that commit, and how much later the commit arrives."""
+    """Who dies of those that commit, and how much later at most the commit arrives: that of a
+    service does when more has been counted.
+    """
     publish = schedule.command == "publish"
     victim = "driver" if publish else chance.choice(("driver", "saver", "saver"))
-    return victim, chance.choice((1.0, 10.0, 20.0))
+    return victim, 45.0 if schedule.command == "serve" else chance.choice((1.0, 10.0))
 
 
 def _for_a_while(chance: random.Random, schedule: Schedule) -> tuple[str, float]:

@@ -20,6 +20,7 @@ from daskingest.stores import Store, open_store
 from daskingest.stores.emulator import VARIABLE
 
 _LOOK_SECONDS = 0.3
+_LONGEST = 60.0  # seconds that a commit waits
 
 
 class Emulator:
@@ -55,6 +56,7 @@ class FirestoreEmulated:
         self.url = f"firestore://{project}"
         self.environment = {VARIABLE: self._proxy.address}
         self._looked, self._found = 0.0, 0
+        self._held = _Held()
 
     @contextmanager
     def opened(self) -> Iterator[Store]:
@@ -105,26 +107,28 @@ class FirestoreEmulated:
         """
         self._proxy.fault = RandomFaults(0.5, seed)
 
-    def hold_commit(self, seconds: float) -> threading.Event:
+    def hold_commit(self) -> threading.Event:
         """See `StoreUnderTest`."""
-        self._proxy.fault = held = _Held(seconds)
-        return held.begun
+        self._proxy.fault = self._held = _Held()
+        return self._held.begun
 
     def commit_faithfully(self) -> None:
         """See `StoreUnderTest`."""
+        self._held.release.set()
         self._proxy.fault = lambda commit: commit()
 
     def close(self) -> None:
         """See `StoreUnderTest`."""
+        self._held.release.set()
         self._proxy.close()
 
 
 class _Held:
     """Lets the next commit wait on its way, whatever becomes of who sent it; others pass."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self) -> None:
         self.begun = threading.Event()
-        self._seconds = seconds
+        self.release = threading.Event()
         self._lock = threading.Lock()
 
     def __call__(self, commit: Callable[[], bytes]) -> bytes:
@@ -132,5 +136,5 @@ class _Held:
             first = not self.begun.is_set()
             self.begun.set()
         if first:
-            time.sleep(self._seconds)
+            self.release.wait(_LONGEST)
         return commit()

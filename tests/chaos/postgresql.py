@@ -86,7 +86,7 @@ class PostgresqlDatabase:
         """See `StoreUnderTest`."""
         raise Impossible("its connection is not disturbed here")
 
-    def hold_commit(self, seconds: float) -> threading.Event:
+    def hold_commit(self) -> threading.Event:
         """See `StoreUnderTest`."""
         raise Impossible("its connection is not disturbed here")
 

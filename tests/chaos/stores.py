@@ -46,8 +46,8 @@ class StoreUnderTest(Protocol):
     def lose_answers(self, seed: int) -> None:
         """From now on commits fail, or seem to, at random. Raises Impossible."""
 
-    def hold_commit(self, seconds: float) -> threading.Event:
-        """The next commit arrives so much later than it was sent; the event: it is on its way.
+    def hold_commit(self) -> threading.Event:
+        """The next commit arrives when `commit_faithfully` is called; the event: it is on its way.
 
         Raises Impossible.
         """
@@ -107,7 +107,7 @@ class SqliteFile:
         """See `StoreUnderTest`."""
         raise Impossible("its commits don't go over a network")
 
-    def hold_commit(self, seconds: float) -> threading.Event:
+    def hold_commit(self) -> threading.Event:
         """See `StoreUnderTest`."""
         raise Impossible("its commits don't go over a network")
 

@@ -21,6 +21,8 @@ from chaos.stores import SqliteFile, StoreUnderTest
 
 _COMMIT_SECONDS = 5.0  # for a commit to be sent
 
+_MEANWHILE = 30  # articles that are counted while a commit is on its way
+
 TTL = "5s"
 """After so long without a heartbeat, Dask takes a worker for lost."""
 
@@ -52,7 +54,7 @@ class World:
             **self.shim.environment,
             **store.environment,
         }
-        self._lifts: list[tuple[float, str, Callable[[], None]]] = []
+        self._lifts: list[tuple[Callable[[], bool], str, Callable[[], None]]] = []
         self._begun = self.started = time.monotonic()
 
     def place(self, name: str) -> Path:
@@ -164,12 +166,19 @@ class World:
     def _hold_a_commit(self, fault: Fault, program: Program) -> None:
         """Kill who has just sent a commit, which arrives when others have long gone on."""
         victim = self.victim(program, fault.target)
-        if not self.store.hold_commit(fault.value).wait(_COMMIT_SECONDS):
+        if not self.store.hold_commit().wait(_COMMIT_SECONDS):
             self.store.commit_faithfully()
             raise Impossible("nothing is committed now")
         with suppress(psutil.NoSuchProcess):
             victim.kill()
-        self._later(fault.value, "what was held is made", self.store.commit_faithfully)
+        more, end = self.store.articles() + _MEANWHILE, time.monotonic() + fault.value
+        self._lifts.append(
+            (
+                lambda: self.store.articles() >= more or time.monotonic() >= end,
+                "what was held is made",
+                self.store.commit_faithfully,
+            )
+        )
 
     def _break(self, fault: Fault) -> None:
         self._require_shim()
@@ -197,7 +206,8 @@ class World:
             raise Impossible("there is no C compiler")
 
     def _later(self, seconds: float, what: str, lift: Callable[[], None]) -> None:
-        self._lifts.append((time.monotonic() + seconds, what, lift))
+        end = time.monotonic() + seconds
+        self._lifts.append((lambda: time.monotonic() >= end, what, lift))
 
     @property
     def lasts(self) -> bool:
@@ -206,12 +216,12 @@ class World:
 
     def tick(self) -> None:
         """Lift what has lasted long enough."""
-        now = time.monotonic()
-        due = [each for each in self._lifts if each[0] <= now]
-        self._lifts = [each for each in self._lifts if each[0] > now]
-        for _, what, lift in due:
-            lift()
-            self.note(what)
+        for each in list(self._lifts):
+            is_due, what, lift = each
+            if is_due():
+                self._lifts.remove(each)
+                lift()
+                self.note(what)
 
     def lift(self) -> None:
         """End all faults."""
