@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
+from parts import lacking
 from program import free_port
 
 from daskingest.stores import open_store
@@ -31,10 +30,7 @@ def emulator(script: str = "server.mjs") -> Iterator[str]:
     """Its address. Skips, or fails where all parts are required, when it isn't installed."""
     node = shutil.which("node")
     if node is None or not (TESTS / "node_modules").is_dir():
-        reason = "the Firestore emulator is not installed: npm ci --prefix tests"
-        if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("the Firestore emulator is not installed: npm ci --prefix tests")
     port = free_port()
     with subprocess.Popen(
         [node, str(TESTS / "emulator" / script), str(port)], stdout=subprocess.PIPE, text=True

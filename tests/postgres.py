@@ -17,7 +17,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
-import pytest
+from parts import lacking
 from program import free_port, until
 
 USER, PASSWORD = "postgres", "pass@w/ord?#%:"
@@ -107,10 +107,7 @@ def server() -> Iterator[Server]:
     """One that runs. Skips, or fails where all parts are required, when it isn't installed."""
     binaries = _binaries()
     if binaries is None:
-        reason = "PostgreSQL is not installed: apt install postgresql"
-        if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("PostgreSQL is not installed: apt install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
         prefix = _as_another_user(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import httpx
 import pandas as pd
 import psutil
 import pytest
+from parts import lacking
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 from program import Program, Server, free_port, until
@@ -62,19 +62,12 @@ PATHS = [
 ]
 
 
-def required(what: str) -> None:
-    """Skip, or fail where all parts are required."""
-    if os.environ.get("DASKINGEST_REQUIRE_ALL") == "1":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        required("Chromium is not installed: apt-get install chromium")
+        lacking("Chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,
@@ -185,7 +178,7 @@ def _answers(address: str) -> bool:
 def test_all_pages(explorer: str, visit: Callable[..., Visit], width: int, scheme: str) -> None:
     """Nothing from articles runs, nothing is wider than the window, axe-core finds no fault."""
     if not AXE.exists():
-        required("axe-core is not installed: npm ci --prefix tests")
+        lacking("axe-core is not installed: npm ci --prefix tests")
     there = visit(explorer, viewport={"width": width, "height": 800}, color_scheme=scheme)
     for path in PATHS:
         there.go(path)

@@ -337,7 +337,9 @@ def test_a_target_is_the_same_for_whoever_publishes_to_it() -> None:
     others += ["postgresql://a@/d?host=h", "postgresql://a@/d?host=i", "postgresql://b@h:5/"]
     assert len({*map(place_of, others)}) == len(others)
     assert place_of("sqlite:///x") == "sqlite:///x"
-    assert "x" not in Route.between("sqlite:///a", same[0]).target.partition("?")[0][10:]
+    assert Route.between("sqlite:///a", same[0]).target.startswith("postgresql://a:***@H:5/d?")
+    with pytest.raises(UsageError, match=r"a:\*\*\*@H"):
+        Route.between(same[0], "sqlite:///a")
 
 
 def test_the_saver_s_store_must_be_this_one(postgresql_url: str, postgresql: Server) -> None:
@@ -354,7 +356,15 @@ def test_the_saver_s_store_must_be_this_one(postgresql_url: str, postgresql: Ser
 
 def test_doctor(postgresql_url: str, postgresql: Server) -> None:
     found = places.check_store(postgresql_url)
-    assert found.verdict is Verdict.OK
+    assert (found.verdict, "can be created" in found.found) == (Verdict.OK, True)
+    mine = postgresql_url.rpartition("/")[2]
+    assert postgresql.execute("SELECT to_regnamespace('daskingest')", mine) == [(None,)]
+    postgresql.execute("DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN PASSWORD 'x'")
+    found = places.check_store(postgresql.url(mine, "stranger", "x"))
+    assert (found.verdict, "may not create" in found.found) == (Verdict.PROBLEM, True)
+    open_store(postgresql_url, create=True).close()
+    found = places.check_store(postgresql_url)
+    assert (found.verdict, "read and written" in found.found) == (Verdict.OK, True)
     assert ":***@" in found.found
     with pytest.raises(StoreError, match="createdb"):
         places.check_store(postgresql.url("none"))

@@ -18,8 +18,8 @@ _BUSY_SECONDS = 2.0
 
 def check_store(url: str) -> Finding:
     """Whether the store can be read and written, or created. It is not changed."""
-    from daskingest.stores import open_store
-    from daskingest.stores.urls import shown_url
+    from daskingest.stores import NoStore, open_store
+    from daskingest.stores.urls import POSTGRESQL, shown_url
 
     path = Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and path.name and not path.exists():
@@ -28,8 +28,26 @@ def check_store(url: str) -> Finding:
         with open_store(url) as store:
             publications = len(store.publications())
         return _check_file(f"{url} has {publications:,} publications", path)
+    if url.startswith(POSTGRESQL):
+        try:
+            open_store(url).close()
+        except NoStore:
+            return _check_database(url)
     with open_store(url, create=True):
         return ok("store", f"{shown_url(url)} can be read and written")
+
+
+def _check_database(url: str) -> Finding:
+    from daskingest.stores.postgresql_connection import may_create
+    from daskingest.stores.urls import shown_url
+
+    if may_create(url):
+        return ok("store", f"{shown_url(url)} has no store yet, and one can be created")
+    return problem(
+        "store",
+        f"{shown_url(url)} has no store, and this user may not create one",
+        "ask the database's owner to GRANT CREATE on it",
+    )
 
 
 def _check_place(url: str, path: Path) -> Finding:

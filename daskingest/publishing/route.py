@@ -27,7 +27,8 @@ class Route:
         """The route between two stores. Raises UsageError if there can be none."""
         if not source.startswith(_SQLITE):
             raise UsageError(
-                f"expected a store of this machine to publish, sqlite:///PATH, found {source!r}"
+                "expected a store of this machine to publish, sqlite:///PATH, found "
+                f"{shown_url(source)!r}"
             )
         source, target = absolute_url(source), absolute_url(target)
         if source == target:

@@ -36,6 +36,10 @@ class TooLarge(Exception):
     """A commit was refused as a whole: it is too large for the store."""
 
 
+class NoStore(StoreError):
+    """Nothing has been counted there yet."""
+
+
 class Invalid(StoreError):
     """A commit was refused whole because of what is in it: the store takes others, and this never.
 

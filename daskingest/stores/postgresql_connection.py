@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -11,6 +11,7 @@ from psycopg import IsolationLevel, conninfo
 from psycopg.rows import TupleRow
 
 from daskingest.errors import StoreError, UsageError
+from daskingest.stores import NoStore
 from daskingest.stores.postgresql_layout import OLDEST_SERVER, SCHEMA, SCRIPT, VERSION
 from daskingest.stores.urls import shown_url
 
@@ -110,6 +111,19 @@ def check_writable(db: Connection) -> None:
         )
 
 
+def may_create(url: str) -> bool:
+    """Whether this user can make a store in a database that has none. Raises psycopg.Error."""
+    parameters = parameters_of(url, create=True)
+    with closing(psycopg.connect(**parameters, autocommit=True)) as db:
+        [found] = _one(
+            db,
+            "SELECT has_database_privilege(current_database(), 'CREATE') OR EXISTS (SELECT 1 "
+            "FROM pg_namespace WHERE nspname = %s AND has_schema_privilege(oid, 'CREATE'))",
+            [SCHEMA],
+        )
+    return bool(found)
+
+
 def _check_server(db: Connection) -> None:
     version, encoding = db.info.server_version, db.info.parameter_status("server_encoding")
     if version < OLDEST_SERVER * 10_000:
@@ -148,7 +162,7 @@ def _create(db: Connection) -> None:
 
 def _check_store(db: Connection) -> None:
     if not _is_there(db):
-        raise StoreError(
+        raise NoStore(
             f"no store in the database {db.info.dbname}: nothing has been counted there yet; "
             "start with `daskingest run-csv FILE`, or name another with --store"
         )

@@ -28,6 +28,7 @@ from daskingest.stores import (
     Hold,
     Invalid,
     Months,
+    NoStore,
     Publication,
     Replaced,
     Word,
@@ -292,7 +293,7 @@ class SqliteStore:
 
     def _reader(self) -> SqliteFile:
         if not self._path.is_file():
-            raise StoreError(
+            raise NoStore(
                 f"no store at {self._path}: nothing has been counted there yet; "
                 "start with `daskingest run-csv FILE`, or name another with --store"
             )

@@ -6,12 +6,13 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import psutil
 import pytest
-from emulated import Proxy, RandomFaults, content, emulator
+from emulated import COMMIT, Proxy, RandomFaults, content, emulator
 
 from chaos.articles import Counts
 from chaos.faults import Impossible
@@ -20,6 +21,7 @@ from daskingest.stores import Store, open_store
 from daskingest.stores.emulator import VARIABLE
 
 _LOOK_SECONDS = 0.3
+_COUNTS = b"/ent/"  # is in the names of what a commit of counts writes
 _LONGEST = 60.0  # seconds that a commit waits
 
 
@@ -50,13 +52,12 @@ class FirestoreEmulated:
     """See `StoreUnderTest`. This process reads it through the emulator itself."""
 
     def __init__(self, address: str, project: str) -> None:
-        self._proxy = Proxy(address)
+        self._proxy = _Proxy(address)
         self._address = address
         self._port = int(self._proxy.address.rpartition(":")[2])
         self.url = f"firestore://{project}"
         self.environment = {VARIABLE: self._proxy.address}
         self._looked, self._found = 0.0, 0
-        self._held = _Held()
 
     @contextmanager
     def opened(self) -> Iterator[Store]:
@@ -109,32 +110,46 @@ class FirestoreEmulated:
 
     def hold_commit(self) -> threading.Event:
         """See `StoreUnderTest`."""
-        self._proxy.fault = self._held = _Held()
-        return self._held.begun
+        self._proxy.held = held = _Held()
+        return held.begun
 
     def commit_faithfully(self) -> None:
         """See `StoreUnderTest`."""
-        self._held.release.set()
         self._proxy.fault = lambda commit: commit()
+        if self._proxy.held is not None:
+            self._proxy.held.release.set()
 
     def close(self) -> None:
         """See `StoreUnderTest`."""
-        self._held.release.set()
+        self.commit_faithfully()
         self._proxy.close()
 
 
 class _Held:
-    """Lets the next commit wait on its way, whatever becomes of who sent it; others pass."""
+    """Lets the next commit of counts wait on its way, whatever becomes of who sent it."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
         self.release = threading.Event()
         self._lock = threading.Lock()
 
-    def __call__(self, commit: Callable[[], bytes]) -> bytes:
+    def pass_on(self, request: bytes) -> None:
+        """Return when the request may go on."""
         with self._lock:
-            first = not self.begun.is_set()
-            self.begun.set()
+            first = not self.begun.is_set() and _COUNTS in request
+            if first:
+                self.begun.set()
         if first:
             self.release.wait(_LONGEST)
-        return commit()
+
+
+class _Proxy(Proxy):
+    """One that may hold a commit."""
+
+    held: _Held | None = None
+
+    def unary(self, method: str, request: bytes, context: Any) -> bytes:
+        """See `Proxy`."""
+        if method == COMMIT and self.held is not None:
+            self.held.pass_on(request)
+        return super().unary(method, request, context)

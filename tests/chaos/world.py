@@ -23,6 +23,8 @@ _COMMIT_SECONDS = 5.0  # for a commit to be sent
 
 _MEANWHILE = 30  # articles that are counted while a commit is on its way
 
+_FORGOTTEN_SECONDS = 10.0
+
 TTL = "5s"
 """After so long without a heartbeat, Dask takes a worker for lost."""
 
@@ -172,13 +174,14 @@ class World:
         with suppress(psutil.NoSuchProcess):
             victim.kill()
         more, end = self.store.articles() + _MEANWHILE, time.monotonic() + fault.value
-        self._lifts.append(
-            (
-                lambda: self.store.articles() >= more or time.monotonic() >= end,
-                "what was held is made",
-                self.store.commit_faithfully,
-            )
-        )
+
+        def is_due() -> bool:
+            nonlocal more, end
+            if more and self.store.articles() >= more:  # and soon the ledger forgets what is held
+                more, end = 0, min(end, time.monotonic() + _FORGOTTEN_SECONDS)
+            return time.monotonic() >= end
+
+        self._lifts.append((is_due, "what was held is made", self.store.commit_faithfully))
 
     def _break(self, fault: Fault) -> None:
         self._require_shim()
