@@ -22,7 +22,7 @@ from distributed.utils import format_dashboard_link
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline import template
-from daskingest.pipeline.conditions import unlike
+from daskingest.pipeline.conditions import tell, unlike
 from daskingest.pipeline.connecting import connect, require_resources, require_same
 from daskingest.pipeline.dask_settings import (
     DASK_CONFIG,
@@ -162,8 +162,7 @@ async def cluster(
         expected = await asyncio.to_thread(versions_here, model)
         if scheduler is not None:
             await require_same(client, model, expected)
-            for line in await unlike(client, scheduler):
-                log.warning("%s", line)
+            tell(await unlike(client, scheduler))
         client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
             nice = niceness if scheduler is None else 0
