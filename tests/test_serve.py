@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import itertools
 import json
 import signal
 import sqlite3
@@ -92,9 +93,16 @@ async def reaches(sent: Callable[[], int], number: int) -> None:
 
 
 def check_kills(
-    serve: Callable[..., Server], pairs: Pairs, kills: int, wanted: Any, end: str
+    serve: Callable[..., Server],
+    pairs: Pairs,
+    kills: int,
+    wanted: Any,
+    end: str,
+    savers: tuple[str, ...] = ("1",),
 ) -> None:
-    server = serve()
+    """It is started with each of these numbers of savers in turn."""
+    starts = itertools.cycle(savers)
+    server = serve("--savers", next(starts))
 
     async def trouble(sent: Callable[[], int]) -> None:
         for turn in range(kills):
@@ -103,7 +111,7 @@ def check_kills(
                 await asyncio.to_thread(server.kill)
             else:
                 assert await asyncio.to_thread(server.stop) == 0, server.output
-            await asyncio.to_thread(serve, port=server.port)
+            await asyncio.to_thread(serve, "--savers", next(starts), port=server.port)
 
     asyncio.run(send_all(server, pairs, 64, trouble))
     server.wait_until_saved()
@@ -118,6 +126,16 @@ def test_killed_and_restarted_it_counts_what_it_acknowledged_once(
     pairs = real_pairs(real_articles, 638, 300)
     wanted = reference(Path(write_csv(pairs)))
     check_kills(serve, pairs, 2, wanted, end)
+
+
+@pytest.mark.slow
+def test_killed_and_restarted_with_another_number_of_savers(
+    serve: Callable[..., Server], write_csv: Callable[..., str]
+) -> None:
+    """The spool goes on with the shards that it was begun with."""
+    pairs = [(f"P{i % 9}", TEXT.format(f"{i} ")) for i in range(600)]
+    wanted = reference(Path(write_csv(pairs)))
+    check_kills(serve, pairs, 2, wanted, "kill", ("3", "1", "2"))
 
 
 @pytest.mark.slow
