@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from daskingest.articles import Article, Reject
 from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally
 from daskingest.grouping import grouped
 from daskingest.models import load_model
+from daskingest.shards import shard_of
 from daskingest.text import EntitySpan, fold_space
 
 if TYPE_CHECKING:
@@ -46,11 +48,12 @@ class Extraction:
 
 @dataclass(slots=True)
 class _TextPart:
-    """An article's text, or a part of one that is too long for the model."""
+    """An article's text, or a part of one that is too long for the model, and where it counts."""
 
     row: int
     article: Article
     text: str
+    found: Extraction
 
 
 def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
@@ -59,28 +62,43 @@ def extract(rows: Iterable[Article | Reject], find: Finder) -> Extraction:
     Each article is counted completely or is a reject: one on which spaCy raises an error does not
     affect its neighbours. The memory that new words take in the vocabulary is freed at the end.
     """
-    found = Extraction()
+    return extract_shards(rows, find, 1, (0,))[0]
+
+
+def extract_shards(
+    rows: Iterable[Article | Reject], find: Finder, number: int, wanted: Iterable[int]
+) -> dict[int, Extraction]:
+    """The same for each wanted one of the batch's shards by itself, as if it had no other rows.
+
+    Rows have the same numbers in all of them.
+    """
+    shards = {shard: Extraction() for shard in wanted}
     with find.nlp.memory_zone():
-        articles = _articles(rows, found)
+        articles = _articles(rows, shards, number)
         for several in grouped(articles, lambda each: len(each[1].content), _GROUP_CHARS):
             group = [
-                _TextPart(row, article, text)
-                for row, article in several
+                _TextPart(row, article, text, found)
+                for row, article, found in several
                 for text in split_text(article.content, find.nlp.max_length)
             ]
             try:
-                _count(group, find, found)
+                _count(group, find)
             except Exception:
                 log.warning("extraction failed; taking its articles one by one", exc_info=True)
-                _count_singly(group, find, found)
-    return found
+                _count_singly(group, find)
+    return shards
 
 
-def _articles(rows: Iterable[Article | Reject], found: Extraction) -> Iterator[tuple[int, Article]]:
+def _articles(
+    rows: Iterable[Article | Reject], shards: Mapping[int, Extraction], number: int
+) -> Iterator[tuple[int, Article, Extraction]]:
     for row, each in enumerate(rows):
+        found = shards.get(shard_of(each, number))
+        if found is None:
+            continue
         found.tally.rows += 1
         if isinstance(each, Article):
-            yield row, each
+            yield row, each, found
         else:
             found.tally.rejected[each.reason] += 1
             found.rejects.append(each)
@@ -97,10 +115,10 @@ def split_text(text: str, longest: int) -> Iterator[str]:
     yield text[start:]
 
 
-def _count(group: list[_TextPart], find: Finder, found: Extraction) -> None:
+def _count(group: list[_TextPart], find: Finder) -> None:
     """Count a group of complete articles, or raise an error and count none of them."""
     names: dict[int, list[tuple[str, str]]] = {}
-    dropped = 0
+    dropped: Counter[int] = Counter()
     entities = find([part.text for part in group])
     for part, its in zip(group, entities, strict=True):
         mine = names.setdefault(part.row, [])
@@ -108,24 +126,26 @@ def _count(group: list[_TextPart], find: Finder, found: Extraction) -> None:
             if label in SKIPPED_LABELS or not (name := fold_space(part.text[start:end])):
                 continue
             if len(name.lower()) > MAX_WORD:
-                dropped += 1
+                dropped[part.row] += 1
             else:
                 mine.append((name, label))
-    for row, article in {part.row: part.article for part in group}.items():
+    for part in {part.row: part for part in group}.values():
+        row, article, found = part.row, part.article, part.found
         found.counts.add_article(article.publication, names[row], article.month)
         found.tally.articles += 1
         found.tally.dated += article.month is not None
         found.tally.text_words += len(article.content.split())
         found.tally.entities += len(names[row])
-    found.tally.dropped += dropped
+        found.tally.dropped += dropped[row]
 
 
-def _count_singly(group: list[_TextPart], find: Finder, found: Extraction) -> None:
+def _count_singly(group: list[_TextPart], find: Finder) -> None:
     for row in dict.fromkeys(part.row for part in group):
         parts = [part for part in group if part.row == row]
         try:
-            _count(parts, find, found)
+            _count(parts, find)
         except Exception as error:
             log.warning("article %d of the batch fails in the model", row, exc_info=True)
+            found = parts[0].found
             found.tally.reject(row, EXTRACTION_FAILED)
             found.rejects.append(Reject(EXTRACTION_FAILED, f"{type(error).__name__}", row))

@@ -2,6 +2,8 @@
 
 Stores keep an entry as two texts, its id (`RUN:ENTRY`, with `.0` or `.1` for each time that the
 batch was split) and a JSON object. Only this module writes and reads them.
+
+A run may be in several shards, which are runs of their own in a store, see `shards.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Any, Self
 
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
+from daskingest.shards import run_and_shard, shard_run
 
-_BEGIN, _STAGED, _DONE = "begin", "staged", "done"
+_BEGIN, _STAGED, _DONE, _SHARDS = "begin", "staged", "done", "shards"
 
 
 class LedgerError(DaskingestError):
@@ -63,6 +66,11 @@ class BatchId:
         """The id of the entry that says that a run is done."""
         return cls(run, _DONE)
 
+    @classmethod
+    def shards(cls, run: str) -> Self:
+        """The id of the entry that says how many shards a run has, if it has several."""
+        return cls(run, _SHARDS)
+
     @property
     def whole(self) -> Self:
         """The id of the whole batch: itself, or the batch that it is a part of."""
@@ -71,7 +79,22 @@ class BatchId:
     @property
     def is_batch(self) -> bool:
         """Whether it identifies a batch or a part; otherwise it is one of the run's own entries."""
-        return self.entry not in (_BEGIN, _STAGED, _DONE)
+        return self.entry not in (_BEGIN, _STAGED, _DONE, _SHARDS)
+
+    @property
+    def shard(self) -> int:
+        """The shard that it is of; 0 where there are none."""
+        return run_and_shard(self.run)[1]
+
+    @property
+    def given(self) -> Self:
+        """The id of the batch as its source gives it: the whole one, in all shards."""
+        run, _ = run_and_shard(self.run)
+        return replace(self, run=run, parts=()) if self.parts or run != self.run else self
+
+    def of_shard(self, shard: int) -> Self:
+        """The id of what is in one of the shards."""
+        return replace(self, run=shard_run(self.run, shard))
 
     def part(self, place: int) -> Self:
         """The id of its first (0) or second (1) part."""
@@ -148,7 +171,15 @@ class Done:
     end: int = 0
 
 
-Entry = Begun | Staged | Counted | Split | Done
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """The run has so many shards. Its own entries are these and how it began and ended; those of
+    its batches are the shards'."""
+
+    number: int
+
+
+Entry = Begun | Staged | Counted | Split | Done | Shards
 
 Ledger = dict[BatchId, Entry]
 
@@ -168,6 +199,8 @@ def entry_to_json(entry: Entry) -> str:
             value = {name: each for name, each in value.items() if each or name in _ALWAYS}
         case Staged(by, host, path):
             value = {"by": by, "host": host, "path": path}
+        case Shards(number):
+            return json.dumps([_SHARDS, number])  # no object, so that earlier versions refuse it
     return json.dumps(value)
 
 
@@ -181,6 +214,8 @@ def _known(**values: str | int) -> dict[str, str | int]:
 
 def entry_from_json(batch_id: BatchId, text: str) -> Entry:
     """The entry that a store keeps under an id, from its text."""
+    if batch_id.entry == _SHARDS:
+        return Shards(int(json.loads(text)[1]))
     value: Mapping[str, Any] = json.loads(text)
     if batch_id.entry == _BEGIN:
         return Begun(
@@ -197,6 +232,12 @@ def entry_from_json(batch_id: BatchId, text: str) -> Entry:
     return Counted(Tally.from_json(value), checksum)
 
 
+def shards_in(ledger: Ledger, run: str) -> int:
+    """How many shards a run has, by its ledger."""
+    found = ledger.get(BatchId.shards(run))
+    return found.number if isinstance(found, Shards) else 1
+
+
 def read_ledger(rows: Mapping[str, str]) -> Ledger:
     """Entries by id, from both as text. Raises LedgerError when one can't be read."""
     found: Ledger = {}
@@ -204,7 +245,7 @@ def read_ledger(rows: Mapping[str, str]) -> Ledger:
         try:
             batch_id = BatchId.parse(key)
             found[batch_id] = entry_from_json(batch_id, text)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise LedgerError(
                 f"the store's ledger has an entry {key!r} that this version of daskingest cannot "
                 f"read ({text[:80]}); use the version that wrote it, or remove the entry"

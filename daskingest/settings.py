@@ -29,6 +29,7 @@ from daskingest.shared_options import (
     Recognizer,
     Rejects,
     RootPath,
+    Savers,
     Scheduler,
     Store,
     TlsCaFile,
@@ -83,6 +84,7 @@ class Settings(FileSettings):
 
     store: Store = DEFAULT_STORE
     workers: Workers = None
+    savers: Savers = 1
     scheduler: Scheduler = None
     tls_ca_file: TlsCaFile = None
     tls_cert: TlsCert = None
@@ -135,6 +137,7 @@ class ServeSettings:
     root_path: RootPath = ""
     store: Store = DEFAULT_STORE
     workers: Workers = None
+    savers: Savers = 1
     scheduler: Scheduler = None
     tls_ca_file: TlsCaFile = None
     tls_cert: TlsCert = None

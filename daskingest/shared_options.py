@@ -44,6 +44,16 @@ DrainTimeout = Annotated[
         min=0.0,
     ),
 ]
+Savers = Annotated[
+    int,
+    Option(
+        "Processes that write counts, each those of other publications. More than one helps where "
+        "the store takes several writers at a time, which an SQLite file does not. What was begun "
+        "with another number goes on with that many shards.",
+        min=1,
+        max=64,
+    ),
+]
 Scheduler = Annotated[
     str | None,
     Option("Use the Dask cluster at this address (tcp:// or tls://) instead of a new one."),

@@ -28,8 +28,11 @@ HEADER = ["", "date", "title", "article", "url", "publication"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measurements come last: where time is limited, what can fail goes before."""
-    items.sort(key=lambda item: "benchmarks" in item.path.parts)
+    """Measurements come last: where time is limited, what can fail goes before. Before them come
+    the hosts that are lost, for minutes each."""
+    items.sort(
+        key=lambda item: ("benchmarks" in item.path.parts, item.path.name == "test_hosts.py")
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from daskingest.articles import Article, Reject
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted, Ledger, Split
-from daskingest.pipeline.batch import Batch, planned
+from daskingest.pipeline.batch import Batch, Measure, planned
 from daskingest.sources.csvrows import CsvRange
 
 
@@ -46,10 +46,10 @@ class Texts:
 
 def test_what_a_batch_measures() -> None:
     batch = Batch(BatchId("r", "0"), Texts(("a", "é", "", "bcd")))
-    assert batch.measure() == (4, 6)
+    assert batch.measure() == Measure(4, 6, 2)
     assert batch.size == 100
     head, tail = batch.parts(1)
-    assert (head.measure(), tail.measure()) == ((1, 1), (3, 5))
+    assert (head.measure(), tail.measure()) == (Measure(1, 1, 0), Measure(3, 5, 1))
     assert head.size == 50
 
 

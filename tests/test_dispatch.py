@@ -61,6 +61,7 @@ from daskingest.pipeline.held import Holds
 from daskingest.pipeline.pending import Commit, Flush, News, Pending
 from daskingest.pipeline.places import TASKS_PER_WORKER
 from daskingest.pipeline.verdicts import KILLED_WORKER, NOT_TAKEN, TOO_LONG
+from daskingest.shards import shard_run
 from daskingest.stores import AlreadyCommitted, Hold, Replaced, TooLarge
 
 RUN = "r"
@@ -68,7 +69,7 @@ AT_ONCE = settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """A failure is told as it was found: making it smaller takes minutes, and the tests below that go
 one step at a time tell most of it as well."""
 
-MOST_ROWS = 8  # that fit one commit of the store
+MOST_ROWS, MOST_OF_A_SHARD = 8, 3  # that fit one commit of the store
 LIMIT = TimeLimit(40.0)  # four seconds for the small batches here
 
 
@@ -86,11 +87,11 @@ class Rows:
         return len(self.numbers)
 
     def rows(self) -> Iterator[Article | Reject]:
-        return (Article(str(number), "p") for number in self.numbers)
+        return (Article(str(number), f"p{number % 7}") for number in self.numbers)
 
 
 def numbers_of(batch: Batch) -> list[str]:
-    return [row.content for row in batch.rows() if isinstance(row, Article)]
+    return [row.content for row in batch.rows() if isinstance(row, Article) and batch.has(row)]
 
 
 def counts_of(numbers: list[str]) -> PackedCounts:
@@ -100,32 +101,41 @@ def counts_of(numbers: list[str]) -> PackedCounts:
     return counts.packed()
 
 
+def names_of(shards: int) -> list[str]:
+    """What the shards of the run are called in the store."""
+    return [shard_run(RUN, each) for each in range(shards)] if shards > 1 else [RUN]
+
+
 class Store:
     """A store in memory, as strict as the real ones: all of a commit or nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.entries: Ledger = {}
         self.ever: Ledger = {}
         self.rows: Counter[str] = Counter()
-        self.held = Hold(RUN, 0, "")
+        self.held: dict[str, Hold] = {}
 
-    def take_over(self) -> tuple[Hold, Ledger]:
-        self.held = replace(self.held, epoch=self.held.epoch + 1)
-        return self.held, dict(self.entries)
+    def take_over(self, run: str) -> tuple[Hold, Ledger]:
+        before = self.held.get(run, Hold(run, 0, ""))
+        self.held[run] = replace(before, epoch=before.epoch + 1)
+        return self.held[run], {key: each for key, each in self.entries.items() if key.run == run}
 
     def commit(self, counts: PackedCounts, entries: dict[BatchId, Entry], holds: list[Hold]) -> int:
-        if [each.epoch for each in holds] != [self.held.epoch]:
+        if any(each.epoch != self.held[each.run].epoch for each in holds):
             raise Replaced(RUN, "")
+        assert {each.run for each in entries} <= {each.run for each in holds}
         if entries.keys() & self.entries.keys():
             raise AlreadyCommitted
-        if len(counts.words) > MOST_ROWS:
+        if len(counts.words) > self.most:
             raise TooLarge
         self.entries |= entries
         self.ever |= entries
-        for batch_id in holds[0].settled:
-            assert batch_id not in entries
-            self.entries.pop(batch_id, None)  # one flush may take several commits
-        self.held = replace(holds[0], settled=())
+        for hold in holds:
+            for batch_id in hold.settled:
+                assert batch_id not in entries
+                self.entries.pop(batch_id, None)  # one flush may take several commits
+            self.held[hold.run] = replace(hold, settled=())
         for _, words, _ in counts.by_publication():
             self.rows.update(dict(zip(words.words, words.counts, strict=True)))
         return 0
@@ -139,6 +149,7 @@ class Saver:
     """A saver without its event loop: the parts that decide are the real ones."""
 
     number: int
+    place: int
     holds: Holds
     pending: Pending = field(default_factory=Pending)
     news: News = field(default_factory=News)
@@ -173,7 +184,7 @@ class Running:
     """A task on a worker."""
 
     submit: Submit
-    saver: Saver
+    savers: list[Saver]
     begun: bool = False
     passed: bool = False
     """Whether it has begun with the batch itself."""
@@ -197,7 +208,7 @@ class World:
     def __init__(self, plan: Plan, choose: st.DataObject) -> None:
         self.plan = plan
         self.choose = choose
-        self.store = Store()
+        self.store = Store(MOST_ROWS if plan.shards == 1 else MOST_OF_A_SHARD)
         self.finished: Counter[BatchId] = Counter()
         self.last: Counter[BatchId] = Counter()
         self.end: End | Fail | None = None
@@ -218,12 +229,16 @@ class World:
         self.owed: list[Take | CountRows | HandOver | Drain | StartSaver] = []
         self.savers: list[Saver] = []
         self.delivered: list[tuple[Batch, Saver]] = []
+        self.ledger: Ledger = {}
         self.forgotten: set[BatchId] = set()
         self.names = map("w{}".format, itertools.count())
         self.workers = {next(self.names) for _ in range(self.plan.workers)}
         self.seen = frozenset(self.workers)
         self.now = 0.0
-        self.dispatcher = Dispatcher(self.start_saver(), 1, self.workers, LIMIT)
+        for place in range(self.plan.savers):
+            self.ledger |= self.start_saver(place)
+        numbers = [each.number for each in self.savers]
+        self.dispatcher = Dispatcher(self.ledger, numbers, self.workers, LIMIT)
         self.obey(self.dispatcher.begin())
         for step in itertools.count():
             if self.end is not None:
@@ -235,7 +250,7 @@ class World:
 
     def step(self) -> None:
         """Let something happen: what is owed, or trouble."""
-        saver = self.savers[-1]
+        news = [each for each in self.current if each.alive and each.news]
         first = [each for each in self.first_tasks() if not each.passed]
         can_end = [each for each in self.tasks.values() if each.passed and not self.hangs(each)]
         can = [
@@ -244,7 +259,7 @@ class World:
             *("task" for _ in can_end),
             *("end" for _ in self.ends),
             *("flush" for each in self.savers if each.running and each.pending.first),
-            *(["report"] if saver.alive and saver.news else []),
+            *("report" for _ in news),
             *(["workers"] if self.seen != self.workers or not self.workers else []),
         ]
         if any(each.passed and self.hangs(each) for each in self.tasks.values()) and not can_end:
@@ -270,7 +285,7 @@ class World:
                 full = [each for each in self.savers if each.running and each.pending.first]
                 self.choose.draw(st.sampled_from(full)).flush(self.store)
             case "report":
-                self.report(saver, repeat=False)
+                self.report(self.choose.draw(st.sampled_from(news)), repeat=False)
             case "time":
                 self.now += 1.5
                 self.tell(Tick(self.now))
@@ -281,7 +296,8 @@ class World:
                 self.tell(WorkersSeen(self.seen))
             case "join":
                 self.workers.add(next(self.names))
-            case "lose" if saver.alive:
+            case "lose" if there := [each for each in self.current if each.alive]:
+                saver = self.choose.draw(st.sampled_from(there))
                 saver.alive = False
                 saver.running = self.choose.draw(st.booleans())
                 self.tell(SaverGone(saver.number))
@@ -345,11 +361,11 @@ class World:
         report = saver.news.report("")
         if not repeat:
             saver.cursor = report.next
-        self.tell(Reported(report.committed, report.refused))
+        self.tell(Reported(report.committed, report.refused, place=saver.place))
 
     def end_of(self, task: Running) -> None:
         """What becomes of a task."""
-        batch, saver, number = task.batch, task.saver, task.submit.task
+        batch, number = task.batch, task.submit.task
         numbers = numbers_of(batch)
         kind = "extracted"
         if self.plan.deadly & set(numbers):
@@ -364,19 +380,27 @@ class World:
             del self.tasks[number]
             self.ends.append(TaskFailed(batch.id, number, ValueError("now and then")))
             return
-        if saver.alive:
-            self.hand_over(batch, saver)
+        arrived = self.hand_over_all(task)
         if kind == "handed":  # the worker dies when it has handed its counts over
             self.gone(task.submit.worker, explained=False)
             return
         del self.tasks[number]
-        told = Extracted(batch.id, number, []) if saver.alive else None
+        told = Extracted(batch.id, number, []) if arrived else None
         self.ends.append(told or SaverUnreached(batch.id, number, "gone"))
 
     def draw_trouble(self) -> bool:
         trouble = self.choose.draw(st.booleans())
         self.troubles -= trouble
         return trouble
+
+    def hand_over_all(self, task: Running) -> bool:
+        """To the saver of each shard, one after the other; returns whether all were reached."""
+        for batch in task.batch.apart():
+            saver = task.savers[batch.wanted[0] % len(task.savers)]
+            if not saver.alive:
+                return False
+            self.hand_over(batch, saver)
+        return True
 
     def hand_over(self, batch: Batch, saver: Saver) -> None:
         numbers = numbers_of(batch)
@@ -402,18 +426,26 @@ class World:
                     saver.flush(self.store)
                 if saver.alive:
                     self.report(saver, repeat=False)
-            case StartSaver(runs):
-                entries = self.start_saver()
+            case StartSaver(runs, place):
+                entries = self.start_saver(place)
                 assert runs <= {RUN}
-                self.tell(SaverStarted(self.savers[-1].number, entries))
+                self.tell(SaverStarted(self.savers[-1].number, entries, place))
 
-    def start_saver(self) -> Ledger:
-        """It takes the run over, and then reads the ledger."""
-        hold, ledger = self.store.take_over()
-        holds = Holds()
-        holds.take(hold, ledger)
-        self.savers.append(Saver(len(self.savers) + 1, holds))
-        return ledger
+    @property
+    def current(self) -> list[Saver]:
+        """The last saver in each place."""
+        return list({each.place: each for each in self.savers}.values())
+
+    def start_saver(self, place: int) -> Ledger:
+        """It takes over its shards of the run, and then reads their ledger."""
+        holds, found = Holds(), Ledger()
+        for shard, run in enumerate(names_of(self.plan.shards)):
+            if shard % self.plan.savers == place:
+                hold, ledger = self.store.take_over(run)
+                holds.take(hold, ledger)
+                found |= ledger
+        self.savers.append(Saver(len(self.savers) + 1, place, holds))
+        return found
 
     def take(self, most: int) -> None:
         """What the source returns: perhaps none yet; then it wakes the driver later."""
@@ -456,7 +488,7 @@ class World:
         assert not any(each.submit.alone for each in beside), "beside a suspect"
         assert not (submit.alone and beside), "a suspect beside another"
         if submit.worker in self.workers:
-            self.tasks[submit.task] = Running(submit, self.savers[-1])
+            self.tasks[submit.task] = Running(submit, self.current)
         else:  # it went, and the driver had not heard of it
             self.ends.append(WorkerDied(submit.batch.id, submit.task, explained=True))
 
@@ -465,20 +497,23 @@ class World:
         task = self.tasks.pop(withdraw.task, None)
         if task is None or self.is_guilty(task) or not self.troubles or not self.draw_trouble():
             return
-        if task.saver.alive:
-            self.hand_over(task.batch, task.saver)
+        self.hand_over_all(task)
 
     def note(self, finished: Finished) -> None:
         batch_id = finished.batch.id
         assert isinstance(self.store.ever.get(batch_id), Counted), "told before it was stored"
         self.finished[batch_id] += 1
-        self.last[batch_id.whole] += finished.last
+        given = batch_id.given
+        self.last[given] += finished.last
         assert self.finished[batch_id] == 1, "reported twice"
-        assert self.last[batch_id.whole] <= 1, "the last part twice"
+        assert self.last[given] <= 1, "the last part twice"
         if finished.last and self.plan.forgetful:
-            self.forgotten.add(batch_id.whole)
+            self.forgotten.add(given)
             numbers = (n for n in itertools.count(1) if BatchId(RUN, str(n)) not in self.forgotten)
-            self.savers[-1].holds.forget(RUN, next(numbers) - 1, 0.0)
+            up_to = next(numbers) - 1
+            for saver in self.current:
+                for run in names_of(self.plan.shards):
+                    saver.holds.forget(run, up_to, 0.0)
 
 
 @dataclass(frozen=True)
@@ -494,6 +529,8 @@ class Plan:
     kinds: tuple[str, ...] = KINDS
     undying: bool = False
     """No worker can be killed."""
+    shards: int = 1
+    savers: int = 1
     forgetful: bool = True
     """The source forgets what is in the store, as a spool does, and then the ledger may."""
 
@@ -505,11 +542,12 @@ class Plan:
         first = 0
         for place, size in enumerate(self.sizes, 1):
             batch = Batch(BatchId(RUN, str(place)), Rows(tuple(range(first, first + size))))
+            batch = batch.in_shards(self.shards)
             first += size
             if self.limit is not None and first > self.limit:
                 left = self.limit - (first - size)
                 if left > 0:
-                    yield Batch(batch.id, batch.source, only=left)
+                    yield replace(batch, only=left)
                 return
             yield batch
 
@@ -526,7 +564,9 @@ def plans(draw: st.DrawFn) -> Plan:
     deadly = draw(st.sets(st.sampled_from(numbers), max_size=2)) if numbers else set()
     endless = draw(st.sets(st.sampled_from(numbers), max_size=1)) if numbers else set()
     workers, troubles = draw(st.integers(1, 3)), draw(st.integers(0, 12))
-    return Plan(sizes, frozenset(deadly), frozenset(endless), workers, troubles)
+    shards, savers = draw(st.sampled_from([(1, 1), (3, 3), (3, 2), (2, 3)]))
+    plan = Plan(sizes, frozenset(deadly), frozenset(endless), workers, troubles)
+    return replace(plan, shards=shards, savers=savers)
 
 
 def check(world: World, plan: Plan) -> None:
@@ -536,7 +576,8 @@ def check(world: World, plan: Plan) -> None:
     """
     rejected: Counter[str] = Counter()
     for batch in plan.batches():
-        rejected.update(rejects_of(batch, world.store.ever))
+        for each in batch.apart():
+            rejected.update(rejects_of(each, world.store.ever))
     assert world.store.rows + rejected == Counter(plan.numbers)
     assert set(rejected) <= plan.guilty or world.unexplained >= 5
     if not plan.troubles:
@@ -550,7 +591,7 @@ def rejects_of(batch: Batch, entries: Ledger) -> Iterator[str]:
             for part in batch.parts(at):
                 yield from rejects_of(part, entries)
         case Counted(tally):
-            numbers = numbers_of(batch)
+            numbers = [row.content for row in batch.rows() if isinstance(row, Article)]
             yield from (numbers[row] for row in tally.failed)
 
 
@@ -565,7 +606,7 @@ def test_each_row_is_counted_once_whatever_happens(plan: Plan, data: st.DataObje
     assert world.end == End(complete=True)
     check(world, plan)
     wholes = {batch.id for batch in plan.batches()}
-    assert {each.whole for each in world.finished} == wholes == set(+world.last)
+    assert {each.given for each in world.finished} == wholes == set(+world.last)
 
 
 @AT_ONCE
@@ -584,7 +625,8 @@ def test_no_innocent_article_is_rejected_for_what_is_explained(
     check(world, plan)
     assert world.unexplained == 0
     entries = world.store.ever
-    rejects = {each for batch in plan.batches() for each in rejects_of(batch, entries)}
+    apart = (each for batch in plan.batches() for each in batch.apart())
+    rejects = {number for each in apart for number in rejects_of(each, entries)}
     assert rejects == plan.guilty & set(plan.numbers)
 
 
@@ -633,7 +675,7 @@ def names(workers: int) -> frozenset[str]:
 
 def started(workers: int = 1, ledger: Ledger | None = None) -> Dispatcher:
     """A dispatcher that has just asked its source."""
-    dispatcher = Dispatcher(ledger or {}, 1, names(workers), LIMIT)
+    dispatcher = Dispatcher(ledger or {}, [1], names(workers), LIMIT)
     assert dispatcher.begin() == [Take(TASKS_PER_WORKER * workers, workers)]
     return dispatcher
 
@@ -723,7 +765,7 @@ def test_what_kills_its_worker_is_tried_alone_and_rejected() -> None:
         alone = Submit(batch, task, "w0", alone=True)
         assert found[:1] == [alone]
         assert died(dispatcher, alone)[:1] == [CountRows(batch)]
-        found = dispatcher.handle(RowsCounted(batch.id, 1, 1))
+        found = dispatcher.handle(RowsCounted(batch.id, 1, 1, 0))
     assert found == [HandOver(batch.id, rejected(KILLED_WORKER), 1)]
     found = dispatcher.handle(NotHandedOver(batch.id, 1))
     assert found == [Submit(batch, 7, "w0", alone=True)]
@@ -857,7 +899,7 @@ def test_an_article_that_takes_too_long_is_rejected() -> None:
         found = dispatcher.handle(WorkerDied(batch.id, submit.task, explained=True))
         if alone:
             assert found == [CountRows(batch)]
-            found = dispatcher.handle(RowsCounted(batch.id, 1, 1))
+            found = dispatcher.handle(RowsCounted(batch.id, 1, 1, 0))
         found += dispatcher.handle(WorkersSeen(names(1)))
     assert found == [HandOver(batch.id, rejected(TOO_LONG), 1), Drain(1)]
 
@@ -866,7 +908,7 @@ def test_a_large_article_has_the_time_of_its_own_size() -> None:
     """It is known only when its part was measured."""
     dispatcher, batch, submit = suspect()
     assert died(dispatcher, submit) == [CountRows(batch)]
-    [again] = dispatcher.handle(RowsCounted(batch.id, 1, 1 << 20))
+    [again] = dispatcher.handle(RowsCounted(batch.id, 1, 1 << 20, 0))
     assert isinstance(again, Submit)
     dispatcher.handle(TaskBegun(batch.id, again.task))
     dispatcher.handle(ControlPassed(batch.id, again.task))
@@ -882,7 +924,7 @@ def test_time_that_nobody_looked_at_does_not_count() -> None:
     dispatcher.handle(TaskBegun(batch.id, 1))
     dispatcher.handle(Tick(2.0))
     assert dispatcher.handle(Tick(3600.0))[:1] == [KillWorker("w0")]
-    dispatcher = Dispatcher({}, 1, names(1), TimeLimit(60.0))
+    dispatcher = Dispatcher({}, [1], names(1), TimeLimit(60.0))
     dispatcher.begin()
     dispatcher.handle(Taken([batch]))
     dispatcher.handle(Tick(0.0))
@@ -924,7 +966,7 @@ def test_what_is_too_large_for_a_commit_is_cut_in_two() -> None:
     dispatcher.handle(Taken(None))
     dispatcher.handle(Extracted(batch.id, 1, []))
     assert dispatcher.handle(Reported({}, (batch.id,))) == [CountRows(batch)]
-    assert dispatcher.handle(RowsCounted(batch.id, 3, 3)) == [
+    assert dispatcher.handle(RowsCounted(batch.id, 3, 3, 1)) == [
         HandOver(batch.id, Split(1), 1),
         Drain(1),
     ]
@@ -999,13 +1041,13 @@ def test_what_the_store_never_takes_is_cut_down_to_the_article_and_rejected() ->
     dispatcher.handle(Taken([batch]))
     dispatcher.handle(Extracted(batch.id, 1, []))
     assert dispatcher.handle(Reported({}, invalid=(batch.id,)))[0] == CountRows(batch)
-    split = dispatcher.handle(RowsCounted(batch.id, 2, 2))
+    split = dispatcher.handle(RowsCounted(batch.id, 2, 2, 1))
     assert split[0] == HandOver(batch.id, Split(1), 1)
     assert Submit(first, 2, "w0") in dispatcher.handle(Reported({batch.id: Split(1)}))
     told = dispatcher.handle(Reported({}, invalid=(first.id,)))  # before its task has ended
     assert CountRows(first) not in told
     assert dispatcher.handle(Extracted(first.id, 2, []))[0] == CountRows(first)
-    [handed, *_] = dispatcher.handle(RowsCounted(first.id, 1, 1))
+    [handed, *_] = dispatcher.handle(RowsCounted(first.id, 1, 1, 0))
     assert isinstance(handed, HandOver)
     assert isinstance(handed.entry, Counted)
     assert handed.entry.tally.failed == {0: NOT_TAKEN}

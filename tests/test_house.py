@@ -27,7 +27,7 @@ LAYERS = (
             "spelling",
             "months",
         ),
-        *("articles", "jsontext", "packed", "counts", "ledger"),
+        *("articles", "jsontext", "packed", "counts", "shards", "ledger"),
     ),
     ("recognizer", "pipes"),
     ("models",),

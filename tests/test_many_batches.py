@@ -43,7 +43,7 @@ class Traced:
 
     def __init__(self, workers: int, batches: int) -> None:
         names = [f"tcp://host:{number:05}" for number in range(workers)]
-        self._dispatcher = Dispatcher({}, 1, names, TimeLimit(60.0))
+        self._dispatcher = Dispatcher({}, [1], names, TimeLimit(60.0))
         self._dispatcher.begin()
         # Half of them are handed to the saver, the others wait.
         ids = [BatchId("run", f"{number:06}") for number in range(2 * batches)]

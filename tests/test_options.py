@@ -105,7 +105,8 @@ def test_the_help_says_it_all() -> None:
 def test_settings_are_the_arguments_of_a_run() -> None:
     assert [each.name for each in fields(Settings)] == [
         *("content_column", "publication_column", "date_column", "dates", "encoding", "only"),
-        *("store", "workers", "scheduler", "tls_ca_file", "tls_cert", "tls_key"),
+        *("store", "workers", "savers", "scheduler"),
+        *("tls_ca_file", "tls_cert", "tls_key"),
         *("wait_for_scheduler", "wait_for_workers", "batch_bytes", "batch_timeout"),
         *("model", "recognizer"),
         *("limit", "rejects", "flush_interval", "staging", "publish_every", "performance_report"),

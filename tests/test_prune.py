@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daskingest.counts import Tally
-from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Split
+from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Shards, Split
 from daskingest.packed import PackedCounts
 from daskingest.stores import Store, open_store
 from daskingest.stores.prune import prune
@@ -56,6 +56,20 @@ def test_batches_of_runs_that_are_done_are_removed(store: Store) -> None:
 def test_a_run_without_a_time_is_an_old_one(store: Store) -> None:
     store.commit(PackedCounts(), run_of("r", Done(Tally())))
     assert prune(store, DAY) == 2
+
+
+def test_batches_in_shards_are_removed_too(store: Store) -> None:
+    whole: Ledger = {BatchId.begin("r"): BEGUN, BatchId.done("r"): Done(Tally(), "old", 1.0)}
+    shards = [{**run_of(f"r~{each}")} for each in range(2)]
+    for each in shards:
+        each.pop(BatchId.begin(next(iter(each)).run))
+    store.commit(PackedCounts(), {BatchId.shards("r"): Shards(2), **whole, **shards[0]})
+    store.commit(PackedCounts(), shards[1])
+    assert prune(store, DAY) == 4
+    assert set(store.ledger("r")) == {*whole, BatchId.shards("r")}
+    for number, before in enumerate(shards):
+        gone = {BatchId(f"r~{number}", "1"), BatchId(f"r~{number}", "4")}
+        assert set(store.ledger(f"r~{number}")) == before.keys() - gone
 
 
 def test_all_that_are_done_may_be_taken(store: Store) -> None:

@@ -64,6 +64,9 @@ class Rows:
     first: int = 0
     last: int | None = None
 
+    def has(self, row: object) -> bool:
+        return True
+
 
 def batch(source: object, first: int = 0, last: int | None = None) -> Any:
     return cast(Any, Rows(source, first, last))

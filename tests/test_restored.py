@@ -19,6 +19,7 @@ from daskingest.pipeline.saver import Saver
 from daskingest.service.micro_batches import Limits
 from daskingest.service.restored import check_spool
 from daskingest.service.spool import Spool
+from daskingest.shards import shard_run
 from daskingest.stores import open_store
 
 
@@ -27,10 +28,17 @@ class Place(NamedTuple):
 
     url: str
     folder: Path
+    shards: int = 1
+
+    def runs(self, run: str) -> list[str]:
+        """Those that the store has of a run."""
+        return [shard_run(run, each) for each in range(self.shards)] if self.shards > 1 else [run]
 
 
-@pytest.fixture(params=["sqlite", "firestore", "postgresql"])
+@pytest.fixture(params=["sqlite", "shards", "firestore", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "shards":
+        return Place(f"sqlite:///{tmp_path}/store.db", tmp_path / "data", 3)
     if request.param == "sqlite":
         return Place(f"sqlite:///{tmp_path}/store.db", tmp_path / "data")
     return Place(request.getfixturevalue(f"{request.param}_url"), tmp_path / "data")
@@ -50,15 +58,19 @@ async def serve(
     """What a service does: take articles, a batch each, and count and forget the first of them."""
     saver = Saver(place.url, 3600, owner)
     await spool.add_owner(owner)
-    await saver.take_over(spool.id)
+    runs = place.runs(spool.id)
+    await saver.begin(place.shards, spool.id)
+    await saver.take_over(*runs)
     await spool.keep_owner(owner)
     await spool.add([Article(f"text {number}", "P") for number in range(articles)])
     await spool.release(articles, 0, Limits(1, 10**6, 0.0), drain=True)
     for number in spool.unfinished()[:counted]:
-        await saver.add(BatchId(spool.id, str(number)), PackedCounts(), Counted())
+        for run in runs:
+            await saver.add(BatchId(run, str(number)), PackedCounts(), Counted())
         await saver.drain()
         await spool.forget([number])
-        await saver.forget(spool.id, spool.forgotten_up_to)
+        for run in runs:
+            await saver.forget(run, spool.forgotten_up_to)
 
 
 def test_the_same_directory_goes_on(place: Place) -> None:

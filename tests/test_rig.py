@@ -71,6 +71,12 @@ def test_what_is_cut_and_healed(network: Rig) -> None:
     until(lambda: both() == (True, True))
 
 
+def test_a_slow_link(network: Rig) -> None:
+    one, two = network.host(), network.host()
+    two.slow(20)
+    assert arrives(one, two)
+
+
 def test_a_host_without_power(network: Rig) -> None:
     one, two = network.host(), network.host()
     command = [*two._apart.inside(Path("/")), "sleep", "1000"]

@@ -12,11 +12,12 @@ TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("savers", ["1", "2"])
 def test_the_later_one_goes_on_and_the_earlier_one_ends(
-    write_csv: Callable[..., str], tmp_path: Path
+    write_csv: Callable[..., str], tmp_path: Path, savers: str
 ) -> None:
-    path = write_csv([("P", TEXT.format(i) * 20) for i in range(2000)])
-    options = ("run-csv", path, "--workers", "1", "--batch-bytes", "3000")
+    path = write_csv([(f"P{i % 4}", TEXT.format(i) * 20) for i in range(2000)])
+    options = ("run-csv", path, "--workers", "1", "--batch-bytes", "3000", "--savers", savers)
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
     store = tmp_path / "store.db"
@@ -28,5 +29,5 @@ def test_the_later_one_goes_on_and_the_earlier_one_ends(
     assert "another daskingest, started later, is counting the same articles" in first.output
     assert "Traceback" not in first.output
     assert second.wait() == 0, second.output
-    assert content(store)[0] == {"p": 2000}
+    assert content(store)[0] == {f"p{i}": 500 for i in range(4)}
     first.wait_for_the_family_s_end()

@@ -57,3 +57,11 @@ def test_how_long_it_takes_is_what_the_rate_makes_it_take() -> None:
         assert seconds_for(writes) == pytest.approx(now, rel=0.02)
     assert seconds_for(500) == 1.0
     assert seconds_for(10**9) - seconds_for(10**9 - 10**6) == pytest.approx(10**6 / MAX_RATE)
+
+
+def test_several_writers_share_the_rate() -> None:
+    slept: list[float] = []
+    rate = WriteRate(clock=lambda: sum(slept), sleep=slept.append, writers=4)
+    rate.wait(1000)
+    rate.wait(1)
+    assert slept == [4 * 1000 / FIRST_RATE]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from daskingest.counts import Counts, PublicationCounts
 from daskingest.packed import PackedCounts
 from daskingest.sample.names import FREQUENT_RANK, Whole, names, ranks, shares
+from daskingest.shards import shard_of_publication
 
 ARTICLES = 372
 """Articles in a batch of 1 MiB, on average."""
@@ -109,21 +110,27 @@ def _summed(keys: Whole, counts: NDArray[np.int32]) -> tuple[Whole, Whole]:
 
 
 def counts_of(drawn: Drawn) -> PackedCounts:
-    """As the saver and the stores take them. All that depends on how Counts keeps them is here."""
-    found = Counts()
+    """As the saver and the stores take them."""
+    return shards_of(drawn, 1)[0]
+
+
+def shards_of(drawn: Drawn, number: int) -> list[PackedCounts]:
+    """As savers in number take them. All that depends on how Counts keeps them is here."""
+    shards = [Counts() for _ in range(number)]
     labels = _by_publication(drawn.keys, drawn.counts, _LABEL_BITS, len(drawn.articles))
     months = _by_publication(drawn.month_keys, drawn.month_counts, _MONTH_BITS, len(labels))
-    for number, articles in enumerate(drawn.articles.tolist()):
+    for place, articles in enumerate(drawn.articles.tolist()):
         if articles:
-            name = f"Publication {number + 1}"
+            name = f"Publication {place + 1}"
             mine = PublicationCounts(name, articles)
-            mine.words.update({(word, LABELS[at]): n for word, at, n in labels[number]})
-            mine.months.update({(word, _FIRST_MONTH + at): n for word, at, n in months[number]})
-            mine.spellings.update((word, _SPELLING) for word, _, _ in labels[number])
-            if months[number]:
+            mine.words.update({(word, LABELS[at]): n for word, at, n in labels[place]})
+            mine.months.update({(word, _FIRST_MONTH + at): n for word, at, n in months[place]})
+            mine.spellings.update((word, _SPELLING) for word, _, _ in labels[place])
+            if months[place]:
                 mine.article_months.update(_spread(articles))
+            found = shards[shard_of_publication(name, number)]
             found.publications[name.lower()] = mine
-    return found.packed()
+    return [each.packed() for each in shards]
 
 
 def _spread(articles: int) -> dict[int, int]:

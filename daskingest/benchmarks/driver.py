@@ -75,7 +75,7 @@ async def _drive(workers: int | None, tasks: int) -> float:
 def dispatcher_tasks_per_second(workers: int = 1_000, tasks: int = 20_000) -> float:
     """Batches a second that are decided about, with so many workers: the driver without Dask."""
     names = [f"tcp://127.0.0.1:{number}" for number in range(10_000, 10_000 + workers)]
-    dispatcher, source = Dispatcher({}, 1, names, TimeLimit(60.0)), _batches(tasks)
+    dispatcher, source = Dispatcher({}, [1], names, TimeLimit(60.0)), _batches(tasks)
     running: deque[Submit] = deque()
     handed: dict[BatchId, Counted] = {}
     done = Counted(Tally())

@@ -1,10 +1,15 @@
-"""What one saver takes: batches with the counters of real news, from workers of a real cluster.
+"""What savers take: batches with the counters of real news, from workers of a real cluster.
 
     python -m daskingest.benchmarks.saving --rate 80 --seconds 600
 
 Tasks draw batches (see `counters`) and hand them over as those of run-csv do. With a rate they keep
 to a schedule, and what matters is whether they can: how far behind it they get, and how long the
-saver lets them wait.
+savers let them wait.
+
+    python -m daskingest.benchmarks.saving --savers 4 --store postgresql://…
+
+measures several, each of which has the publications of a shard, and another store, which must have
+nothing of an earlier measurement.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ import dask
 import psutil
 from distributed import Client
 
-from daskingest.benchmarks.counters import ARTICLES, Stream, counts_of
+from daskingest.benchmarks.counters import ARTICLES, Stream, shards_of
 from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
@@ -32,6 +37,7 @@ from daskingest.pipeline.dask_settings import EXTRACT, SAVER
 from daskingest.pipeline.members import addresses
 from daskingest.pipeline.saver_client import SaverClient, SaverRef
 from daskingest.settings import Settings
+from daskingest.shards import shard_run
 
 _RUN = "benchmark"
 _PRELOAD = {"distributed.worker.preload": ["daskingest.benchmarks.recorded"]}
@@ -50,14 +56,14 @@ class Fed:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """How a saver fared, in seconds: all of them, and those of CPU time that its process took."""
+    """How savers fared, in seconds: all of them, and those of CPU time that they took together."""
 
     batches: int
     seconds: float
     cpu: float
     fed: Fed
     size: int
-    """Of the store, in bytes."""
+    """Of the store, in bytes, if it is a file."""
 
     @property
     def rate(self) -> float:
@@ -66,11 +72,25 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where so many savers write to: the store at a URL, which may be a file that is new."""
+
+    url: str
+    path: Path | None = None
+    savers: int = 1
+
+    @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        return self.path.stat().st_size if self.path is not None and self.path.exists() else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """The task of a feeder: every `of`-th batch from `first` on, below `until`, `rate` of all of
     them a second; 0: as fast as they are taken."""
 
-    saver: SaverRef
+    savers: tuple[SaverRef, ...]
     first: int
     of: int
     until: int
@@ -83,13 +103,14 @@ class Feed:
         entry = Counted(Tally(rows=ARTICLES, articles=ARTICLES))
         started = time.monotonic()
         for number in range(self.first, self.until, self.of):
-            counts = counts_of(stream.draw())
+            counts = shards_of(stream.draw(), len(self.savers))
             if self.rate:
                 early = number / self.rate - (time.monotonic() - started)
                 time.sleep(max(early, 0))
                 behind = max(behind, -early)
             begun = time.monotonic()
-            self.saver.add(BatchId(_RUN, str(number)), counts, entry)
+            for saver, run, mine in zip(self.savers, _runs(len(counts)), counts, strict=True):
+                saver.add(BatchId(run, str(number)), mine, entry)
             waited = max(waited, time.monotonic() - begun)
         return Fed(behind, waited)
 
@@ -103,52 +124,83 @@ async def save(
     seen: Callable[[str], object] = lambda line: None,
 ) -> Saved:
     """Have one saver write so many batches into a new store; `seen` is told how it goes."""
+    place = Place(f"sqlite:///{path.absolute()}", path)
+    return await save_into(place, model, batches, rate, dated, seen)
+
+
+async def save_into(
+    place: Place,
+    model: str,
+    batches: int,
+    rate: float,
+    dated: bool,
+    seen: Callable[[str], object],
+) -> Saved:
+    """Have as many savers as the place has write so many batches into it."""
     with dask.config.set(_PRELOAD):
-        async with cluster(None, _FEEDERS, model) as client:
-            interval = Settings().flush_interval
-            url = f"sqlite:///{path.absolute()}"
-            saver = await SaverClient.start(client, 1, url, interval, "benchmark")
-            await saver.take_over(_RUN)
+        async with cluster(None, _FEEDERS, model, savers=place.savers) as client:
+            savers = await _start(place, client)
+            refs = tuple(each.ref for each in savers)
             cpu, started = await _cpu(client), time.monotonic()
-            telling = asyncio.create_task(_tell(saver, path, started, seen))
-            feeds = [Feed(saver.ref, i, _FEEDERS, batches, rate, dated) for i in range(_FEEDERS)]
+            telling = asyncio.create_task(_tell(savers, place, started, seen))
+            feeds = [Feed(refs, i, _FEEDERS, batches, rate, dated) for i in range(_FEEDERS)]
             futures = [client.submit(each, resources={EXTRACT: 1}, pure=False) for each in feeds]
             fed = [await each for each in futures]
-            await saver.drain()
+            await asyncio.gather(*(each.drain() for each in savers))
             seconds, used = time.monotonic() - started, await _cpu(client) - cpu
             telling.cancel()
             worst = Fed(max(each.behind for each in fed), max(each.waited for each in fed))
-            saver.release()
-    return Saved(batches, seconds, used, worst, path.stat().st_size)
+            for each in savers:
+                each.release()
+    return Saved(batches, seconds, used, worst, place.size)
+
+
+async def _start(place: Place, client: Client) -> list[SaverClient]:
+    """A saver for each shard, each on a worker of its own."""
+    savers, interval = [], Settings().flush_interval
+    for run, worker in zip(_runs(place.savers), await addresses(client, SAVER), strict=True):
+        saver = await SaverClient.start(
+            client, 1, place.url, interval, "benchmark", place.savers, preferred=[worker]
+        )
+        await saver.take_over(run)
+        savers.append(saver)
+    return savers
+
+
+def _runs(shards: int) -> list[str]:
+    return [shard_run(_RUN, each) for each in range(shards)] if shards > 1 else [_RUN]
 
 
 async def _tell(
-    saver: SaverClient, path: Path, started: float, seen: Callable[[str], object]
+    savers: list[SaverClient], place: Place, started: float, seen: Callable[[str], object]
 ) -> None:
     """As a driver does, hear what is committed."""
-    committed, last = 0, started
-    while True:
-        report = await saver.report()
-        committed += len(report.committed)
-        if (now := time.monotonic()) - last >= _EVERY:
-            last = now
-            size = path.stat().st_size / 2**20
-            seen(f"{now - started:6.0f} s  {committed:8,} batches committed  {size:7,.0f} MiB")
+    committed = 0
+
+    async def hear(saver: SaverClient) -> None:
+        nonlocal committed
+        while True:
+            committed += len((await saver.report()).committed)
+
+    async with asyncio.TaskGroup() as group:
+        for each in savers:
+            group.create_task(hear(each))
+        while True:
+            await asyncio.sleep(_EVERY)
+            size, passed = place.size / 2**20, time.monotonic() - started
+            whole = committed // len(savers)
+            seen(f"{passed:6.0f} s  {whole:8,} batches committed  {size:7,.0f} MiB")
 
 
 async def _cpu(client: Client) -> float:
-    """The seconds of CPU time of the saver's process."""
-    [used] = (await client.run(_used, workers=await _savers(client))).values()
-    return float(used)
+    """The seconds of CPU time of the savers' processes."""
+    used = await client.run(_used, workers=await addresses(client, SAVER))
+    return float(sum(used.values()))
 
 
 def _used() -> float:
     times = psutil.Process().cpu_times()
     return times.user + times.system
-
-
-async def _savers(client: Client) -> list[str]:
-    return await addresses(client, SAVER)
 
 
 def main() -> None:
@@ -158,6 +210,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0, help="batches a second")
     parser.add_argument("--seconds", type=float, default=600.0, help="with a rate")
     parser.add_argument("--dated", action="store_true", help="with counts by month")
+    parser.add_argument("--savers", type=int, default=1, help="at the same time")
+    parser.add_argument("--store", help="another store than a new SQLite file")
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
     options = parser.parse_args()
     batches = int(options.rate * options.seconds) or options.batches
@@ -165,12 +219,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
         path = Path(folder) / "saver.db"
+        place = Place(f"sqlite:///{path}", path, options.savers)
+        if options.store:
+            place = Place(options.store, None, options.savers)
         show = partial(print, flush=True)
-        saving = save(path, find_model(), batches, options.rate, options.dated, show)
+        saving = save_into(place, find_model(), batches, options.rate, options.dated, show)
         saved = asyncio.run(saving)
     print(
         f"{saved.batches:,} batches in {saved.seconds:.1f} s: {saved.rate:.1f}/s; "
-        f"{1000 * saved.cpu / saved.batches:.2f} ms of the saver's CPU time each; "
+        f"{1000 * saved.cpu / saved.batches:.2f} ms of the savers' CPU time each; "
         f"at most {saved.fed.waited:.2f} s to hand one over"
         + (f", {saved.fed.behind:.2f} s behind the schedule" if options.rate else "")
     )

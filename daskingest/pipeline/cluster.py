@@ -22,7 +22,7 @@ from distributed.utils import format_dashboard_link
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline import template
-from daskingest.pipeline.conditions import unlike
+from daskingest.pipeline.conditions import tell, unlike
 from daskingest.pipeline.connecting import connect, require_resources, require_same
 from daskingest.pipeline.dask_settings import (
     DASK_CONFIG,
@@ -133,13 +133,14 @@ async def cluster(
     niceness: int = 0,
     recognizer: RecognizerKind = RecognizerKind.FAST,
     tls: Tls = NO_TLS,
+    savers: int = 1,
 ) -> AsyncIterator[Client]:
     """A client of a cluster with the model loaded: the one at `scheduler`, else a new local one.
 
-    `tls` are the certificates to reach it with. The local cluster's workers have this `niceness`.
-    It listens on the loopback address only, and ends with the context or with this process, however
-    that ends. Raises UsageError if the cluster cannot be used: NotThere if that is for want of a
-    scheduler or a kind of worker.
+    `tls` are the certificates to reach it with. The local cluster's workers have this `niceness`,
+    and it has a worker for each of so many `savers`. It listens on the loopback address only, and
+    ends with the context or with this process, however that ends. Raises UsageError if the cluster
+    cannot be used: NotThere if that is for want of a scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_CONFIG))
@@ -147,13 +148,12 @@ async def cluster(
         if scheduler is None:
             stack.enter_context(forking(template.start(model, recognizer)))
             try:
-                starting = _local_cluster(workers or CPU_COUNT)
+                starting = _local_cluster(workers or CPU_COUNT, savers)
                 local = await stack.enter_async_context(starting)
             except RuntimeError as error:
-                cause = error.__cause__ or error
                 raise DaskingestError(
-                    f"the workers could not be started: {cause}; try again, perhaps with fewer "
-                    "--workers if this machine is short of memory"
+                    f"the workers could not be started: {error.__cause__ or error}; try again, "
+                    "perhaps with fewer --workers if this machine is short of memory"
                 ) from error
             client = await stack.enter_async_context(Client(local, asynchronous=True))
         else:
@@ -162,8 +162,7 @@ async def cluster(
         expected = await asyncio.to_thread(versions_here, model)
         if scheduler is not None:
             await require_same(client, model, expected)
-            for line in await unlike(client, scheduler):
-                log.warning("%s", line)
+            tell(await unlike(client, scheduler))
         client.subscribe_topic(_LOG_TOPIC, lambda event: take_forwarded(event[1]))
         try:
             nice = niceness if scheduler is None else 0
@@ -204,7 +203,7 @@ class _LocalCluster(SpecCluster):
         return str(format_dashboard_link(_HOST, port)) if port else ""
 
 
-def _local_cluster(workers: int) -> SpecCluster:
+def _local_cluster(workers: int, savers: int) -> SpecCluster:
     # Another program may take the dashboard's port meanwhile: the address that it got is printed.
     warnings.filterwarnings("ignore", r"Port \d+ is already in use", UserWarning)
     shared = {
@@ -217,7 +216,9 @@ def _local_cluster(workers: int) -> SpecCluster:
     specs: dict[str, Any] = {
         f"{EXTRACT}-{i}": {"cls": Nanny, "options": extract} for i in range(workers)
     }
-    specs[SAVER] = {"cls": Nanny, "options": saver}
+    for number in range(savers):
+        name = f"{SAVER}-{number}" if number else SAVER
+        specs[name] = {"cls": Nanny, "options": saver}
     options = {
         "host": [_HOST, ""],
         "protocol": ["tcp", "inproc"],

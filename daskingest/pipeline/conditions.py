@@ -5,6 +5,7 @@ Counts are the same without that. But a worker may then pause for ever, or threa
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -27,6 +28,10 @@ _OF_WORKERS = (
     "distributed.worker.profile.enabled",
 )
 _SHOWN = 3
+
+_told: list[str] = []
+
+log = logging.getLogger(__name__)
 
 
 async def unlike(client: Client, address: str) -> list[str]:
@@ -54,6 +59,14 @@ async def unlike(client: Client, address: str) -> list[str]:
             for what, those in found.items()
         ]
     return lines
+
+
+def tell(lines: list[str]) -> None:
+    """Log them, but those that were told the last time: a service connects again and again."""
+    for each in lines:
+        if each not in _told:
+            log.warning("%s", each)
+    _told[:] = lines
 
 
 def several(workers: list[str]) -> str:

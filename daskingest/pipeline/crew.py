@@ -109,13 +109,13 @@ class Crew:
         """Whether there was a worker with the resource at the last look."""
         return any(resource in each.resources for each in self._workers.values())
 
-    def submit(self, submit: Submit, saver: SaverRef) -> None:
-        """Have a worker extract a batch: see the instruction."""
+    def submit(self, submit: Submit, savers: tuple[SaverRef, ...]) -> None:
+        """Have a worker extract a batch: see the instruction. The savers are told by place."""
         batch, number, work = submit.batch, submit.task, self._work
         notices = Notices(self._topic, batch.id, number)
         future = self._client.submit(
             count_batch,
-            Assignment(batch, work.model, work.recognizer, saver, notices, submit.alone),
+            Assignment(batch, work.model, work.recognizer, savers, notices, submit.alone),
             key=f"extract-{batch.id}-{number}-{self._topic}",
             resources={EXTRACT: 1},
             workers=[submit.worker],

@@ -18,7 +18,7 @@ from daskingest.errors import DaskingestError, StoreError, UsageError
 from daskingest.files import state_folder
 from daskingest.ledger import BatchId, Ledger
 from daskingest.pipeline.file_run import FileRun, Place
-from daskingest.pipeline.identity import KnownRuns, Ledgers
+from daskingest.pipeline.identity import KnownRuns
 from daskingest.progress import Progress
 from daskingest.publishing.belonging import prepare
 from daskingest.publishing.files import enter_begun, new_runs, staged_here
@@ -29,6 +29,7 @@ from daskingest.publishing.route import Route, target_digest
 from daskingest.settings import Settings
 from daskingest.stores import Store, absolute_url, open_store
 from daskingest.stores.price_list import distinct_words, writes_text
+from daskingest.stores.sharded import Ledgers
 
 
 class Destination(Protocol):

@@ -14,18 +14,20 @@ What workers die of, or are killed for because it takes too long, is a suspect. 
 tried alone on a worker that has just extracted a harmless text, while the others go on, and is cut
 in two until the article that does it stands alone. So is what the store does not take. A cut is an
 entry in the ledger, so that whoever goes on with the run cuts the batch in the same place.
+
+Of a run in shards, each batch is one task for all of them, and the store has it when it has it in
+each. Where the shards fare otherwise, because a saver is lost, refuses it or has it already, what
+they lack become jobs of their own, one for each shard, as if they were batches of separate runs.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
 from daskingest.pipeline.asking import Asking
-from daskingest.pipeline.batch import Batch, planned
+from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.deadlines import TimeLimit
 from daskingest.pipeline.events import (
     ControlFailed,
@@ -59,8 +61,10 @@ from daskingest.pipeline.events import (
     WorkerDied,
     WorkersSeen,
 )
-from daskingest.pipeline.jobs import LACKING, Job, Jobs, State, Task
+from daskingest.pipeline.jobs import Job, Jobs, State, Task
 from daskingest.pipeline.places import TASKS_PER_WORKER
+from daskingest.pipeline.resuming import take_up
+from daskingest.pipeline.saver_numbers import SaverNumbers
 from daskingest.pipeline.tasks import TaskEnd, Tasks
 from daskingest.pipeline.verdicts import (
     FAILURES_TO_REJECT,
@@ -87,27 +91,26 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """Takes a run's batches from their source to the store.
 
-    `ledger` is what the store had of the run when it began, `saver` the number of the saver that
-    is at work, `workers` those that extract, by address, `limit` how long a batch may take. Give
+    `ledger` is what the store had of the run when it began, `savers` the numbers of those that are
+    at work, `workers` those that extract, by address, `limit` how long a batch may take. Give
     each event to `handle`, beginning with `begin`, and carry out what it returns, in order, until
     that is End or Fail.
 
     Guarantees: no worker has more than two tasks, one that tries a suspect no other; each batch of
-    the source, or all its parts, are told as Finished once each, when the store has them; as long
-    as there is something to do, there is an instruction whose answer is awaited, or no worker, or a
-    worker that is to answer within the limit.
+    the source, or what there is of it in each shard, or all its parts, are told as Finished once
+    each, when the store has them; as long as there is something to do, there is an instruction
+    whose answer is awaited, or no worker, or a worker that is to answer within the limit.
     """
 
     def __init__(
-        self, ledger: Ledger, saver: int, workers: Collection[str], limit: TimeLimit
+        self, ledger: Ledger, savers: Sequence[int], workers: Collection[str], limit: TimeLimit
     ) -> None:
         self._ledger = dict(ledger)
-        self._saver: int | None = saver
+        self._savers = SaverNumbers(savers)
         self._jobs = Jobs()
         self._tasks = Tasks(self._jobs, workers, limit)
         self._places = self._tasks.places
         self._source = Asking()
-        self._draining = False
         self._stopping = False
         self._ended = False
 
@@ -151,19 +154,18 @@ class Dispatcher:
                 yield from self._rows_counted(event)
             case NotHandedOver(batch_id, saver):
                 job = self._jobs.find(batch_id, State.HANDED)
-                if job is not None and job.saver == saver:
+                if job is not None and saver in job.savers:
                     self._jobs.move(job, State.WAITING)
-            case Reported(committed, refused, invalid):
-                self._draining = False
+            case Reported(committed, refused, invalid, place):
+                self._savers.drained(place)
                 yield from self._in_the_store(committed)
                 yield from self._refused(refused, TOO_MANY_WORDS)
                 yield from self._refused(invalid, NOT_TAKEN)
             case SaverGone(saver):
-                if saver == self._saver:
-                    self._saver = None
-                    yield StartSaver(self._jobs.runs)
-            case SaverStarted(saver, ledger):
-                yield from self._saver_started(saver, ledger)
+                if (lost := self._savers.lost(saver)) is not None:
+                    yield StartSaver(self._jobs.runs, lost)
+            case SaverStarted():
+                yield from self._saver_started(event)
             case WorkersSeen(workers):
                 self._places.seen(workers)
             case Tick(now):
@@ -184,18 +186,7 @@ class Dispatcher:
         self._source.answered(batches)
         if self._stopping:
             return
-        counted: list[tuple[Batch, Tally]] = []
-        for batch, tally in planned(batches or (), self._ledger):
-            if tally is None:
-                self._jobs.add(batch)
-            else:
-                counted.append((batch, tally))
-        left = Counter(batch.id.whole for batch, _ in counted)
-        for batch, tally in counted:
-            whole = batch.id.whole
-            left[whole] -= 1
-            last = not left[whole] and not self._jobs.has(whole)
-            yield Finished(batch, tally, None, fresh=False, last=last)
+        yield from take_up(batches or (), self._ledger, self._jobs)
 
     # Tasks end.
 
@@ -210,13 +201,14 @@ class Dispatcher:
             case Extracted(_, _, rejects):
                 job.rejects = rejects
                 self._jobs.clear(job)
-                mine = job.saver == self._saver
-                self._jobs.move(job, State.HANDED if mine else State.WAITING)
-                if mine and job.refused:
+                self._jobs.move(job, State.HANDED)
+                lost = self._savers.gone(job.batch, job.savers)
+                self._jobs.take_back(job, lost)
+                if job.refused and not lost:
                     yield self._cut(job, job.refused)
             case SaverUnreached(_, _, reason):
                 self._jobs.clear(job)
-                job.tries.unreached += job.saver == self._saver
+                job.tries.unreached += not self._savers.gone(job.batch, job.savers)
                 if job.tries.unreached >= _TRIES_TO_SAVE:
                     yield Fail(saver_unreached(reason))
                 self._jobs.move(job, State.WAITING)
@@ -225,7 +217,7 @@ class Dispatcher:
                 job.tries.errors += 1
                 self._jobs.move(job, State.WAITING)
                 if job.tries.errors >= _TRIES:
-                    self._jobs.stored(job)  # nor will it ever be
+                    self._jobs.stored(job, job.batch.wanted)  # nor will it ever be
                     yield GivenUp(job.batch, as_ours(error))
             case ControlFailed(_, _, reason):
                 yield KillWorker(task.worker)
@@ -244,6 +236,9 @@ class Dispatcher:
         if verdict is Verdict.SUSPECT:
             reason = TOO_LONG if task.overdue is not None else "workers died with it"
             log.warning("batch %s: %s; trying it alone", job.batch.id, reason)
+            if job.batch.is_shared:
+                self._jobs.take_apart(job, job.batch.wanted, alone=True)
+                return
             self._jobs.suspect(job)
         self._jobs.move(job, State.WAITING)
 
@@ -269,11 +264,13 @@ class Dispatcher:
     def _refused(self, batch_ids: Iterable[BatchId], reason: str) -> Iterator[Instruction]:
         """The store does not take these batches, which may be told before their tasks' end."""
         for batch_id in batch_ids:
-            job = self._jobs.find(batch_id, State.RUNNING, State.HANDED)
-            if job is None:
+            job = self._jobs.lacking(batch_id)
+            if job is None or job.state not in (State.RUNNING, State.HANDED):
                 continue
+            if job.batch.is_shared:
+                [job] = self._jobs.take_apart(job, [batch_id.shard])
             job.refused = reason
-            if job.state is State.HANDED:
+            if job.state is not State.RUNNING:
                 yield self._cut(job, reason)
 
     def _cut(self, job: Job, reason: str) -> Instruction:
@@ -291,54 +288,59 @@ class Dispatcher:
             self._jobs.move(job, State.WAITING)
         elif rows > 1:
             log.warning("batch %s: %s; cutting it in two", job.batch.id, job.cut_for)
-            yield from self._hand_over(job, Split(rows // 2, job.batch.checksum))
+            yield from self._hand_over(job, Split(event.middle, job.batch.checksum))
+        elif not rows:  # of its shard
+            yield from self._hand_over(job, Counted(checksum=job.batch.checksum))
         else:
             log.warning("batch %s: %s; rejecting its article", job.batch.id, job.cut_for)
-            yield from self._hand_over(job, rejected(job.batch, job.cut_for))
+            yield from self._hand_over(job, rejected(job.batch, job.cut_for, event.middle))
 
     def _hand_over(self, job: Job, entry: Entry) -> Iterator[Instruction]:
-        if self._saver is None:
+        """Have the saver put the entry of what is no shared batch into the ledger."""
+        saver = self._savers.of(job.batch.id.shard)
+        if saver is None:
             self._jobs.move(job, State.WAITING)
             return
-        job.saver = self._saver
+        job.savers = self._savers.now
         self._jobs.move(job, State.HANDED)
-        yield HandOver(job.batch.id, entry, self._saver)
+        yield HandOver(job.batch.id, entry, saver)
 
     # What the store has.
 
     def _in_the_store(self, entries: Ledger) -> Iterator[Instruction]:
         for batch_id, entry in entries.items():
-            job = self._jobs.find(batch_id, *LACKING)
+            job = self._jobs.lacking(batch_id)
             if job is None:
                 continue
-            if error := job.batch.conflict(entry):
+            batch = job.batch.of_shard(batch_id.shard) if job.batch.is_shared else job.batch
+            if error := batch.conflict(entry):
                 yield Fail(error)
             log.debug("batch %s: in the store", batch_id)
             if isinstance(entry, Split):
-                for part in job.batch.parts(entry.at):
+                for part in batch.parts(entry.at):
                     self._jobs.add(part, job.alone)
-                self._jobs.stored(job)
+                self._jobs.stored(job, batch.wanted)
             elif isinstance(entry, Counted):
-                last = self._jobs.stored(job)
-                yield Finished(job.batch, entry.tally, job.rejects, fresh=True, last=last)
+                rejects = job.rejects if batch.shards == 1 else None
+                last = self._jobs.stored(job, batch.wanted)
+                yield Finished(batch, entry.tally, rejects, fresh=True, last=last)
 
-    def _saver_started(self, saver: int, ledger: Ledger) -> Iterator[Instruction]:
+    def _saver_started(self, event: SaverStarted) -> Iterator[Instruction]:
         """Queue again what the lost saver had not committed."""
-        self._saver, self._draining = saver, False
+        self._savers.started(event.saver, event.place)
         # A part becomes known only by the entry of the batch that it is a part of: parts come last.
-        yield from self._in_the_store(dict(sorted(ledger.items(), key=lambda item: item[0])))
-        for job in self._jobs.all():
-            if job.state is State.HANDED:
-                self._jobs.move(job, State.WAITING)
+        yield from self._in_the_store(dict(sorted(event.ledger.items(), key=lambda item: item[0])))
+        for job in self._jobs.handed():
+            self._jobs.take_back(job, self._savers.at([event.place], job.batch))
 
     # Instructions that follow from the current state.
 
     def _go_on(self) -> Iterator[Instruction]:
-        if self._saver is not None:
-            yield from self._submissions(self._saver)
-            yield from self._conclusion(self._saver)
+        if self._savers.complete:
+            yield from self._submissions()
+            yield from self._conclusion()
 
-    def _submissions(self, saver: int) -> Iterator[Instruction]:
+    def _submissions(self) -> Iterator[Instruction]:
         """Submit batches as long as there are workers for them, and ask for more."""
         if self._stopping:
             return
@@ -348,20 +350,20 @@ class Dispatcher:
             hindered = self._jobs.quiet and self._jobs.in_flight
             if kept is None or hindered or not self._places.is_empty(kept):
                 break
-            yield from self._submit(suspect, kept, saver)
+            yield from self._submit(suspect, kept)
         if self._jobs.quiet:
             return
         while (worker := self._places.next(kept)) is not None:
             job = self._jobs.next()
             if job is None:
                 yield from self._ask(kept)
-                yield from self._share_out(kept, saver)
+                yield from self._share_out(kept)
                 break
-            yield from self._submit(job, worker, saver)
+            yield from self._submit(job, worker)
 
-    def _submit(self, job: Job, worker: str, saver: int) -> Iterator[Instruction]:
+    def _submit(self, job: Job, worker: str) -> Iterator[Instruction]:
         batch = job.batch
-        job.saver = saver
+        job.savers = self._savers.now
         if batch.only is not None:
             yield from self._hand_over(job, Split(batch.only, batch.checksum))
             return
@@ -378,21 +380,21 @@ class Dispatcher:
             self._source.ask()
             yield Take(room, idle)
 
-    def _share_out(self, kept: str | None, saver: int) -> Iterator[Instruction]:
+    def _share_out(self, kept: str | None) -> Iterator[Instruction]:
         """A worker that has nothing takes what waits behind another's task."""
         if self._source.due or self._source.awaited:
             return
         for job, task, worker in self._tasks.to_move(kept):
             yield Withdraw(job.batch.id, task)
-            yield from self._submit(job, worker, saver)
+            yield from self._submit(job, worker)
 
-    def _conclusion(self, saver: int) -> Iterator[Instruction]:
-        """The end, if there is no more to come; before it, the saver's last commit."""
+    def _conclusion(self) -> Iterator[Instruction]:
+        """The end, if there is no more to come; before it, the savers' last commits."""
         ending = self._stopping or self._source.ended
-        if not ending or self._source.awaited or self._jobs.in_flight or self._draining:
+        if not ending or self._source.awaited or self._jobs.in_flight:
             return
         if self._jobs[State.HANDED]:
-            self._draining = True
-            yield Drain(saver)
+            handed = [job.batch for job in self._jobs.handed()]
+            yield from map(Drain, self._savers.drain(handed))
         elif not self._jobs[State.MEASURED] and (self._stopping or not self._jobs.open):
             yield End(complete=not self._stopping)

@@ -1,9 +1,9 @@
 """The driver: carries out on a Dask cluster what `dispatch` decides.
 
-Each batch is extracted by one task, which hands the counts to the saver and returns only the
-rejects to the driver. The saver tells the driver that a batch is done, once the commit is in the
-store. If anything dies in between, the batch is submitted again; the store's ledger ensures that it
-is counted once.
+Each batch is extracted by one task, which hands the counts to the saver, or to each of several
+what is in its shards, and returns only the rejects to the driver. A saver tells the driver that a
+batch is done, once the commit is in the store. If anything dies in between, the batch is submitted
+again; the store's ledger ensures that it is counted once.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ from daskingest.pipeline.events import (
 from daskingest.pipeline.lookout import Lookout
 from daskingest.pipeline.pending import Commit, Report
 from daskingest.pipeline.saver_client import SaverClient
-from daskingest.pipeline.savers import Savers, Work
+from daskingest.pipeline.saver_places import SaverPlaces, trouble_of
+from daskingest.pipeline.savers import Work
 from daskingest.pipeline.store_place import require_one_store
 from daskingest.stores import Replaced
 
@@ -92,10 +93,10 @@ class Driver:
         self._observer = observer
         hooks = Hooks(self._tell, observer.extracted, self._spawn)
         self._crew = Crew(client, work, hooks)
-        self._savers = Savers(client, work, self._saver_started)
+        self._savers = SaverPlaces(client, work, self._saver_started)
+        self._troubles = [""] * work.savers
         self._lookout = Lookout(client, self._crew, self._savers, work.lost_workers)
         self._failure: asyncio.Future[DaskingestError] = asyncio.get_running_loop().create_future()
-        self._trouble = ""
         self._stopping = False
         self._dispatcher: Dispatcher | None = None
         self._events: asyncio.Queue[Event | DaskingestError] = asyncio.Queue()
@@ -117,7 +118,7 @@ class Driver:
         if self.late:
             batch_id = next(iter(self.late))  # for how long, it would be told as news each time
             return f"batch {batch_id} is taking long; it is ended at its time limit"
-        return self._trouble
+        return trouble_of(self._troubles)
 
     @property
     def late(self) -> dict[BatchId, float]:
@@ -140,7 +141,7 @@ class Driver:
     async def take_over(self, *runs: str) -> Ledger:
         """Hold runs from now on; whoever held them before can commit nothing more.
 
-        Returns what the store's ledger has of them.
+        Returns what the store's ledger has of them, in all their shards.
         """
         return await self._unless_failed(self._savers.take_over(*runs))
 
@@ -152,9 +153,7 @@ class Driver:
 
     async def forget(self, run: str, up_to: int) -> None:
         """The run's source has forgotten all its batches up to this number: the ledger may, too."""
-        with suppress(SaverLost):
-            if self._savers.current is not None:
-                await self._savers.current.forget(run, up_to)
+        await self._savers.forget(run, up_to)
 
     async def run(self, source: BatchSource, ledger: Ledger) -> bool:
         """Count the batches of `source` that `ledger`, that of its runs, does not have.
@@ -162,9 +161,9 @@ class Driver:
         Returns True when there will be no more batches and the store has all of them but those that
         were given up, or False when stopped. Raises DaskingestError.
         """
-        saver = await self._unless_failed(self._savers.ready())
+        savers = await self._unless_failed(self._savers.ready())
         workers = await self._lookout.first()
-        self._dispatcher = Dispatcher(ledger, saver.number, workers, self._limit)
+        self._dispatcher = Dispatcher(ledger, savers, workers, self._limit)
         begin = self._dispatcher.begin
         try:
             instructions = self._dispatcher.handle(StopAsked()) if self._stopping else begin()
@@ -210,15 +209,15 @@ class Driver:
                 self._spawn(self._hand_over(batch_id, entry, saver))
             case Drain(saver):
                 self._spawn(self._drain(saver))
-            case StartSaver(runs):
-                self._spawn(self._replace_saver(runs))
+            case StartSaver(runs, place):
+                self._spawn(self._replace_saver(runs, place))
 
     async def _take(self, source: BatchSource, most: int, idle: int) -> None:
         self._tell(Taken(await source.take(most, idle)))
 
     async def _count_rows(self, batch: Batch) -> None:
-        rows, size = await asyncio.to_thread(batch.measure)
-        self._tell(RowsCounted(batch.id, rows, size))
+        measure = await asyncio.to_thread(batch.measure)
+        self._tell(RowsCounted(batch.id, *measure))
 
     async def _hand_over(self, batch_id: BatchId, entry: Entry, number: int) -> None:
         try:
@@ -233,11 +232,11 @@ class Driver:
             await self._savers.with_number(number).drain()
 
     def _submit(self, submit: Submit) -> None:
-        saver = self._savers.current
-        if saver is None:
-            self._tell(SaverUnreached(submit.batch.id, submit.task, "it is being replaced"))
+        savers = self._savers.refs
+        if savers is None:
+            self._tell(SaverUnreached(submit.batch.id, submit.task, "one is being replaced"))
         else:
-            self._crew.submit(submit, saver.ref)
+            self._crew.submit(submit, savers)
 
     async def _look(self) -> None:
         """See who is there and what is missing, and tell the time, as long as this is open."""
@@ -250,33 +249,31 @@ class Driver:
 
     # Savers.
 
-    def _saver_started(self, saver: SaverClient) -> None:
-        self._trouble = ""
-        self._spawn(self._listen(saver))
+    def _saver_started(self, saver: SaverClient, place: int) -> None:
+        self._troubles[place] = ""
+        self._spawn(self._listen(saver, place))
 
-    async def _replace_saver(self, runs: Collection[str]) -> None:
-        entries = await self._savers.take_over(*runs)
-        saver = await self._savers.ready()
-        self._tell(SaverStarted(saver.number, entries))
+    async def _replace_saver(self, runs: Collection[str], place: int) -> None:
+        entries = await self._savers.take_over_at(place, *runs)
+        number = await self._savers.ready_at(place)
+        self._tell(SaverStarted(number, entries, place))
 
-    async def _listen(self, saver: SaverClient) -> None:
+    async def _listen(self, saver: SaverClient, place: int) -> None:
         """Pass on the reports of this saver, until it is lost."""
         try:
             while True:
-                self._reported(await saver.report(), saver)
+                self._reported(await saver.report(), saver, place)
         except (SaverLost, Replaced, OSError) as error:
-            if isinstance(error, Replaced):
-                self._savers.check_replaced(error)
+            self._savers.lost(saver, place, error)
             log.warning("the saver was lost (%s); starting another", error)
-            self._savers.drop(saver)
             self._tell(SaverGone(saver.number))
 
-    def _reported(self, report: Report, saver: SaverClient) -> None:
-        if saver is self._savers.current:
-            self._trouble = report.trouble
+    def _reported(self, report: Report, saver: SaverClient, place: int) -> None:
+        if self._savers.is_current(saver, place):
+            self._troubles[place] = report.trouble
         for commit in report.commits:
             self._observer.committed(commit)
-        self._tell(Reported(report.committed, report.refused, report.invalid))
+        self._tell(Reported(report.committed, report.refused, report.invalid, place))
 
     # Background tasks.
 

@@ -52,7 +52,7 @@ class ControlFailed:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A task succeeded: the saver that it was submitted with has the counts."""
+    """A task succeeded: the savers that it was submitted with have the counts."""
 
     batch_id: BatchId
     task: int
@@ -61,7 +61,7 @@ class Extracted:
 
 @dataclass(frozen=True, slots=True)
 class SaverUnreached:
-    """A task ended, but its counts did not reach the saver."""
+    """A task ended, but its counts did not reach each of the savers."""
 
     batch_id: BatchId
     task: int
@@ -91,11 +91,12 @@ class WorkerDied:
 
 @dataclass(frozen=True, slots=True)
 class RowsCounted:
-    """A batch has so many rows, whose texts have so many bytes."""
+    """A batch has so many rows; see `Measure`."""
 
     batch_id: BatchId
     rows: int
     size: int
+    middle: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +111,14 @@ class NotHandedOver:
 class Reported:
     """The store has these entries. Batches that are too large for one commit were refused, and
     invalid ones, which hold something that the store never takes.
+
+    It is the saver of this place that tells it.
     """
 
     committed: Ledger
     refused: tuple[BatchId, ...] = ()
     invalid: tuple[BatchId, ...] = ()
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +130,12 @@ class SaverGone:
 
 @dataclass(frozen=True, slots=True)
 class SaverStarted:
-    """There is a new saver, and this is the store's ledger of the requested runs."""
+    """There is a new saver in this place, and this is the store's ledger of the requested runs, as
+    far as their shards are that saver's."""
 
     saver: int
     ledger: Ledger
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +246,21 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class StartSaver:
-    """Start a saver, and read the ledger of these runs. Answered by SaverStarted."""
+    """Start a saver in this place, and read the ledger of its shards of these runs.
+
+    Answered by SaverStarted.
+    """
 
     runs: frozenset[str]
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """Notify the observer: the store has a batch, or a part of one.
 
-    `rejects` is None if this process has not seen them. `fresh` says that this run committed it,
-    `last` that the store now has all of the whole batch.
+    `rejects` is None if they are to be read again. `fresh` says that this run committed it, `last`
+    that the store now has all of the whole batch, in all shards.
     """
 
     batch: Batch

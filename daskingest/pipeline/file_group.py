@@ -58,7 +58,7 @@ class FileGroup:
         ledger = await driver.take_over(*self._by_id)
         ledgers: dict[str, Ledger] = {each: {} for each in self._by_id}
         for batch_id, entry in ledger.items():
-            ledgers[batch_id.run][batch_id] = entry
+            ledgers[batch_id.given.run][batch_id] = entry
         await self._each(runs, lambda each: each.take_up(ledgers[each.run], self._progress))
         for each in runs:
             if each.finished:
@@ -95,11 +95,11 @@ class FileGroup:
 
     async def finished(self, batch: Finished) -> None:
         """See `Observer.finished`."""
-        await self._by_id[batch.batch.id.run].batch_finished(batch)
+        await self._by_id[batch.batch.id.given.run].batch_finished(batch)
 
     def given_up(self, batch: GivenUp) -> None:
         """See `Observer.given_up`: its file fails, and the others go on."""
-        self._by_id[batch.batch.id.run].fail(batch.error)
+        self._by_id[batch.batch.id.given.run].fail(batch.error)
 
     def committed(self, commit: Commit) -> None:
         """See `Observer.committed`. Of a commit, nobody can say which file it was for."""

@@ -13,6 +13,7 @@ from daskingest.errors import DaskingestError, UsageError
 from daskingest.pipeline.conditions import several
 from daskingest.pipeline.dask_settings import EXTRACT
 from daskingest.pipeline.members import addresses
+from daskingest.pipeline.waiting import SchedulerLost
 from daskingest.sources.origin import Origin
 
 _SAMPLED = 16
@@ -35,12 +36,16 @@ async def require_same_files(client: Client, origins: Sequence[Origin]) -> None:
     """Raise UsageError, which names them, if workers don't see what is read here.
 
     Files that only this process reads are left out. One that has grown meanwhile is the same.
+    Raises SchedulerLost.
     """
     seen = await asyncio.to_thread(see, [each for each in origins if not each.packed])
     if not seen:
         return
-    workers = await addresses(client, EXTRACT)
-    answers = await client.run(_look, seen, workers=workers, on_error="return")
+    try:
+        workers = await addresses(client, EXTRACT)
+        answers = await client.run(_look, seen, workers=workers, on_error="return")
+    except OSError:
+        raise SchedulerLost from None
     if lines := differing(answers):
         raise UsageError(
             "\n  ".join(

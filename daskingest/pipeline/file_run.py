@@ -17,7 +17,6 @@ from daskingest.pipeline.events import Finished
 from daskingest.pipeline.identity import (
     Found,
     KnownRuns,
-    Ledgers,
     edited,
     first_of,
     follow,
@@ -33,6 +32,7 @@ from daskingest.progress import Progress
 from daskingest.settings import Settings
 from daskingest.sources.datafile import DataFile, DataRange, Extent
 from daskingest.sources.encodings import UTF8
+from daskingest.stores.sharded import Ledgers
 from daskingest.text import size_text
 
 _FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently
@@ -317,6 +317,8 @@ class FileRun:
         batch_bytes = self._segment.begun.batch_bytes
         if batch_bytes != self._settings.batch_bytes:
             progress.say(f"continuing with batches of {batch_bytes:,} bytes, as it was begun")
+        if note := self._segment.shards_note(self._settings.savers):
+            progress.say(note)
         if self._file.slow:
             progress.say(f"cutting {self.name} takes longer than usual: {self._file.slow}")
         if self._file.origin.packed:
@@ -328,7 +330,7 @@ class FileRun:
     async def batch_finished(self, finished: Finished) -> None:
         """The store has a batch, from this run or an earlier one."""
         batch, tally, summary = finished.batch, finished.tally, self.summary
-        size = batch.source.size >> len(batch.id.parts)  # an estimate for a part
+        size = batch.share
         summary.tally.merge(tally)
         self._taken.tally.merge(tally)
         summary.bytes_done += size

@@ -27,15 +27,15 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from daskingest.errors import UsageError
-from daskingest.ledger import BatchId, Begun, Ledger
+from daskingest.ledger import BatchId, Begun
 from daskingest.pipeline.segment import Comparison, Place, Segment
 from daskingest.progress import Progress
 from daskingest.sources.checksum import run_id
 from daskingest.sources.datafile import DataFile
 from daskingest.sources.origin import HEAD_BYTES
+from daskingest.stores.sharded import Ledgers, in_all_shards
 
 _NAMED = 5  # places that an error names
 
@@ -124,20 +124,13 @@ class Found:
     comparison: Comparison
 
 
-class Ledgers(Protocol):
-    """A store, or several."""
-
-    def ledger(self, run: str) -> Ledger:
-        """See `Store.ledger`."""
-
-
 def follow(file: DataFile, run: str, begun: Begun, store: Ledgers, progress: Progress) -> Found:
     """Go from the run of a file's beginning through those of what it grew by, and compare.
 
     Raises DaskingestError if the file cannot be read.
     """
     found = Found([], Comparison())
-    ledger, first_row, entry = store.ledger(run), 0, run
+    ledger, first_row, entry = in_all_shards(store, run), 0, run
     while True:
         segment = Segment(entry, file, begun, ledger, first_row)
         found.segments.append(segment)
@@ -146,7 +139,7 @@ def follow(file: DataFile, run: str, begun: Begun, store: Ledgers, progress: Pro
             return found
         first_row += segment.done.tally.rows
         entry = following(run, segment.extent.end or segment.last[1])
-        ledger = store.ledger(entry)
+        ledger = in_all_shards(store, entry)
         next_begun = ledger.get(BatchId.begin(entry))
         if not isinstance(next_begun, Begun):
             return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import heappop, heappush
 
@@ -62,20 +62,21 @@ class Tries:
 class Job:
     """A batch on its way. One that is tried `alone` has a worker to itself, being a suspect.
 
-    One that is tried in `quiet` has all workers to itself.
+    One that is tried in `quiet` has all workers to itself. A batch that is in several shards wants
+    those of them that the store lacks, but for what has come to be a job of its own.
     """
 
     batch: Batch
     alone: bool = False
     state: State = State.WAITING
-    saver: int | None = None  # the one that its counts are handed to
+    savers: tuple[int | None, ...] = ()  # in each place, the one that its counts are handed to
     task: Task | None = None
     tries: Tries = field(default_factory=Tries)
     quiet: bool = False
     refused: str = ""  # why, if the store does not take it
     cut_for: str = ""
     measured: int | None = None  # bytes of its texts
-    rejects: list[Reject] | None = None
+    rejects: list[Reject] | None = None  # of a batch in shards they are read again
 
     @property
     def size(self) -> int:
@@ -100,7 +101,7 @@ class Jobs:
         self._waiting: list[tuple[int, BatchId]] = []  # a heap of suspects; some wait no more
         self._tried: set[BatchId] = set()  # suspects that are with a worker
         self._quiet: set[BatchId] = set()
-        self._parts: Counter[BatchId] = Counter()  # of each whole batch, parts not in the store yet
+        self._parts: Counter[BatchId] = Counter()  # of each batch as given, what the store lacks
 
     def __getitem__(self, state: State) -> int:
         return self._count[state]
@@ -121,26 +122,36 @@ class Jobs:
         return self._running.values()
 
     def has(self, batch_id: BatchId) -> bool:
-        """Whether the store lacks the whole batch, or one of its parts."""
-        return batch_id.whole in self._parts
+        """Whether the store lacks something of the batch as its source gave it."""
+        return batch_id.given in self._parts
 
     @property
     def runs(self) -> frozenset[str]:
-        """The runs of all jobs."""
-        return frozenset(batch_id.run for batch_id in self._jobs)
+        """The runs of all jobs, as they are without shards."""
+        return frozenset(batch_id.given.run for batch_id in self._jobs)
 
-    def add(self, batch: Batch, alone: bool = False) -> None:
+    def add(self, batch: Batch, alone: bool = False) -> Job:
         """Queue a batch, unless there is a job for it already."""
-        if batch.id not in self._jobs:
+        job = self._jobs.get(batch.id)
+        if job is None:
             job = self._jobs[batch.id] = Job(batch, alone)
-            self._parts[batch.id.whole] += 1
+            self._parts[batch.id.given] += len(batch.wanted)
             self._count[job.state] += 1
             self._enqueue(job)
+        return job
 
     def find(self, batch_id: BatchId, *states: State) -> Job | None:
         """The job of the batch with this id, if it is in one of these states."""
         job = self._jobs.get(batch_id)
         return job if job is not None and job.state in states else None
+
+    def lacking(self, batch_id: BatchId) -> Job | None:
+        """The job by which the store gets what it has under this id, and lacks, as is known."""
+        found = self.find(batch_id, *LACKING)
+        if found is None and (shared := self.find(batch_id.given, *LACKING)) is not None:
+            mine = not batch_id.parts and batch_id.shard in shared.batch.wanted
+            found = shared if mine and shared.batch.is_shared else None
+        return found
 
     def move(self, job: Job, state: State) -> None:
         """Change a job's state."""
@@ -178,19 +189,42 @@ class Jobs:
         self._tried.discard(job.batch.id)
         self._quiet.discard(job.batch.id)
 
-    def stored(self, job: Job) -> bool:
-        """Note that the store has it. Returns whether it has all of the whole batch."""
+    def take_apart(self, job: Job, shards: Collection[int], alone: bool = False) -> list[Job]:
+        """Make what a shared batch lacks in these shards jobs of their own, which wait."""
+        found = []
+        for shard in shards:
+            found.append(self.add(job.batch.of_shard(shard), alone))
+            self.stored(job, [shard])
+        return found
+
+    def take_back(self, job: Job, lost: Collection[int]) -> None:
+        """What was handed over is lost in these shards."""
+        if len(lost) == len(job.batch.wanted):
+            self.move(job, State.WAITING)
+        elif lost:
+            self.take_apart(job, lost)
+
+    def stored(self, job: Job, shards: Collection[int]) -> bool:
+        """Note that the store has it in these shards. Returns whether it has all of the batch."""
+        given = job.batch.id.given
+        self._parts[given] -= len(shards)
+        left = tuple(each for each in job.batch.wanted if each not in shards)
+        if left:
+            job.batch = replace(job.batch, wanted=left)
+        else:
+            self._end_of(job)
+        if self._parts[given]:
+            return False
+        del self._parts[given]
+        return True
+
+    def _end_of(self, job: Job) -> None:
+        """There is nothing more to do for it, or only to hear of its task's end."""
         self.clear(job)
-        whole = job.batch.id.whole
-        self._parts[whole] -= 1
-        if job.state is State.RUNNING:
+        if job.task is not None:
             self.move(job, State.STORED)
         else:
             self.remove(job)
-        if self._parts[whole]:
-            return False
-        del self._parts[whole]
-        return True
 
     def remove(self, job: Job) -> None:
         """Remove a job whose batch is in the store."""
@@ -202,7 +236,7 @@ class Jobs:
         while self._queue:
             job = self._queue.popleft()
             # A job whose batch was committed after all may still be in the queue.
-            if job is self._jobs.get(job.batch.id):
+            if job is self.find(job.batch.id, State.WAITING):
                 return job
         return None
 
@@ -224,6 +258,10 @@ class Jobs:
     def all(self) -> list[Job]:
         """The jobs whose batches the store does not have."""
         return [job for job in self._jobs.values() if job.state is not State.STORED]
+
+    def handed(self) -> list[Job]:
+        """Those whose counts the savers have."""
+        return [job for job in self._jobs.values() if job.state is State.HANDED]
 
     def _enqueue(self, job: Job) -> None:
         if job.alone:

@@ -12,7 +12,7 @@ from daskingest.errors import DaskingestError
 from daskingest.pipeline.connecting import start_hint
 from daskingest.pipeline.crew import Crew
 from daskingest.pipeline.dask_settings import EXTRACT, SAVER
-from daskingest.pipeline.savers import Savers
+from daskingest.pipeline.saver_places import SaverPlaces
 from daskingest.pipeline.waiting import SchedulerLost, Waiting
 
 _SCHEDULER = "scheduler"
@@ -21,7 +21,7 @@ _SCHEDULER = "scheduler"
 class Lookout:
     """Knows what keeps a driver from going on. What is missing for `seconds` ends it."""
 
-    def __init__(self, client: Client, crew: Crew, savers: Savers, seconds: float) -> None:
+    def __init__(self, client: Client, crew: Crew, savers: SaverPlaces, seconds: float) -> None:
         self._client = client
         self._crew = crew
         self._savers = savers

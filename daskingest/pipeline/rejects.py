@@ -102,12 +102,17 @@ def _entry(name: str, run: str, reject: Reject, first_row: int) -> dict[str, obj
 
 
 def find_rejects(batch: Batch, tally: Tally) -> Iterator[Reject]:
-    """Read a batch's rejects again. The tally has the rows of those rejected by extraction."""
+    """Read a batch's rejects again. The tally has the rows of those rejected by extraction.
+
+    The rows of other shards are none of it.
+    """
     source = batch.source
     if not isinstance(source, DataRange):
         return
     rows = enumerate(source.placed_rows())
     for row, (offset, each) in itertools.islice(rows, batch.first, batch.last):
+        if not batch.has(each):
+            continue
         if isinstance(each, Reject):
             yield each
         elif reason := tally.failed.get(row - batch.first):

@@ -23,6 +23,7 @@ from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.pending import Commit
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.repeating import repeating
+from daskingest.pipeline.saver_places import savers_note
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.summary import Outcome, Summary, files_text, status_text, total_of
 from daskingest.pipeline.tls import Tls
@@ -34,6 +35,7 @@ from daskingest.sources.containers import Refused
 from daskingest.sources.datafile import DataFile
 from daskingest.sources.gathering import Gathered, gather, is_begun_by
 from daskingest.sources.opening import open_file
+from daskingest.stores import absolute_url
 from daskingest.text import size_text
 
 _TICK_SECONDS = 0.5
@@ -155,6 +157,7 @@ class Run(Observer):
                 model,
                 recognizer=settings.recognizer,
                 tls=Tls.of(settings),
+                savers=max(map(self._savers, self._runs)),
             )
 
         patience = max(settings.wait_for_scheduler, settings.wait_for_workers or 0.0)
@@ -171,6 +174,11 @@ class Run(Observer):
                     await self._count_into(place, client, model)
                 self._counting = False
 
+    def _savers(self, run: FileRun) -> int:
+        """How many write what a file counts to: just one into a file that is published later."""
+        here = absolute_url(self._settings.store)
+        return self._settings.savers if run.place.store_url == here else 1
+
     async def _count_into(self, place: Place, client: Client, model: str) -> None:
         url = place.store_url
         runs = [each for each in self._runs if each.waits and each.place.store_url == url]
@@ -186,7 +194,10 @@ class Run(Observer):
             _LOST_WORKERS_SECONDS
             if settings.wait_for_workers is None
             else settings.wait_for_workers,
+            savers=self._savers(runs[0]),
         )
+        if note := savers_note(settings.savers, url):
+            self._progress.say(note)
         async with open_driver(client, work, self) as driver:
             self._driver = driver
             self._announce(runs, place)

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from daskingest.ledger import BatchId, Entry, Ledger
+from daskingest.ledger import BatchId, Entry, Ledger, Shards
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
@@ -26,17 +26,18 @@ _POLL_SECONDS = 10.0
 
 
 class Saver:
-    """Collects counts and commits them, many batches at once. `owner` is the driver's name.
+    """Collects counts and commits them, many batches at once. `owner` is the driver's name, which
+    has so many `savers`.
 
     All methods but the constructor are coroutines, so they run on the event loop of the saver's
     worker and one that waits keeps no other from running. Store calls run on one thread. They raise
     Replaced when another saver has taken over a run.
     """
 
-    def __init__(self, url: str, flush_interval: float, owner: str) -> None:
+    def __init__(self, url: str, flush_interval: float, owner: str, savers: int = 1) -> None:
         self._interval = flush_interval
         self._owner = owner
-        self._store = StoreThread(url, self._tell)
+        self._store = StoreThread(url, self._tell, savers)
         self._pending = Pending()
         self._holds = Holds()
         self._news = News()
@@ -49,12 +50,19 @@ class Saver:
 
     async def take_over(self, *runs: str) -> Ledger:
         """Hold runs from now on. Returns their ledgers; waits for a store that can't be read."""
-        async with self._taking:
-            return await self._take_over(*runs)
+        return await self.begin(1, *runs)
 
-    async def _take_over(self, *runs: str) -> Ledger:
+    async def begin(self, shards: int, *runs: str) -> Ledger:
+        """The same; a run of which the store has nothing gets so many shards.
+
+        Its ledger tells that, if they are several; they are to be taken over each by itself.
+        """
+        async with self._taking:
+            return await self._take_over(shards, *runs)
+
+    async def _take_over(self, shards: int, *runs: str) -> Ledger:
         def work(store: Store) -> list[tuple[Hold, Ledger]]:
-            return [(store.take_over(run, self._owner), store.ledger(run)) for run in runs]
+            return [_taken_over(store, run, self._owner, shards) for run in runs]
 
         taken, found = await self._store.call(work), Ledger()
         async with self._changed:
@@ -70,7 +78,7 @@ class Saver:
         """
         async with self._taking:
             if batch_id.run not in self._holds:
-                await self._take_over(batch_id.run)
+                await self._take_over(1, batch_id.run)
         async with self._changed:
             self._start()
             await self._changed.wait_for(lambda: not self._pending.full or self._end)
@@ -189,6 +197,14 @@ class Saver:
         async with self._changed:
             self._trouble = trouble
             self._changed.notify_all()
+
+
+def _taken_over(store: Store, run: str, owner: str, shards: int) -> tuple[Hold, Ledger]:
+    hold, ledger = store.take_over(run, owner), store.ledger(run)
+    if shards > 1 and not ledger and not hold.watermark:
+        ledger = {BatchId.shards(run): Shards(shards)}
+        store.commit(PackedCounts(), ledger, [hold])
+    return hold, ledger
 
 
 def _settle(holds: list[Hold], store: Store) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Collection
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,8 @@ from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.pending import Report
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.waiting import SchedulerLost
+
+_PREFERRED_SECONDS = 10.0  # for a worker to start a saver, before any is taken
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ class SaverRef:
 class SaverClient:
     """The driver's side of one saver. All methods raise SaverLost when it is gone, and Replaced.
 
-    `number` distinguishes it from the driver's earlier and later savers.
+    `number` distinguishes it from the driver's earlier and later savers, and those beside it.
     """
 
     def __init__(self, client: Client, number: int, future: Future[Any], ref: SaverRef) -> None:
@@ -47,9 +51,17 @@ class SaverClient:
 
     @classmethod
     async def start(
-        cls, client: Client, number: int, store_url: str, flush_interval: float, owner: str
+        cls,
+        client: Client,
+        number: int,
+        store_url: str,
+        flush_interval: float,
+        owner: str,
+        savers: int = 1,
+        preferred: Collection[str] = (),
     ) -> SaverClient:
-        """Start a saver of `owner` on a worker for it. Waits for one, as long as it takes.
+        """Start a saver of `owner`, of so many, on a worker for it, a `preferred` one if there is
+        one. Waits for one, as long as it takes.
 
         Raises SchedulerLost.
         """
@@ -61,13 +73,21 @@ class SaverClient:
                 store_url,
                 flush_interval,
                 owner,
+                savers,
                 key=f"saver-{uuid4().hex}",
                 actor=True,
                 resources={SAVER: 1},
+                # With `allow_other_workers` Dask would take those without the resource, too.
+                workers=list(preferred) or None,
                 pure=False,
             )
+            limit, preferred = _PREFERRED_SECONDS if preferred else None, ()
             try:
-                actor = await future
+                async with asyncio.timeout(limit):
+                    actor = await future
+            except TimeoutError:  # they are gone
+                future.release()
+                continue
             except KilledWorker:
                 log.warning("the saver's worker died; trying again")
                 continue
@@ -105,6 +125,10 @@ class SaverClient:
     async def take_over(self, *runs: str) -> Ledger:
         """See `Saver.take_over`."""
         return dict(await self._call("take_over", *runs))
+
+    async def begin(self, shards: int, *runs: str) -> Ledger:
+        """See `Saver.begin`."""
+        return dict(await self._call("begin", shards, *runs))
 
     async def enter(self, entries: Ledger) -> None:
         """See `Saver.enter`."""

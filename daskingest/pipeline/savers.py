@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
+from typing import TypeVar
 from uuid import uuid4
 
 from distributed import Client
@@ -14,10 +15,14 @@ from distributed import Client
 from daskingest.errors import DaskingestError, StoreError
 from daskingest.ledger import Ledger
 from daskingest.pipeline.actors import SaverLost
+from daskingest.pipeline.dask_settings import SAVER
+from daskingest.pipeline.members import addresses
 from daskingest.pipeline.saver_client import SaverClient
 from daskingest.pipeline.store_place import require_one_store
 from daskingest.settings import RecognizerKind
 from daskingest.stores import Replaced
+
+T = TypeVar("T")
 
 
 class TakenOver(DaskingestError):
@@ -36,6 +41,7 @@ class Work:
 
     `owner` names the driver, in the store and for ever. A batch may take `batch_timeout` seconds
     for each MiB of it. When the last worker of a kind was lost, `lost_workers` seconds are waited.
+    There are so many `savers`.
     """
 
     model: str
@@ -45,23 +51,36 @@ class Work:
     recognizer: RecognizerKind = RecognizerKind.FAST
     lost_workers: float = inf
     owner: str = field(default_factory=lambda: uuid4().hex)
+    savers: int = 1
 
 
 class Savers:
-    """Starts a saver when one is needed and there is none; `started` is called with each."""
+    """Starts a saver when one is needed and there is none; `started` is called with each.
 
-    def __init__(self, client: Client, work: Work, started: Callable[[SaverClient], None]) -> None:
+    It gets the next of the `numbers`. Of the workers for it, those that are not `used` come first.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        work: Work,
+        started: Callable[[SaverClient], None],
+        numbers: Iterator[int],
+        used: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self.current: SaverClient | None = None
+        self._numbers = numbers
+        self._used = used
         self._client = client
         self._work = work
         self._started = started
-        self._count = 0
+        self._needed = False
         self._starting = asyncio.Lock()
 
     @property
     def awaited(self) -> bool:
         """Whether a saver is needed, and there is none yet."""
-        return self._count > 0 and self.current is None
+        return self._needed and self.current is None
 
     async def ready(self) -> SaverClient:
         """The current saver, or a new one.
@@ -70,10 +89,16 @@ class Savers:
         """
         async with self._starting:
             if self.current is None:
-                self._count += 1
+                self._needed = True
                 work = self._work
                 started = await SaverClient.start(
-                    self._client, self._count, work.store_url, work.flush_interval, work.owner
+                    self._client,
+                    next(self._numbers),
+                    work.store_url,
+                    work.flush_interval,
+                    work.owner,
+                    work.savers,
+                    preferred=await self._free(),
                 )
                 # It may be on a worker that was not there when the run began. If the disk is full
                 # now, the saver itself waits for it.
@@ -82,6 +107,16 @@ class Savers:
                 self.current = started
                 self._started(started)
             return self.current
+
+    async def _free(self) -> list[str]:
+        """The workers for savers that have none yet: savers beside each other are spread."""
+        if self._work.savers == 1:
+            return []
+        try:
+            there = await addresses(self._client, SAVER)
+        except OSError:
+            return []  # it is told where the saver can't be started
+        return sorted({*there} - {*self._used()})
 
     def with_number(self, number: int) -> SaverClient:
         """The saver with this number. Raises SaverLost if it is not the current one."""
@@ -102,22 +137,21 @@ class Savers:
 
     async def take_over(self, *runs: str) -> Ledger:
         """Hold runs from now on. Returns what the store's ledger has of them then."""
-        while True:
-            saver = await self.ready()
-            try:
-                return await saver.take_over(*runs)
-            except SaverLost:
-                self.drop(saver)
-            except Replaced as error:
-                self.check_replaced(error)
-                self.drop(saver)
+        return await self._call(lambda saver: saver.take_over(*runs))
+
+    async def begin(self, shards: int, *runs: str) -> Ledger:
+        """See `Saver.begin`."""
+        return await self._call(lambda saver: saver.begin(shards, *runs))
 
     async def enter(self, entries: Ledger) -> None:
         """See `Saver.enter`."""
+        await self._call(lambda saver: saver.enter(entries))
+
+    async def _call(self, work: Callable[[SaverClient], Awaitable[T]]) -> T:
         while True:
             saver = await self.ready()
             try:
-                return await saver.enter(entries)
+                return await work(saver)
             except SaverLost:
                 self.drop(saver)
             except Replaced as error:

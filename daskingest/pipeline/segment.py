@@ -9,7 +9,7 @@ from functools import partial
 
 from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
-from daskingest.ledger import BatchId, Begun, Counted, Done, Ledger, Split
+from daskingest.ledger import BatchId, Begun, Counted, Done, Ledger, Split, shards_in
 from daskingest.pipeline.batch import Batch
 from daskingest.progress import Progress
 from daskingest.sources.checksum import FASTEST, Kind, Whole
@@ -48,7 +48,7 @@ class Comparison:
 class Segment:
     """A run of a file's rows: all that there were when it began, or those by which the file grew.
 
-    `ledger` is what the store has of the run.
+    `ledger` is what the store has of the run, in all its shards.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Segment:
         """The last range that was seen."""
         self._file = file
         self._ledger = ledger
+        self._shards = shards_in(ledger, run)
         self._whole = Whole()
         self._compared: list[DataRange] = []
         self._rest: Iterator[DataRange] | None = None
@@ -86,9 +87,19 @@ class Segment:
             end = begun.size if known else None
         return Extent(begun.start or self._file.extent.start, end, self.first_row)
 
+    def shards_note(self, savers: int) -> str:
+        """What is to be said if it goes on with other shards than one that so many savers begin."""
+        if not self._ledger or self._shards == savers:
+            return ""
+        return (
+            f"continuing with {self._shards} shard{'s'[: self._shards > 1]}, as it was begun: "
+            f"--savers {savers} is for files that are begun now"
+        )
+
     def batch(self, part: DataRange) -> Batch:
-        """A range as a batch."""
-        return Batch(BatchId(self.run, str(part.start)), part, checksum=part.checksum)
+        """A range as a batch, in the run's shards."""
+        batch = Batch(BatchId(self.run, str(part.start)), part, checksum=part.checksum)
+        return batch.in_shards(self._shards)
 
     def parts(self) -> Iterator[DataRange]:
         """All its ranges. Those that were read to be compared are not read again."""
@@ -104,9 +115,9 @@ class Segment:
         """All its batches. Raises DaskingestError where the ledger has one of other rows."""
         for part in self.parts():
             batch = self.batch(part)
-            entry = self._ledger.get(batch.id)
-            if entry is not None and (error := batch.conflict(entry)):
-                raise error
+            for entry in self._known(batch):
+                if error := batch.conflict(entry):
+                    raise error
             yield batch
 
     def take_up(self, ledger: Ledger) -> Segment:
@@ -116,7 +127,7 @@ class Segment:
         """
         begun = ledger.get(BatchId.begin(self.run))
         if not isinstance(begun, Begun) or begun == self.begun:
-            self._ledger = ledger
+            self._ledger, self._shards = ledger, shards_in(ledger, self.run)
             return self
         if begun.sample and not self._file.origin.same_sample(begun.sample, begun.size):
             raise DaskingestError(
@@ -137,7 +148,7 @@ class Segment:
 
         Raises DaskingestError if the file cannot be read.
         """
-        missing = {each.whole for each in self._ledger if each.is_batch}
+        missing = {each.entry for each in self._ledger if each.is_batch}
         extent = self.extent
         if missing or self.done is not None:
             self._compare_ranges(extent, missing, progress, found)
@@ -151,7 +162,7 @@ class Segment:
                 found.differs(self.last[1], extent.end or begun.size, sample)
 
     def _compare_ranges(
-        self, extent: Extent, missing: set[BatchId], progress: Progress, found: Comparison
+        self, extent: Extent, missing: set[str], progress: Progress, found: Comparison
     ) -> None:
         total = self._file.size_of(extent) or self._file.origin.size
         size, read = size_text(total), 0
@@ -163,7 +174,7 @@ class Segment:
             if not self._file.origin.packed:  # the bytes that were unpacked are not kept
                 self._compared.append(part)
             self._compare(part, found)
-            missing.discard(BatchId(self.run, str(part.start)))
+            missing.discard(str(part.start))
             read += part.size
             progress.show(read, partial(_status, read, size))
             if not missing and self.done is None:
@@ -188,24 +199,31 @@ class Segment:
 
     def _compare(self, part: DataRange, found: Comparison) -> None:
         batch = self.batch(part)
-        entry = self._ledger.get(batch.id)
-        if isinstance(entry, Counted | Split):
-            if not entry.checksum:
-                found.unknown = True
-            elif entry.checksum == part.checksum:
-                found.agreeing += 1
-            else:
-                found.differs(part.start, part.end, part.checksum)
+        checksums = {each.checksum for each in self._known(batch)}
+        if "" in checksums:
+            found.unknown = True
+        elif checksums == {part.checksum}:
+            found.agreeing += 1
+        elif checksums:
+            found.differs(part.start, part.end, part.checksum)
         if self.done is not None and self.done.tally.rejected:
-            found.lost += self._rejecting(batch)
+            for each in batch.apart():
+                found.lost += self._rejecting(each)
 
-    def _compare_whole(self, extent: Extent, missing: set[BatchId], found: Comparison) -> None:
+    def _known(self, batch: Batch) -> Iterator[Counted | Split]:
+        """What the ledger has of a batch, in each of its shards."""
+        for each in batch.apart():
+            entry = self._ledger.get(each.id)
+            if isinstance(entry, Counted | Split):
+                yield entry
+
+    def _compare_whole(self, extent: Extent, missing: set[str], found: Comparison) -> None:
         """Compare what only the end tells."""
         end, done = self.last[1], self.done
         if extent.end is not None and end < extent.end:  # the file has become shorter
             found.differs(end, extent.end)
         elif missing and not found.differing:
-            found.differs(min(int(each.entry) for each in missing), end)
+            found.differs(min(map(int, missing)), end)
         if done is None:
             return
         if not done.checksum:

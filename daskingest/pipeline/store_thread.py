@@ -22,11 +22,13 @@ T = TypeVar("T")
 class StoreThread:
     """Opens the store at a URL at the first call.
 
-    `tell` is told what keeps the store from working, and "" when it works again.
+    `tell` is told what keeps the store from working, and "" when it works again. It is one of so
+    many `writers`.
     """
 
-    def __init__(self, url: str, tell: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, url: str, tell: Callable[[str], Awaitable[None]], writers: int = 1) -> None:
         self._url = url
+        self._writers = writers
         self._tell = tell
         self._trouble = False
         self._thread = ThreadPoolExecutor(1, "store")
@@ -68,5 +70,5 @@ class StoreThread:
 
     def _call(self, work: Callable[[Store], T]) -> T:
         if self.store is None:
-            self.store = open_store(self._url, create=True)
+            self.store = open_store(self._url, create=True, writers=self._writers)
         return work(self.store)

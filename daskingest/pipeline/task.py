@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from daskingest.articles import Article, Reject
-from daskingest.extraction import extract
+from daskingest.extraction import extract, extract_shards
 from daskingest.ledger import Counted
 from daskingest.models import load_model
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.notices import Notices
 from daskingest.pipeline.saver_client import SaverRef
+from daskingest.pipeline.saver_numbers import place_of
 from daskingest.settings import RecognizerKind
 
 _HARMLESS = Article("Angela Merkel met Barack Obama in Berlin on Monday.", "control")
@@ -31,20 +32,23 @@ class TaskResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A batch for a worker. `controlled`: the worker first shows that it can extract at all."""
+    """A batch for a worker. `controlled`: the worker first shows that it can extract at all.
+
+    The savers, by place, get its counts.
+    """
 
     batch: Batch
     model: str
     recognizer: RecognizerKind
-    saver: SaverRef
+    savers: tuple[SaverRef, ...]
     notices: Notices
     controlled: bool
 
 
 def count_batch(assignment: Assignment) -> TaskResult:
-    """The task: extract a batch and hand its counts to the saver.
+    """The task: extract a batch and hand its counts to the saver, or to that of each shard.
 
-    Raises SaverLost if the saver can't be reached, Unfit if the control fails.
+    Raises SaverLost if one can't be reached, Unfit if the control fails.
     """
     batch, find = assignment.batch, load_model(assignment.model, assignment.recognizer)
     assignment.notices.begun()
@@ -57,9 +61,15 @@ def count_batch(assignment: Assignment) -> TaskResult:
             raise Unfit("the model raised an error")
         assignment.notices.control_passed()
     started = time.perf_counter()
-    found = extract(batch.rows(), find)
+    found = extract_shards(batch.rows(), find, batch.shards, batch.wanted)
     seconds = time.perf_counter() - started
-    assignment.saver.add(batch.id, found.counts.packed(), Counted(found.tally, batch.checksum))
-    result = TaskResult(found.rejects, seconds)
+    rejects: list[Reject] = []
+    for its in batch.apart():
+        [shard] = its.wanted
+        mine, savers = found[shard], assignment.savers
+        saver = savers[place_of(shard, len(savers))]
+        saver.add(its.id, mine.counts.packed(), Counted(mine.tally, batch.checksum))
+        rejects += mine.rejects
+    result = TaskResult(rejects, seconds)
     assignment.notices.result(result)
     return result

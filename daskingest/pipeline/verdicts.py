@@ -56,10 +56,10 @@ def judge(job: Job, task: Task, explained: bool) -> Verdict:
     return Verdict.SUSPECT if often and not job.alone else Verdict.AGAIN
 
 
-def rejected(batch: Batch, reason: str) -> Counted:
-    """The entry of a batch whose one article is rejected."""
+def rejected(batch: Batch, reason: str, row: int = 0) -> Counted:
+    """The entry of a batch whose one article, in this row, is rejected."""
     tally = Tally(rows=1)
-    tally.reject(0, reason)
+    tally.reject(row, reason)
     return Counted(tally, batch.checksum)
 
 

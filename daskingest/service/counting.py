@@ -15,7 +15,7 @@ from math import inf
 from distributed import Client
 
 from daskingest.errors import UsageError
-from daskingest.ledger import Ledger
+from daskingest.ledger import Ledger, shards_in
 from daskingest.pipeline.driver import Driver, open_driver
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.waiting import SchedulerLost, Waiting
@@ -148,6 +148,7 @@ class Counting:
         try:
             with closing(self._make_feed(driver.wake)) as self._feed:
                 self._feed.draining = self._draining
+                self._feed.shards = shards_in(ledger, self._spool.id)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._forgetter.run(partial(self._forget, driver)))
                     try:

@@ -60,8 +60,9 @@ def batch_id(spool_id: str, number: int) -> BatchId:
 class Feed:
     """A BatchSource: first the batches that an earlier process left, then new ones.
 
-    `wake` is called when there may be a batch although no new article has arrived. Once `draining`
-    is set there will be no more articles; whoever sets it must wake the driver.
+    They are in so many `shards`. `wake` is called when there may be a batch although no new article
+    has arrived. Once `draining` is set there will be no more articles; whoever sets it must wake
+    the driver.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Feed:
         wake: Callable[[], None],
     ) -> None:
         self.draining = False
+        self.shards = 1
         self._spool = spool
         self._limits = limits
         self._metrics = metrics
@@ -113,7 +115,7 @@ class Feed:
     def _release(self, batch: SpooledBatch) -> Batch:
         its_id = batch_id(self._spool.id, batch.number)
         self._in_flight[its_id] = Released(batch, asyncio.get_running_loop().time())
-        return Batch(its_id, batch)
+        return Batch(its_id, batch).in_shards(self.shards)
 
     def _wake_after(self, seconds: float) -> None:
         if self._timer is None:
@@ -141,7 +143,7 @@ class Forgetter(Observer):
 
     async def finished(self, batch: Finished) -> None:
         """See `Observer.finished`."""
-        whole, tally = batch.batch.id.whole, batch.tally
+        whole, tally = batch.batch.id.given, batch.tally
         released = self.in_flight[whole]
         released.tally.merge(tally)
         for row, reason in sorted(tally.failed.items()):

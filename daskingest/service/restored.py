@@ -10,12 +10,14 @@ elsewhere since.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from daskingest.errors import UsageError
 from daskingest.ledger import Ledger
 from daskingest.service.spool import Spool
 from daskingest.stores import Hold, Store
+from daskingest.stores.sharded import in_all_shards, shard_runs
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,10 @@ def check_spool(spool: Spool, store: Store, folder: Path, take_over: bool) -> No
 
     With `take_over` it gets a new identity instead: what it holds is counted as new.
     """
-    found = what_is_wrong(spool, store.hold(spool.id), store.ledger(spool.id))
+    ledger = in_all_shards(store, spool.id)
+    runs = (spool.id, *shard_runs(ledger, spool.id))
+    holds = [hold for run in runs if (hold := store.hold(run)) is not None]
+    found = what_is_wrong(spool, holds, ledger)
     if not found:
         return
     if not take_over:
@@ -42,14 +47,15 @@ def check_spool(spool: Spool, store: Store, folder: Path, take_over: bool) -> No
     )
 
 
-def what_is_wrong(spool: Spool, hold: Hold | None, ledger: Ledger) -> str:
-    """Why the spool can't be the one that the store knows; empty if it can."""
+def what_is_wrong(spool: Spool, holds: Sequence[Hold], ledger: Ledger) -> str:
+    """Why the spool can't be the one that the store knows, in all its shards; empty if it can."""
     numbers = [int(each.entry) for each in ledger if each.is_batch]
-    counted = max([hold.watermark if hold else 0, *numbers])
+    watermark = max((each.watermark for each in holds), default=0)
+    counted = max([watermark, *numbers])
     if spool.last_number < counted:
         return f"the store has its batch {counted:,}, but it has made only {spool.last_number:,}"
-    if hold is not None and hold.owner not in spool.owners:
+    if any(each.owner not in spool.owners for each in holds):
         return "another service has counted its articles since"
-    if hold is not None and spool.forgotten_up_to < hold.watermark:
-        return f"it still holds batches up to {hold.watermark:,}, all of which the store has"
+    if spool.forgotten_up_to < watermark:
+        return f"it still holds batches up to {watermark:,}, all of which the store has"
     return ""

@@ -23,6 +23,7 @@ from daskingest import __version__
 from daskingest.errors import DaskingestError
 from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
+from daskingest.pipeline.saver_places import savers_note
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.tls import Tls
 from daskingest.pipeline.waiting import patiently
@@ -183,14 +184,7 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
             check_spool(spool, store, Path(settings.data_dir), settings.take_over)
         rejects = SpoolRejects(Path(settings.data_dir) / "rejects.jsonl")
         forgetter = Forgetter(spool, rejects, metrics, in_flight)
-        work = Work(
-            model,
-            store_url,
-            settings.flush_interval,
-            settings.batch_timeout,
-            settings.recognizer,
-            inf if settings.wait_for_workers is None else settings.wait_for_workers,
-        )
+        work = _work(settings, model, store_url)
         counting = Counting(
             spool,
             work,
@@ -214,6 +208,20 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
         yield service
 
 
+def _work(settings: ServeSettings, model: str, store_url: str) -> Work:
+    if note := savers_note(settings.savers, store_url):
+        log.info(note)
+    return Work(
+        model,
+        store_url,
+        settings.flush_interval,
+        settings.batch_timeout,
+        settings.recognizer,
+        inf if settings.wait_for_workers is None else settings.wait_for_workers,
+        savers=settings.savers,
+    )
+
+
 def _connect(settings: ServeSettings, model: str) -> AbstractAsyncContextManager[Client]:
     def opening() -> AbstractAsyncContextManager[Client]:
         return cluster(
@@ -223,6 +231,7 @@ def _connect(settings: ServeSettings, model: str) -> AbstractAsyncContextManager
             _NICENESS,
             settings.recognizer,
             Tls.of(settings),
+            settings.savers,
         )
 
     return patiently(opening, max(settings.wait_for_scheduler, settings.wait_for_workers or 0.0))

@@ -244,13 +244,17 @@ class Store(ReadableStore, Protocol):
 
 
 def open_store(
-    url: str = DEFAULT_STORE, create: bool = False, say: Callable[[str], None] = log.info
+    url: str = DEFAULT_STORE,
+    create: bool = False,
+    say: Callable[[str], None] = log.info,
+    writers: int = 1,
 ) -> Store:
     """The store at a URL: `sqlite:///PATH`, with a fourth slash for an absolute path,
     `firestore://PROJECT[/DATABASE]`, or `postgresql://…`, any that libpq takes.
 
     With `create` it can be written: it is made if there is none, and one of an earlier version is
-    brought to this one's layout, which may take a minute; `say` is told so.
+    brought to this one's layout, which may take a minute; `say` is told so. It is one of so many
+    `writers` at work, which share the rate that the store allows.
 
     Raises UsageError if this is not the URL of a store, and StoreError if there is no store (unless
     `create`) or it cannot be used.
@@ -268,7 +272,7 @@ def open_store(
     if scheme == "firestore" and project and "/" not in database:
         from daskingest.stores.firestore import FirestoreStore
 
-        firestore = FirestoreStore(project, database or None, create=create)
+        firestore = FirestoreStore(project, database or None, create, writers)
         firestore.check()
         return firestore
     hint = " (three slashes)" if scheme == "sqlite" and separator else ""

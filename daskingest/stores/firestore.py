@@ -52,11 +52,8 @@ from daskingest.stores.firestore_layout import (
     word_of,
 )
 from daskingest.stores.firestore_lookups import IN, Lookup
-from daskingest.stores.price_list import FREE_WRITES_A_DAY
+from daskingest.stores.price_list import FREE_WRITES_A_DAY, WRITES_PER_MB
 from daskingest.stores.write_rate import WriteRate
-
-_WRITES_PER_MB = 4_000
-"""For a CSV file of news; 4,228 were measured with 20,087 articles in eleven commits."""
 
 _MAX_BYTES = 9 << 20  # of a commit; Firestore accepts 10 MiB
 _PAGE = 5_000
@@ -68,14 +65,16 @@ class FirestoreStore:
 
     billed = True
 
-    def __init__(self, project: str, database: str | None = None, create: bool = False) -> None:
+    def __init__(
+        self, project: str, database: str | None = None, create: bool = False, writers: int = 1
+    ) -> None:
         self.commit_size = 50_000
         self._project = project
         self._database = database
         self._create = create
         self._client: firestore.Client | None = None
         self._builder = CommitBuilder()
-        self._rate = WriteRate(enabled=not emulator())
+        self._rate = WriteRate(enabled=not emulator(), writers=writers)
 
     def __enter__(self) -> Self:
         return self
@@ -323,7 +322,7 @@ class FirestoreStore:
 
     def forecast(self, size: int) -> str:
         """See `Store.forecast`."""
-        writes = max(1, round(size / 1e6 * _WRITES_PER_MB, -3))
+        writes = max(1, round(size / 1e6 * WRITES_PER_MB, -3))
         quota = "more than" if writes > FREE_WRITES_A_DAY else "within"
         return (
             f"expecting about {writes:,.0f} writes to Firestore, {quota} the free "

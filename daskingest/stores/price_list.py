@@ -12,6 +12,9 @@ DOLLARS_FOR_A_WRITE = 0.18 / 100_000
 AS_OF = "2025"
 """When the price was that. A single region may cost half."""
 
+WRITES_PER_MB = 4_000
+"""For a CSV file of news; 4,228 were measured with 20,087 articles in eleven commits."""
+
 FREE_WRITES_A_DAY = 20_000
 """Of one database of each project."""
 

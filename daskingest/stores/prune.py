@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from daskingest.ledger import Counted
+from daskingest.ledger import BatchId, Counted, Ledger
 from daskingest.stores import Store
+from daskingest.stores.sharded import shard_runs
 
 
 def prune(store: Store, older_than: float) -> int:
@@ -19,14 +20,21 @@ def prune(store: Store, older_than: float) -> int:
     for run, done in store.finished().items():
         if time.time() - done.at < older_than:
             continue
-        gone = [
-            batch_id
-            for batch_id, entry in store.ledger(run).items()
-            if not batch_id.parts  # parts stay, as does the entry of the batch that was split
-            and isinstance(entry, Counted)
-            and not entry.tally.rejected
-        ]
-        if gone:
-            store.forget(gone, store.take_over(run, "prune"))
-        removed += len(gone)
+        ledger = store.ledger(run)
+        for each in (run, *shard_runs(ledger, run)):
+            gone = _gone(ledger if each == run else store.ledger(each))
+            if gone:
+                store.forget(gone, store.take_over(each, "prune"))
+            removed += len(gone)
     return removed
+
+
+def _gone(ledger: Ledger) -> list[BatchId]:
+    """The entries of a done run that need not be kept."""
+    return [
+        batch_id
+        for batch_id, entry in ledger.items()
+        if not batch_id.parts  # parts stay, as does the entry of the batch that was split
+        and isinstance(entry, Counted)
+        and not entry.tally.rejected
+    ]

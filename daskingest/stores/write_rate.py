@@ -17,15 +17,18 @@ _PAUSE_SECONDS = 1.0  # between two writes to the same document, here a publicat
 
 
 class WriteRate:
-    """Spaces commits so that their writes stay within the allowed rate."""
+    """Spaces commits so that their writes stay within the allowed rate, of which each of so many
+    `writers` has its share."""
 
     def __init__(
         self,
         enabled: bool = True,
+        writers: int = 1,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._enabled = enabled
+        self._writers = writers
         self._clock, self._sleep = clock, sleep
         self._began: float | None = None
         self._free = 0.0
@@ -41,7 +44,7 @@ class WriteRate:
         if self._began is None:
             self._began = now
         rate = FIRST_RATE * _STEP ** ((now - self._began) // _STEP_SECONDS)
-        self._free = now + max(_PAUSE_SECONDS, writes / min(rate, MAX_RATE))
+        self._free = now + max(_PAUSE_SECONDS, self._writers * writes / min(rate, MAX_RATE))
 
 
 def seconds_for(writes: int) -> float:

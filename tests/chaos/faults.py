@@ -21,6 +21,9 @@ COMBINATIONS = (
     ("run-csv", "firestore"),
     ("serve", "sqlite"),
     ("publish", "firestore"),
+    ("serve", "postgresql"),
+    ("serve", "firestore"),
+    ("run-csv", "postgresql"),
 )
 """What is run, and into which store; a seed takes the next one."""
 
@@ -107,6 +110,8 @@ _PLACES_OF = {
     ("serve", "firestore"): ("data",),
     ("publish", "sqlite"): ("store", "data"),
     ("publish", "firestore"): ("data",),
+    ("serve", "postgresql"): ("data",),
+    ("run-csv", "postgresql"): ("rejects",),
 }
 
 
@@ -126,6 +131,15 @@ def _jump(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     return "", chance.choice((-90_000.0, -3_600.0, -30.0, 30.0, 3_600.0, 90_000.0))
 
 
+def _sender(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
+    """Who dies of those that commit, and how much later at most the commit arrives: that of a
+    service does when more has been counted.
+    """
+    publish = schedule.command == "publish"
+    victim = "driver" if publish else chance.choice(("driver", "saver", "saver"))
+    return victim, 45.0 if schedule.command == "serve" else chance.choice((1.0, 10.0))
+
+
 def _for_a_while(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     return "", chance.choice((1.0, 2.0, 4.0))
 
@@ -141,7 +155,7 @@ class Kind:
     weight: int
     draw: Draw
     commands: tuple[str, ...] = ("run-csv", "serve", "publish")
-    stores: tuple[str, ...] = ("sqlite", "firestore")
+    stores: tuple[str, ...] = ("sqlite", "firestore", "postgresql")
 
     def suits(self, schedule: Schedule) -> bool:
         """Whether it may happen there."""
@@ -157,9 +171,9 @@ KINDS: Mapping[str, Kind] = {
     "nosync": Kind(1, _broken),
     "power": Kind(4, _nothing),
     "clock": Kind(1, _jump),
-    "away": Kind(3, _for_a_while, stores=("firestore",)),
+    "away": Kind(3, _for_a_while, stores=("firestore", "postgresql")),
     "lost": Kind(3, _for_a_while, stores=("firestore",)),
-    "held": Kind(3, _for_a_while, stores=("firestore",)),
+    "held": Kind(8, _sender, stores=("firestore",)),
     "second": Kind(1, _nothing, commands=("run-csv", "serve")),
     "restored": Kind(1, _nothing, commands=("serve",)),
 }

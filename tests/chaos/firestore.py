@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
-import grpc
 import psutil
 import pytest
-from emulated import Proxy, RandomFaults, Refused, content, emulator
+from emulated import COMMIT, Proxy, RandomFaults, content, emulator
 
 from chaos.articles import Counts
 from chaos.faults import Impossible
@@ -22,6 +21,8 @@ from daskingest.stores import Store, open_store
 from daskingest.stores.emulator import VARIABLE
 
 _LOOK_SECONDS = 0.3
+_COUNTS = b"/ent/"  # is in the names of what a commit of counts writes
+_LONGEST = 60.0  # seconds that a commit waits
 
 
 class Emulator:
@@ -51,7 +52,7 @@ class FirestoreEmulated:
     """See `StoreUnderTest`. This process reads it through the emulator itself."""
 
     def __init__(self, address: str, project: str) -> None:
-        self._proxy = Proxy(address)
+        self._proxy = _Proxy(address)
         self._address = address
         self._port = int(self._proxy.address.rpartition(":")[2])
         self.url = f"firestore://{project}"
@@ -101,34 +102,54 @@ class FirestoreEmulated:
         """See `StoreUnderTest`."""
         self._proxy.connect()
 
-    def disturb_commits(self, how: str, seed: int) -> None:
-        """See `StoreUnderTest`. `lost`: of each second commit, something goes wrong on its way or
-        on its answer's. `held`: some come to nothing, as it seems, and are made seconds later.
+    def lose_answers(self, seed: int) -> None:
+        """See `StoreUnderTest`: of each second commit something goes wrong on its way, or on its
+        answer's.
         """
-        self._proxy.fault = RandomFaults(0.5, seed) if how == "lost" else _Held(seed)
+        self._proxy.fault = RandomFaults(0.5, seed)
+
+    def hold_commit(self) -> threading.Event:
+        """See `StoreUnderTest`."""
+        self._proxy.held = held = _Held()
+        return held.begun
 
     def commit_faithfully(self) -> None:
         """See `StoreUnderTest`."""
         self._proxy.fault = lambda commit: commit()
+        if self._proxy.held is not None:
+            self._proxy.held.release.set()
 
     def close(self) -> None:
         """See `StoreUnderTest`."""
+        self.commit_faithfully()
         self._proxy.close()
 
 
 class _Held:
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+    """Lets the next commit of counts wait on its way, whatever becomes of who sent it."""
 
-    def __call__(self, commit: Callable[[], bytes]) -> bytes:
-        if self._random.random() < 0.7:
-            return commit()
-        seconds = self._random.choice((0.5, 1.5, 3.0))
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.release = threading.Event()
+        self._lock = threading.Lock()
 
-        def late() -> None:
-            time.sleep(seconds)
-            with suppress(grpc.RpcError, ValueError):
-                commit()
+    def pass_on(self, request: bytes) -> None:
+        """Return when the request may go on."""
+        with self._lock:
+            first = not self.begun.is_set() and _COUNTS in request
+            if first:
+                self.begun.set()
+        if first:
+            self.release.wait(_LONGEST)
 
-        threading.Thread(target=late, daemon=True).start()
-        raise Refused(grpc.StatusCode.UNAVAILABLE)
+
+class _Proxy(Proxy):
+    """One that may hold a commit."""
+
+    held: _Held | None = None
+
+    def unary(self, method: str, request: bytes, context: Any) -> bytes:
+        """See `Proxy`."""
+        if method == COMMIT and self.held is not None:
+            self.held.pass_on(request)
+        return super().unary(method, request, context)

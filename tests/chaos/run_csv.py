@@ -29,7 +29,7 @@ class RunCsv(Scenario):
 
     def progress(self) -> float:
         """See `Scenario`. What is published later is counted first."""
-        if self.schedule.store == "sqlite":
+        if self.schedule.store != "firestore":
             return super().progress()
         counted = SqliteFile(self.world.staging).articles() + self.world.store.articles()
         return counted / (2 * sum(bool(each.text) for each in self.articles))
@@ -59,7 +59,7 @@ class RunCsv(Scenario):
             raise Broken(f"expected the rejects {wanted}, found {sorted(rows)}")
 
     def _check_ledger(self) -> None:
-        staged = self.schedule.store != "sqlite"
+        staged = self.schedule.store == "firestore"
         counted_in = SqliteFile(self.world.staging) if staged else self.world.store
         with counted_in.opened() as store:
             [run] = store.begun()

@@ -74,9 +74,8 @@ class Scenario(ABC):
                 self.world.note(f"injected {fault}")
             except Impossible as why:
                 self.world.note(f"not {fault}: {why}")
-        last = Fault("", at=2.0)
-        self.expect(last)
-        self._wait_for(last, lasting=True)
+        self.expect(Fault("", at=1.0))
+        self._outlast()
         self.world.lift()
         self.world.note("no more faults")
         self.finish()
@@ -122,27 +121,30 @@ class Scenario(ABC):
         """Wait for something, while the program is kept running. Raises Broken."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            self.world.tick()
-            self.keep_running()
-            self.program.family()
+            self._look()
             if time.monotonic() > deadline:
                 raise Broken(f"not within {PATIENCE:g} seconds: {what}; {self.last_words()}")
-            time.sleep(0.05)
 
-    def _wait_for(self, fault: Fault, lasting: bool = False) -> None:
-        """Until a fault's moment, or the end; or with `lasting` while others last."""
+    def _wait_for(self, fault: Fault) -> None:
+        """Until a fault's moment, or the end."""
         begun = time.monotonic()
         while not self.is_over():
-            self.world.tick()
-            self.keep_running()
-            self.program.family()
-            if lasting and not self.world.lasts:
-                return
-            if not lasting and (self.progress() >= fault.at or self._is_late(begun)):
+            self._look()
+            if self.progress() >= fault.at or self._is_late(begun):
                 break
-            time.sleep(0.03)
-        if not lasting:
-            time.sleep(fault.after)
+        time.sleep(fault.after)
+
+    def _outlast(self) -> None:
+        """Until no fault lasts any more."""
+        while self.world.lasts:
+            self._look()
+
+    def _look(self) -> None:
+        """What is to be done all the time, with a pause."""
+        self.world.tick()
+        self.keep_running()
+        self.program.family()
+        time.sleep(0.03)
 
     def _is_late(self, begun: float) -> bool:
         """Whether the work does not get on as it might, when it has been waited for since then.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -42,8 +43,14 @@ class StoreUnderTest(Protocol):
     def come_back(self) -> None:
         """It can be reached again."""
 
-    def disturb_commits(self, how: str, seed: int) -> None:
-        """From now on commits fail at random, in a way of this store. Raises Impossible."""
+    def lose_answers(self, seed: int) -> None:
+        """From now on commits fail, or seem to, at random. Raises Impossible."""
+
+    def hold_commit(self) -> threading.Event:
+        """The next commit arrives when `commit_faithfully` is called; the event: it is on its way.
+
+        Raises Impossible.
+        """
 
     def commit_faithfully(self) -> None:
         """They don't any more."""
@@ -96,7 +103,11 @@ class SqliteFile:
     def close(self) -> None:
         """See `StoreUnderTest`."""
 
-    def disturb_commits(self, how: str, seed: int) -> None:
+    def lose_answers(self, seed: int) -> None:
+        """See `StoreUnderTest`."""
+        raise Impossible("its commits don't go over a network")
+
+    def hold_commit(self) -> threading.Event:
         """See `StoreUnderTest`."""
         raise Impossible("its commits don't go over a network")
 

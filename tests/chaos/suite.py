@@ -12,6 +12,7 @@ from pathlib import Path
 from chaos.articles import write_model
 from chaos.faults import Schedule
 from chaos.firestore import Emulator
+from chaos.postgresql import PostgresqlServer
 from chaos.publish import Publish
 from chaos.run_csv import RunCsv
 from chaos.scenario import Broken, Scenario, emptied
@@ -48,6 +49,7 @@ class Suite:
         self._models.mkdir(parents=True)
         write_model(self._models)
         self._emulator = Emulator()
+        self._postgresql = PostgresqlServer()
         self._count = 0
 
     def run(self, schedule: Schedule) -> Outcome:
@@ -73,11 +75,14 @@ class Suite:
     def _store(self, schedule: Schedule, folder: Path) -> StoreUnderTest:
         if schedule.store == "firestore":
             return self._emulator.store()
+        if schedule.store == "postgresql":
+            return self._postgresql.store()
         return SqliteFile(folder / "store" / "counts.db")
 
     def close(self) -> None:
         """End what was started for the stores."""
         self._emulator.close()
+        self._postgresql.close()
 
     def shrunk(self, failed: Outcome, seconds: float = SHRINK_SECONDS) -> Outcome:
         """The shortest part of a schedule that fails, too, as far as is found in time."""

@@ -19,6 +19,12 @@ from chaos.faults import PLACES, Fault, Impossible
 from chaos.shim import Shim
 from chaos.stores import SqliteFile, StoreUnderTest
 
+_COMMIT_SECONDS = 5.0  # for a commit to be sent
+
+_MEANWHILE = 30  # articles that are counted while a commit is on its way
+
+_FORGOTTEN_SECONDS = 10.0
+
 TTL = "5s"
 """After so long without a heartbeat, Dask takes a worker for lost."""
 
@@ -50,7 +56,7 @@ class World:
             **self.shim.environment,
             **store.environment,
         }
-        self._lifts: list[tuple[float, str, Callable[[], None]]] = []
+        self._lifts: list[tuple[Callable[[], bool], str, Callable[[], None]]] = []
         self._begun = self.started = time.monotonic()
 
     def place(self, name: str) -> Path:
@@ -148,14 +154,34 @@ class World:
             case "away":
                 self.store.go_away()
                 self._later(fault.value, "the store is back", self.store.come_back)
-            case "lost" | "held":
-                self.store.disturb_commits(fault.kind, self.chance.getrandbits(32))
+            case "lost":
+                self.store.lose_answers(self.chance.getrandbits(32))
                 self._later(fault.value, "commits are well", self.store.commit_faithfully)
+            case "held":
+                self._hold_a_commit(fault, program)
             case "power":
                 self._require_shim()
                 self.cut_power()
             case _:
                 raise AssertionError(fault)
+
+    def _hold_a_commit(self, fault: Fault, program: Program) -> None:
+        """Kill who has just sent a commit, which arrives when others have long gone on."""
+        victim = self.victim(program, fault.target)
+        if not self.store.hold_commit().wait(_COMMIT_SECONDS):
+            self.store.commit_faithfully()
+            raise Impossible("nothing is committed now")
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+        more, end = self.store.articles() + _MEANWHILE, time.monotonic() + fault.value
+
+        def is_due() -> bool:
+            nonlocal more, end
+            if more and self.store.articles() >= more:  # and soon the ledger forgets what is held
+                more, end = 0, min(end, time.monotonic() + _FORGOTTEN_SECONDS)
+            return time.monotonic() >= end
+
+        self._lifts.append((is_due, "what was held is made", self.store.commit_faithfully))
 
     def _break(self, fault: Fault) -> None:
         self._require_shim()
@@ -183,7 +209,8 @@ class World:
             raise Impossible("there is no C compiler")
 
     def _later(self, seconds: float, what: str, lift: Callable[[], None]) -> None:
-        self._lifts.append((time.monotonic() + seconds, what, lift))
+        end = time.monotonic() + seconds
+        self._lifts.append((lambda: time.monotonic() >= end, what, lift))
 
     @property
     def lasts(self) -> bool:
@@ -192,12 +219,12 @@ class World:
 
     def tick(self) -> None:
         """Lift what has lasted long enough."""
-        now = time.monotonic()
-        due = [each for each in self._lifts if each[0] <= now]
-        self._lifts = [each for each in self._lifts if each[0] > now]
-        for _, what, lift in due:
-            lift()
-            self.note(what)
+        for each in list(self._lifts):
+            is_due, what, lift = each
+            if is_due():
+                self._lifts.remove(each)
+                lift()
+                self.note(what)
 
     def lift(self) -> None:
         """End all faults."""
