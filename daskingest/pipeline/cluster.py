@@ -169,12 +169,22 @@ async def cluster(
             plugin = LoadModel(model, recognizer, expected, client.id, nice)
             if scheduler is not None:
                 stack.push_async_callback(_unregister, client, plugin.name)
-            await client.register_plugin(plugin)
+            await _register(client, plugin)
         except UsageError:
             raise
         except Exception as error:
-            raise UsageError(f"the workers cannot load the model {model}: {error}") from error
+            reason = str(error) or type(error).__name__
+            raise UsageError(f"the workers cannot load the model {model}: {reason}") from error
         yield client
+
+
+async def _register(client: Client, plugin: WorkerPlugin) -> None:
+    """Have all workers load the model. On a busy machine one may not answer in time at first."""
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            await client.register_plugin(plugin)
+            return
+    await client.register_plugin(plugin)
 
 
 class _LocalCluster(SpecCluster):

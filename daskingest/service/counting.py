@@ -107,9 +107,12 @@ class Counting:
         return done
 
     async def _run(self, started: asyncio.Future[None]) -> None:
-        """Count on one cluster after the other. An error of the first one is that of `started`."""
+        """Count on one cluster after the other. An error of the first one is that of `started`;
+        later it is waited for one that can be used.
+        """
         waiting, loop = Waiting(inf), asyncio.get_running_loop()
         while True:
+            counts = False
             try:
                 async with self._connection() as driver:
                     ledger = await driver.take_over(self._spool.id)
@@ -119,11 +122,12 @@ class Counting:
                     waiting.looked("", loop.time())
                     if not started.done():
                         started.set_result(None)
+                    counts = True
                     return await self._count(driver, ledger)
             except Exception as error:
                 if not started.done():
                     return started.set_exception(error)
-                if not isinstance(error, SchedulerLost | UsageError):
+                if not isinstance(error, SchedulerLost if counts else SchedulerLost | UsageError):
                     raise
                 self._lost = error.what if isinstance(error, SchedulerLost) else str(error)
             waiting.looked(self._lost, loop.time())
