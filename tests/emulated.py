@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,9 @@ class RandomFaults:
         self.seen: Counter[object] = Counter()
         self._share = share
         self._random = random.Random(seed)
-        self._kinds = itertools.cycle((*self.KINDS, ("twice", None), ("late", None)))
+        self._kinds = itertools.cycle(
+            (*self.KINDS, ("twice", None), ("late", None), ("copied", None))
+        )
         self._lock = threading.Lock()
 
     def __call__(self, commit: Callable[[], bytes]) -> bytes:
@@ -163,7 +165,16 @@ class RandomFaults:
             raise Refused(code)
         if kind == "late":
             time.sleep(0.2)
+        if kind == "copied":  # long after its answer
+            copy = threading.Timer(self._random.uniform(0.1, 3.0), _quietly, [commit])
+            copy.daemon = True
+            copy.start()
         return commit() if kind == "twice" else answer
+
+
+def _quietly(commit: Callable[[], bytes]) -> None:
+    with suppress(Exception):
+        commit()
 
 
 StoreContent = tuple[dict[str, int], dict[tuple[str, str, str], int]]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
+import grpc
 import pytest
-from emulated import content
+from emulated import Proxy, Refused, content
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.saver import Saver
-from daskingest.stores import Replaced, Store, open_store
+from daskingest.stores import AlreadyCommitted, Replaced, Store, open_store
 
 
 @pytest.fixture(params=["sqlite", "firestore", "postgresql"])
@@ -166,3 +168,48 @@ def test_the_ledger_stays_as_large_as_what_is_in_flight(url: str) -> None:
 
     asyncio.run(go())
     assert content(url)[0] == {"p": 30}
+
+
+def test_a_late_copy_of_a_commit_is_not_applied(firestore_url: str, proxy: Proxy) -> None:
+    """Whose answer got lost, and whose entry has left the ledger meanwhile."""
+    sent: list[Callable[[], bytes]] = []
+
+    def keep(commit: Callable[[], bytes]) -> bytes:
+        sent.append(commit)
+        return commit()
+
+    proxy.fault = keep
+    with open_store(firestore_url, create=True) as store:
+        hold, sent[:] = store.take_over("r", "one"), []
+        store.commit(counts(), {BatchId("r", "1"): Counted()}, [hold])
+        settled = replace(hold, watermark=1, settled=(BatchId("r", "1"),))
+        store.commit(counts(), {BatchId("r", "2"): Counted()}, [settled])
+        for late in list(sent):
+            with pytest.raises(grpc.RpcError):
+                late()
+        assert set(store.ledger("r")) == {BatchId("r", "2")}
+        assert store.hold("r") == replace(hold, watermark=1)
+    assert content(firestore_url)[0] == {"p": 2}
+
+
+def test_a_commit_whose_answer_got_lost_is_known(firestore_url: str, proxy: Proxy) -> None:
+    with open_store(firestore_url, create=True) as store:
+        hold = store.take_over("r", "one")
+        answers = iter((True, False))
+
+        def lose(commit: Callable[[], bytes]) -> bytes:
+            answer = commit()
+            if next(answers, True):
+                return answer
+            raise Refused(grpc.StatusCode.UNAVAILABLE)
+
+        proxy.fault = lose
+        store.commit(counts(), {BatchId("r", "1"): Counted()}, [hold])
+        with pytest.raises(AlreadyCommitted):
+            store.commit(counts(), {BatchId("r", "2"): Counted()}, [hold])
+        answers = iter((False,))
+        settled = replace(hold, watermark=2, settled=(BatchId("r", "1"), BatchId("r", "2")))
+        store.commit(PackedCounts(), {}, [settled])
+        assert not store.ledger("r")
+        store.commit(counts(), {BatchId("r", "3"): Counted()}, [replace(settled, settled=())])
+    assert content(firestore_url)[0] == {"p": 3}

@@ -11,7 +11,6 @@ from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
-from google.cloud.firestore_v1.query import Query
 
 from daskingest.errors import StoreError
 from daskingest.grouping import grouped
@@ -37,7 +36,7 @@ from daskingest.stores.firestore_errors import (
     advice,
     says_too_large,
 )
-from daskingest.stores.firestore_holds import held, refused, take_over
+from daskingest.stores.firestore_holds import held, looks_at_times, refused, take_over
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
@@ -51,7 +50,7 @@ from daskingest.stores.firestore_layout import (
     publication_of,
     word_of,
 )
-from daskingest.stores.firestore_lookups import IN, Lookup
+from daskingest.stores.firestore_lookups import IN, Lookup, beginning_with, in_order
 from daskingest.stores.price_list import FREE_WRITES_A_DAY, WRITES_PER_MB
 from daskingest.stores.write_rate import WriteRate
 
@@ -91,6 +90,7 @@ class FirestoreStore:
                 nothing = self._db().collection(LEDGER).document("none")
                 if emulator():
                     self._builder.whole_maps = not increments_in_maps(nothing)
+                    self._builder.fence.by_time = looks_at_times(nothing, self._db())
                 nothing.delete(retry=CHECK_RETRY, timeout=10.0)
         self.close()
 
@@ -115,16 +115,14 @@ class FirestoreStore:
         if self._builder.whole_maps and self.ledger_entries(list(entries)):
             raise AlreadyCommitted  # such an emulator would write what precedes the known entry
         with self._working("write to"):
-            with self._encoding():
-                batch = self._builder.build(self._db(), counts, entries, holds)
-            writes = len(batch)
-            self._rate.wait(writes)
             try:
-                batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
+                writes = self._written(counts, entries, holds)
             except exceptions.AlreadyExists:
                 raise AlreadyCommitted from None
-            except exceptions.NotFound as error:
-                raise refused(self._db(), holds, error) from None
+            except exceptions.FailedPrecondition:
+                if self.ledger_entries(list(entries)):
+                    raise AlreadyCommitted from None
+                writes = self._written(counts, entries, holds)  # it was one without entries
             except exceptions.RetryError as error:
                 if isinstance(error.cause, exceptions.DeadlineExceeded) and len(entries) > 1:
                     raise TooLarge from error  # perhaps: smaller ones are faster
@@ -138,6 +136,32 @@ class FirestoreStore:
                 raise
         self._builder.committed(counts)
         return writes
+
+    def _written(
+        self,
+        counts: PackedCounts,
+        entries: Mapping[BatchId, Entry],
+        holds: Collection[Hold],
+        forgotten: Collection[BatchId] = (),
+    ) -> int:
+        """Commit; returns the number of writes. Raises the client's errors, and Replaced.
+
+        FailedPrecondition says that an earlier one went through that was not known to have.
+        """
+        fence = self._builder.fence
+        try:
+            with self._encoding():
+                batch = self._builder.build(self._db(), counts, entries, holds)
+            for batch_id in forgotten:
+                batch.delete(self._entry(batch_id))
+            self._rate.wait(len(batch))
+            fence.wrote(holds, batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS))
+        except BaseException as error:
+            fence.unknown(holds)
+            if isinstance(error, exceptions.NotFound):
+                raise refused(self._db(), holds, error) from None
+            raise
+        return len(batch)
 
     def ledger(self, run: str) -> Ledger:
         """See `Store.ledger`."""
@@ -172,14 +196,7 @@ class FirestoreStore:
             if not family:
                 continue
             with self._working("write to"):
-                batch = self._builder.build(self._db(), PackedCounts(), {}, [hold])
-                for batch_id in family:
-                    batch.delete(self._entry(batch_id))
-                self._rate.wait(len(batch))
-                try:
-                    batch.commit(retry=RETRY, timeout=_ATTEMPT_SECONDS)
-                except exceptions.NotFound as error:
-                    raise refused(self._db(), [hold], error) from None
+                self._written(PackedCounts(), {}, [hold], family)
 
     def counted_as(self, word: str) -> str:
         """See `Store.counted_as`."""
@@ -208,42 +225,20 @@ class FirestoreStore:
         """See `Store.words`. Needs the composite indexes in cluster/firestore.indexes.json."""
         found: list[Word] = []
         with self._working("read"):
-            for query in self._in_order(publication, after, label):
+            for query in in_order(self._db(), self._words(publication), after, label):
                 left = limit - len(found)
                 for each in query.limit(left).stream(retry=RETRY) if left else ():
                     found += seen(read(word_of, each), label)
         return found
 
-    def _in_order(
-        self, publication: str, after: tuple[int, str] | None, label: str | None
-    ) -> list[Query]:
-        """The queries that together, in this order, find the words of `Store.words`."""
-        field = "count" if label is None else self._db().field_path("labels", label)
-        words = self._words(publication)
-        ordered = words.order_by(field, direction="DESCENDING")
-        if after is None:
-            return [ordered.where(filter=FieldFilter(field, ">", 0)).order_by("word")]
-        same = words.where(filter=FieldFilter(field, "==", after[0]))
-        less = ordered.where(filter=FieldFilter(field, "<", after[0]))
-        return [
-            same.where(filter=FieldFilter("word", ">", after[1])).order_by("word"),
-            less.order_by("word"),
-        ]
-
     def search(
         self, publication: str, text: str, limit: int, label: str | None = None
     ) -> list[Word]:
         """See `Store.search`. Looks only at the first 5,000 in alphabetical order."""
-        beginning = (
-            self._words(publication)
-            .where(filter=FieldFilter("word", ">=", text))
-            .where(filter=FieldFilter("word", "<", text + chr(0x10FFFF)))
-            .order_by("word")
-            .limit(_PAGE)
-        )
         found: list[Word] = []
         with self._working("read"):
-            for each in beginning.stream(retry=RETRY):
+            query = beginning_with(self._words(publication), text).limit(_PAGE)
+            for each in query.stream(retry=RETRY):
                 found += seen(read(word_of, each), label)
         return sorted(found, key=lambda each: (-each.count, each.word))[:limit]
 

@@ -20,6 +20,7 @@ from daskingest.packed import Counters, PackedCounts
 from daskingest.spelling import spelled
 from daskingest.stores import Hold
 from daskingest.stores.firestore_errors import CHECK_RETRY, READ_SECONDS, RETRY
+from daskingest.stores.firestore_holds import Fence
 from daskingest.stores.firestore_layout import (
     LEDGER,
     PUBLICATIONS,
@@ -48,6 +49,7 @@ class CommitBuilder:
     def __init__(self) -> None:
         self.whole_maps = False
         """Whether maps are read and then set: some emulators can't increment inside a map."""
+        self.fence = Fence()
         self._named: set[str] = set()  # ids of documents
 
     def build(
@@ -57,11 +59,14 @@ class CommitBuilder:
         entries: Mapping[BatchId, Entry],
         holds: Collection[Hold] = (),
     ) -> firestore.WriteBatch:
-        """A commit's writes: first those that refuse it, of the runs' epochs and of the ledger."""
+        """A commit's writes: first those that refuse it, of the runs' epochs and of the ledger.
+
+        Raises NotFound if another has one of the runs.
+        """
         batch = db.batch()
         for hold in holds:
             document = db.collection(RUNS).document(hold_id(hold))
-            batch.update(document, {"watermark": hold.watermark})  # fails if it is not there
+            batch.update(document, {"watermark": hold.watermark}, self.fence.option(db, hold))
         for batch_id, entry in sorted(entries.items(), key=lambda item: item[0]):
             document = db.collection(LEDGER).document(entry_id(batch_id))
             batch.create(document, entry_fields(batch_id, entry))

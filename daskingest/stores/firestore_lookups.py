@@ -12,6 +12,7 @@ from itertools import chain
 
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.query import Query
 
 from daskingest.grouping import grouped
 from daskingest.stores.firestore_documents import Snapshot, read
@@ -72,3 +73,28 @@ class Lookup:
         if parts:
             with ThreadPoolExecutor(min(_AT_ONCE, len(parts)), "lookup") as threads:
                 yield from chain.from_iterable(threads.map(ask, parts))
+
+
+def in_order(
+    db: firestore.Client,
+    words: firestore.CollectionReference,
+    after: tuple[int, str] | None,
+    label: str | None,
+) -> list[Query]:
+    """The queries that together, in this order, find the words of `Store.words`."""
+    field = "count" if label is None else db.field_path("labels", label)
+    ordered = words.order_by(field, direction="DESCENDING")
+    if after is None:
+        return [ordered.where(filter=FieldFilter(field, ">", 0)).order_by("word")]
+    same = words.where(filter=FieldFilter(field, "==", after[0]))
+    less = ordered.where(filter=FieldFilter(field, "<", after[0]))
+    return [
+        same.where(filter=FieldFilter("word", ">", after[1])).order_by("word"),
+        less.order_by("word"),
+    ]
+
+
+def beginning_with(words: firestore.CollectionReference, text: str) -> Query:
+    """The words that begin with a text, in alphabetical order."""
+    first = words.where(filter=FieldFilter("word", ">=", text))
+    return first.where(filter=FieldFilter("word", "<", text + chr(0x10FFFF))).order_by("word")

@@ -1,5 +1,5 @@
 // The Firestore emulator on a port of this machine, with what it lacks and the store relies on:
-// commits that apply whole or not at all, increments of fields inside maps, fields inside maps in
+// commits that apply whole or not at all, times of writes as preconditions, increments of fields inside maps, fields inside maps in
 // queries, cursors, and large collections. Usage: node server.mjs PORT
 
 import { createRequire } from "node:module";
@@ -12,6 +12,7 @@ const { ServerCredentials } = require("@grpc/grpc-js");
 
 const NOT_FOUND = 5;
 const ALREADY_EXISTS = 6;
+const FAILED_PRECONDITION = 9;
 const UNKNOWN = 2;
 
 // A field path's segments: `labels.\`U.S.\`` is ["labels", "U.S."].
@@ -112,6 +113,25 @@ const MapField = map.constructor;
 const Integer = map.value.integer.constructor;
 state.clear();
 
+// No two commits have the same time.
+const ownWrite = FirestoreState.prototype.writeV1Document;
+let commitDate, commitTime;
+FirestoreState.prototype.writeV1Document = function (date, write) {
+  if (date !== commitDate) {
+    commitDate = date;
+    commitTime = new Date(Math.max(date.getTime(), (commitTime?.getTime() ?? 0) + 1));
+  }
+  if (write.has_current_document && write.current_document.has_update_time) {
+    write.current_document.exists = true; // which it does, see below
+  }
+  return ownWrite.call(this, commitTime, write);
+};
+
+function isUnchanged(document, { seconds, nanos }) {
+  const { hasExist, updatedAt } = document.metadata;
+  return hasExist && updatedAt.getTime() === seconds * 1000 + nanos / 1e6;
+}
+
 // Preconditions are looked at before anything is written.
 const commit = "/google.firestore.v1.Firestore/Commit";
 const own = server.server.handlers.get(commit);
@@ -120,8 +140,16 @@ server.server.register(
   commit,
   (call, callback) => {
     for (const write of call.request.writes) {
-      if (!write.has_current_document || !write.current_document.has_exists) continue;
+      if (!write.has_current_document) continue;
       const name = write.has_update ? write.update.name : write.delete;
+      if (write.current_document.has_update_time) {
+        if (!isUnchanged(state.getDocument(name), write.current_document.update_time)) {
+          callback({ code: FAILED_PRECONDITION, message: `the document ${name} changed` }, null);
+          return;
+        }
+        continue;
+      }
+      if (!write.current_document.has_exists) continue;
       const wanted = write.current_document.exists;
       if (state.getDocument(name).metadata.hasExist !== wanted) {
         const code = wanted ? NOT_FOUND : ALREADY_EXISTS;
