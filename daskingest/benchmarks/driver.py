@@ -54,16 +54,17 @@ def _batches(number: int) -> Iterator[Batch]:
 def driver_tasks_per_second(workers: int | None = None, tasks: int = 2_000) -> float:
     """Empty batches a second, from the driver through a local cluster's workers into a store."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_drive(workers, tasks))
+        return runner.run(drive(workers, tasks))
 
 
-async def _drive(workers: int | None, tasks: int) -> float:
+async def drive(workers: int | None, tasks: int, scheduler: str | None = None) -> float:
+    """The same with the cluster at an address, if there is one."""
     model = find_model()
     with tempfile.TemporaryDirectory() as folder:
         store = f"sqlite:///{Path(folder).absolute() / 'benchmark.db'}"
         work = Work(model, store, flush_interval=1.0, batch_timeout=60.0)
         async with (
-            cluster(None, workers, model) as client,
+            cluster(scheduler, workers, model) as client,
             open_driver(client, work, Observer()) as driver,
         ):
             ledger = await driver.take_over(_RUN)

@@ -22,7 +22,7 @@ def splitter_vs_wc(file: Path | None = None) -> float:
     The least of several turns of each; the file, by default 256 MiB of the sample, is in memory.
     """
     with tempfile.TemporaryDirectory() as folder:
-        file = file or _repeated(Path(folder))
+        file = file or repeated_sample(Path(folder))
         cutting, counting = [], []
         for _ in range(_TURNS):
             started = time.process_time()
@@ -39,7 +39,8 @@ def _of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _repeated(folder: Path) -> Path:
+def repeated_sample(folder: Path) -> Path:
+    """A file of 256 MiB in a folder: the sample's rows, again and again."""
     header, _, rows = _SAMPLE.read_bytes().partition(b"\n")
     file = folder / "repeated.csv"
     with file.open("wb") as out:
