@@ -168,7 +168,8 @@ class Run(Observer):
 
     async def _count(self, model: str) -> None:
         settings = self._settings
-        self._progress.say("starting the cluster")
+        where = settings.scheduler
+        self._progress.say(f"connecting to {where}" if where else "starting the cluster")
 
         def opening() -> AbstractAsyncContextManager[Client]:
             return cluster(

@@ -31,7 +31,9 @@ class SchedulerLost(DaskingestError):
 
 
 class NotThere(UsageError):
-    """There is no scheduler at an address, or it has no worker of a kind."""
+    """There is no scheduler at an address, or it has no worker of a kind. It may come."""
+
+    exit_code = 1
 
 
 class Waiting:
