@@ -213,3 +213,22 @@ def test_a_commit_whose_answer_got_lost_is_known(firestore_url: str, proxy: Prox
         assert not store.ledger("r")
         store.commit(counts(), {BatchId("r", "3"): Counted()}, [replace(settled, settled=())])
     assert content(firestore_url)[0] == {"p": 3}
+
+
+def test_a_late_copy_of_a_take_over_gives_nothing_back(firestore_url: str, proxy: Proxy) -> None:
+    sent: list[Callable[[], bytes]] = []
+
+    def keep(commit: Callable[[], bytes]) -> bytes:
+        sent.append(commit)
+        return commit()
+
+    with open_store(firestore_url, create=True) as store, open_store(firestore_url) as other:
+        proxy.fault = keep
+        hold = store.take_over("r", "one")
+        proxy.fault = lambda commit: commit()
+        store.commit(counts(), {BatchId("r", "1"): Counted()}, [hold])
+        other.take_over("r", "two")
+        sent[-1]()
+        with pytest.raises(Replaced):
+            store.commit(counts(), {BatchId("r", "2"): Counted()}, [hold])
+    assert content(firestore_url)[0] == {"p": 1}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from clusters import dask_process, has_workers
 from program import Program, Server, content, free_port, ledger, until
+
+from daskingest.stores import open_store
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
 OPTIONS = ("--batch-bytes", "3000", "--flush-interval", "0.1", "--no-progress")
@@ -146,3 +149,21 @@ def test_the_service_takes_articles_meanwhile(cluster: Cluster, tmp_path: Path) 
         assert server.status()["dashboard"] == "" or "http" in server.status()["dashboard"]
         assert server.stop() == 0
     assert "Traceback" not in server.output
+
+
+def test_a_service_whose_spool_is_counted_elsewhere_ends(cluster: Cluster, tmp_path: Path) -> None:
+    """It was copied, and the copy was started while this one had no scheduler."""
+    with cluster.running():
+        server = Server(tmp_path, "--scheduler", cluster.address, "--flush-interval", "0.1")
+        server.wait_until_ready()
+        article = {"content": TEXT.format(1), "publication": "P"}
+        assert httpx.post(server.url + "/articles", json=article).status_code == 202
+        server.wait_until_saved()
+    until(lambda: not server.answers("/readyz"))
+    with open_store(f"sqlite:///{server.store}", create=True) as store:
+        with closing(sqlite3.connect(server.store)) as db:
+            [(run,)] = db.execute("SELECT run FROM runs").fetchall()
+        store.take_over(run, "the copy's")
+    with cluster.running():
+        assert server.wait() == 1
+    assert "another daskingest" in server.output.splitlines()[-1]

@@ -16,6 +16,7 @@ from daskingest.pipeline.saver_places import SaverPlaces
 from daskingest.pipeline.waiting import SchedulerLost, Waiting
 
 _SCHEDULER = "scheduler"
+_AGAIN_SECONDS = 1.0
 
 
 class Lookout:
@@ -35,11 +36,10 @@ class Lookout:
         return next((each.missing for each in self._waiting.values() if each.missing), "")
 
     async def first(self) -> frozenset[str]:
-        """The workers, by address, that can be given tasks now. Raises SchedulerLost."""
-        try:
-            return await self._crew.look()
-        except OSError:
-            raise SchedulerLost from None
+        """The workers, by address, that can be given tasks now. Raises as `look` does."""
+        while (workers := await self.look()) is None:
+            await asyncio.sleep(_AGAIN_SECONDS)
+        return workers
 
     async def look(self) -> frozenset[str] | None:
         """The workers, by address, that can be given tasks now; None if the scheduler is silent.

@@ -116,10 +116,20 @@ class Run(Observer):
     def _look_up(self, model: str, rejects: PatientRejects) -> None:
         """Find out what is counted of the files."""
         settings, progress = self._settings, self._progress
-        runs = [FileRun(each, model, settings, rejects) for each in self._gathered.files]
+        before = {id(each.file): each for each in self._runs}
+        runs: list[FileRun] = []
+        lost: list[FileRun] = []
+        for file in self._gathered.files:
+            try:
+                runs.append(FileRun(file, model, settings, rejects))
+            except DaskingestError as error:
+                if id(file) not in before:
+                    raise
+                before[id(file)].fail(error)  # it could be read when the run began
+                lost.append(before[id(file)])
         self._destination = destination(settings, progress)
         self._destination.look_up(runs, progress if len(runs) == 1 else Quiet(progress))
-        self._runs = list(apart(runs, progress))
+        self._runs = [*apart(runs, progress), *lost]
 
     def _raise_alone(self) -> None:
         """A single file's error is that of the command."""
@@ -144,11 +154,22 @@ class Run(Observer):
             finally:
                 self._group = None
             self._progress.warn(f"{SchedulerLost.what}; waiting for one")
-            await asyncio.to_thread(self._look_up, model, rejects)
+            await self._look_up_again(model, rejects)
+
+    async def _look_up_again(self, model: str, rejects: PatientRejects) -> None:
+        """Find out what is counted by now, as soon as the store tells."""
+        while not self._stopping:
+            try:
+                return await asyncio.to_thread(self._look_up, model, rejects)
+            except StoreError as error:
+                self._progress.warn(f"waiting: {error}")
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return None
 
     async def _count(self, model: str) -> None:
         settings = self._settings
-        self._progress.say("starting the cluster")
+        where = settings.scheduler
+        self._progress.say(f"connecting to {where}" if where else "starting the cluster")
 
         def opening() -> AbstractAsyncContextManager[Client]:
             return cluster(
@@ -170,9 +191,11 @@ class Run(Observer):
                 waiting = [each.file.origin for each in self._runs if each.waits]
                 await require_same_files(client, waiting)
             async with _report_to(settings.performance_report), often:
-                for place in {each.place.store_url: each.place for each in self._runs}.values():
-                    await self._count_into(place, client, model)
-                self._counting = False
+                try:
+                    for place in {each.place.store_url: each.place for each in self._runs}.values():
+                        await self._count_into(place, client, model)
+                finally:
+                    self._counting = False
 
     def _savers(self, run: FileRun) -> int:
         """How many write what a file counts to: just one into a file that is published later."""

@@ -20,7 +20,7 @@ from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
 from daskingest.pipeline.pending import Commit, News, Pending, Report
 from daskingest.pipeline.store_thread import StoreThread
-from daskingest.stores import Hold, Store
+from daskingest.stores import AlreadyCommitted, Hold, Store
 
 _POLL_SECONDS = 10.0
 
@@ -203,7 +203,10 @@ def _taken_over(store: Store, run: str, owner: str, shards: int) -> tuple[Hold, 
     hold, ledger = store.take_over(run, owner), store.ledger(run)
     if shards > 1 and not ledger and not hold.watermark:
         ledger = {BatchId.shards(run): Shards(shards)}
-        store.commit(PackedCounts(), ledger, [hold])
+        try:
+            store.commit(PackedCounts(), ledger, [hold])
+        except AlreadyCommitted:  # the answer to it got lost
+            ledger = store.ledger(run)
     return hold, ledger
 
 

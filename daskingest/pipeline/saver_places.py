@@ -57,7 +57,7 @@ class SaverPlaces:
         """The numbers of the current savers, by place. Those that are missing are started."""
         numbers = [await self.ready_at(place) for place in range(len(self._places))]
         if (workers := len({*self.workers()})) < len(numbers):
-            log.info("savers share workers", extra={"savers": len(numbers), "workers": workers})
+            log.warning("%d savers share %d of the cluster's workers", len(numbers), workers)
         return numbers
 
     def with_number(self, number: int) -> SaverClient:

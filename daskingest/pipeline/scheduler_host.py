@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import AsyncIterator
@@ -12,6 +13,8 @@ from distributed import Scheduler
 
 from daskingest.errors import UsageError
 from daskingest.pipeline.tls import Tls
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,10 @@ async def scheduler(host: str, port: int, dashboard: str, tls: Tls) -> AsyncIter
         ) from None
     try:
         shown = running.services.get("dashboard")
-        link = f"http://{dashboard.rpartition(':')[0]}:{shown.port}/status" if shown else ""
+        place, _, wanted = dashboard.rpartition(":")
+        link = f"http://{place}:{shown.port}/status" if shown else ""
+        if shown and wanted not in ("0", str(shown.port)):
+            log.warning("port %s is in use: the dashboard is at %s", wanted, link)
         yield Listening(running.address, link)
     finally:
         await running.close(reason="told to stop")

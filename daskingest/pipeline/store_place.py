@@ -40,7 +40,7 @@ async def _require_one_database(client: Client, url: str, savers: Sequence[str])
     here, why = await asyncio.to_thread(_found, url)
     if why:
         raise StoreError(why)
-    answers = await _answers(client, _found, url, savers or await addresses(client, SAVER))
+    answers = await _answers(client, _found, url, savers or await _all_savers(client))
     if told := strayed(here, answers, started=bool(savers)):
         raise UsageError(
             f"the saver's worker does not use the store {shown_url(url)} of this machine: {told}; "
@@ -83,7 +83,7 @@ async def _require_one_file(client: Client, url: str, savers: Sequence[str]) -> 
     that share a folder from those that don't, whatever they are called."""
     store, mark = Path(url.removeprefix(_SQLITE)), secrets.token_hex(16)
     place = store.with_name(f".{store.name}-{mark[:8]}")
-    asked = savers or await addresses(client, SAVER)
+    asked = savers or await _all_savers(client)
     try:
         place.write_text(mark)
         answers = await _answers(client, _read, str(place), asked)
@@ -100,6 +100,13 @@ async def _require_one_file(client: Client, url: str, savers: Sequence[str]) -> 
             "give it this folder under the same path (if this is where counts for a firestore:// "
             "store wait, name a file that both see with --staging)"
         )
+
+
+async def _all_savers(client: Client) -> list[str]:
+    try:
+        return await addresses(client, SAVER)
+    except OSError:
+        raise SchedulerLost from None
 
 
 async def _answers(

@@ -13,6 +13,7 @@ from daskingest.ledger import LedgerError
 from daskingest.stores import Replaced, Store, open_store
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0  # seconds
+_LONG_SECONDS = 120.0  # for one call
 _COMMIT_SIZE = 100_000  # counters, until the store is open
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ class StoreThread:
         while True:
             try:
                 loop = asyncio.get_running_loop()
-                result = await loop.run_in_executor(self._thread, self._call, work)
+                result = await self._see_through(
+                    loop.run_in_executor(self._thread, self._call, work)
+                )
             except (Replaced, LedgerError):
                 raise
             except StoreError as error:
@@ -63,6 +66,13 @@ class StoreThread:
                 return result
             await asyncio.sleep(delay)
             delay = min(2 * delay, _RETRY_MOST)
+
+    async def _see_through(self, call: asyncio.Future[T]) -> T:
+        """What the call returns; if that takes long, it is told."""
+        done, _ = await asyncio.wait([call], timeout=_LONG_SECONDS)
+        if not done:
+            await self._say(f"the store has not answered for {_LONG_SECONDS:.0f} seconds")
+        return await call
 
     async def _say(self, trouble: str) -> None:
         self._trouble = bool(trouble)

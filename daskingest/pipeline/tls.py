@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from distributed import Security
 
 from daskingest.errors import UsageError
 
+_ADDRESS = re.compile(r"(tcp|tls)://(\[[^\]]+\]|[^:/\[\]]+):\d+/?")
 _MAKE_THEM = "`cluster/certificates.sh` makes them"
 
 
@@ -63,6 +65,11 @@ class Tls:
 
         Raises UsageError if the files and the address don't go together, or cannot be used.
         """
+        if role != "scheduler" and not _ADDRESS.fullmatch(address):
+            raise UsageError(
+                f"{address!r} is not the address of a Dask scheduler: expected tcp://HOST:PORT or "
+                "tls://HOST:PORT, as `daskingest scheduler` logs it"
+            )
         encrypted = address.startswith("tls://")
         if self.given and not encrypted:
             raise UsageError(

@@ -31,7 +31,9 @@ class SchedulerLost(DaskingestError):
 
 
 class NotThere(UsageError):
-    """There is no scheduler at an address, or it has no worker of a kind."""
+    """There is no scheduler at an address, or it has no worker of a kind. It may come."""
+
+    exit_code = 1
 
 
 class Waiting:
@@ -58,13 +60,17 @@ class Waiting:
             self._since = self._said = now
         waited = now - self._since
         if waited >= min(_SOON_SECONDS, self._seconds):
-            if not self.missing:
-                log.warning("waiting: %s", missing)
-            elif now - self._said >= SAY_AGAIN_SECONDS:
-                log.warning("waiting for %.0f seconds: %s", waited, missing)
-                self._said = now
+            if self._seconds:
+                self._say(missing, now, waited)
             self.missing = missing
         return waited >= self._seconds
+
+    def _say(self, missing: str, now: float, waited: float) -> None:
+        if not self.missing:
+            log.warning("waiting: %s", missing)
+        elif now - self._said >= SAY_AGAIN_SECONDS:
+            log.warning("waiting for %.0f seconds: %s", waited, missing)
+            self._said = now
 
 
 @asynccontextmanager

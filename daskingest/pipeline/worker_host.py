@@ -88,9 +88,10 @@ class WorkerHost:
                 log.info("worker %s has joined %s", nanny.worker_address, self._workers.address)
                 await nanny.finished()  # type: ignore[no-untyped-call]
             except Exception as error:
-                if not self._stopping.is_set():
-                    log.warning("a worker could not be started: %s; trying again", error)
-                    await asyncio.sleep(pause)
+                if self._stopping.is_set():
+                    return
+                log.warning("a worker could not be started: %s; trying again", error)
+                await asyncio.sleep(pause)
                 continue
             finally:
                 self._nannies.discard(nanny)

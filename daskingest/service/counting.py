@@ -14,16 +14,21 @@ from math import inf
 
 from distributed import Client
 
-from daskingest.errors import UsageError
+from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import Ledger, shards_in
 from daskingest.pipeline.driver import Driver, open_driver
 from daskingest.pipeline.savers import Work
 from daskingest.pipeline.waiting import SchedulerLost, Waiting
 from daskingest.service.background import Background
 from daskingest.service.feed import Feed, Forgetter, InFlight
+from daskingest.service.group_commit import SpoolError
+from daskingest.service.restored import require_still_ours
 from daskingest.service.spool import Spool
 
 _RETRY_SECONDS = 1.0
+
+_MAY_PASS = (SchedulerLost, UsageError, StoreError, SpoolError, OSError)
+"""What may keep it from connecting again, for a while."""
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +102,8 @@ class Counting:
         if self._feed is not None:
             self._feed.draining = True
         self.wake()
+        if self._driver is None and not self._spool.articles:
+            return True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=seconds)
         done = self._task is not None and self._task.done() and not self._spool.articles
@@ -115,6 +122,8 @@ class Counting:
             counts = False
             try:
                 async with self._connection() as driver:
+                    if started.done():
+                        await require_still_ours(self._spool, self._work.store_url)
                     ledger = await driver.take_over(self._spool.id)
                     await self._spool.keep_owner(self._work.owner)
                     await self._forget(driver)
@@ -127,9 +136,9 @@ class Counting:
             except Exception as error:
                 if not started.done():
                     return started.set_exception(error)
-                if not isinstance(error, SchedulerLost if counts else SchedulerLost | UsageError):
+                if not isinstance(error, SchedulerLost if counts else _MAY_PASS):
                     raise
-                self._lost = error.what if isinstance(error, SchedulerLost) else str(error)
+                self._lost = _said(error)
             waiting.looked(self._lost, loop.time())
             await asyncio.sleep(_RETRY_SECONDS)
 
@@ -168,3 +177,7 @@ class Counting:
     async def _forget(self, driver: Driver) -> None:
         """What the spool has forgotten, the ledger may forget."""
         await driver.forget(self._spool.id, self._spool.forgotten_up_to)
+
+
+def _said(error: Exception) -> str:
+    return error.what if isinstance(error, SchedulerLost) else str(error) or type(error).__name__

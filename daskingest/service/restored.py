@@ -9,14 +9,16 @@ elsewhere since.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from daskingest.errors import UsageError
 from daskingest.ledger import Ledger
+from daskingest.pipeline.savers import TakenOver
 from daskingest.service.spool import Spool
-from daskingest.stores import Hold, Store
+from daskingest.stores import Hold, Store, open_store
 from daskingest.stores.sharded import in_all_shards, shard_runs
 
 log = logging.getLogger(__name__)
@@ -27,10 +29,7 @@ def check_spool(spool: Spool, store: Store, folder: Path, take_over: bool) -> No
 
     With `take_over` it gets a new identity instead: what it holds is counted as new.
     """
-    ledger = in_all_shards(store, spool.id)
-    runs = (spool.id, *shard_runs(ledger, spool.id))
-    holds = [hold for run in runs if (hold := store.hold(run)) is not None]
-    found = what_is_wrong(spool, holds, ledger)
+    found = what_is_wrong(spool, *_known(store, spool.id))
     if not found:
         return
     if not take_over:
@@ -45,6 +44,28 @@ def check_spool(spool: Spool, store: Store, folder: Path, take_over: bool) -> No
         "taking over a restored or copied spool; articles that were counted already count twice",
         extra={"articles": spool.articles, "spool": spool.id},
     )
+
+
+async def require_still_ours(spool: Spool, store_url: str) -> None:
+    """Raise TakenOver if another service counts the spool's articles, or has since it was checked.
+
+    Raises StoreError if the store can't tell now.
+    """
+
+    def read() -> tuple[list[Hold], Ledger]:
+        with open_store(store_url) as store:
+            return _known(store, spool.id)
+
+    if found := what_is_wrong(spool, *await asyncio.to_thread(read)):
+        log.error("the spool was used elsewhere: %s", found)
+        raise TakenOver
+
+
+def _known(store: Store, spool_id: str) -> tuple[list[Hold], Ledger]:
+    """How a spool's shards are held, and what their ledgers have."""
+    ledger = in_all_shards(store, spool_id)
+    runs = (spool_id, *shard_runs(ledger, spool_id))
+    return [hold for run in runs if (hold := store.hold(run)) is not None], ledger
 
 
 def what_is_wrong(spool: Spool, holds: Sequence[Hold], ledger: Ledger) -> str:

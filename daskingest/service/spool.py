@@ -131,10 +131,12 @@ class Spool:
     async def add_owner(self, owner: str) -> None:
         """Write down that somebody is about to hold its run."""
         await self._writer.do(lambda: self._tables.add_owner(owner))
+        self.owners = {*self.owners, owner}
 
     async def keep_owner(self, owner: str) -> None:
         """Write down that this one holds it, and none of those before any more."""
         await self._writer.do(lambda: self._tables.keep_owner(owner))
+        self.owners = {owner}
 
     def unfinished(self) -> list[int]:
         """The numbers of the batches that were released and not forgotten, for a restart."""

@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+from uuid import uuid4
 
 from google.api_core import exceptions
 from google.cloud import firestore
@@ -66,7 +67,9 @@ class CommitBuilder:
         batch = db.batch()
         for hold in holds:
             document = db.collection(RUNS).document(hold_id(hold))
-            batch.update(document, {"watermark": hold.watermark}, self.fence.option(db, hold))
+            # A write that changes nothing would leave the document's time as it was.
+            written = {"watermark": hold.watermark, "commit": uuid4().hex}
+            batch.update(document, written, self.fence.option(db, hold))
         for batch_id, entry in sorted(entries.items(), key=lambda item: item[0]):
             document = db.collection(LEDGER).document(entry_id(batch_id))
             batch.create(document, entry_fields(batch_id, entry))

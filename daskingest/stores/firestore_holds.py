@@ -72,7 +72,8 @@ class Fence:
         name = hold_id(hold)
         if name not in self._times:
             found = db.collection(RUNS).document(name).get(retry=RETRY, timeout=READ_SECONDS)
-            if not found.exists:
+            now, _ = held(db, hold.run)  # a late copy may have brought an old one back
+            if not found.exists or now is None or now.epoch != hold.epoch:
                 raise exceptions.NotFound(f"no document {name}")  # type: ignore[no-untyped-call]
             self._times[name] = found.update_time
         return db.write_option(last_update_time=self._times[name])

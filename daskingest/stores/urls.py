@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, urlencode
 POSTGRESQL = ("postgresql://", "postgres://")
 _PLACES = ("host", "hostaddr", "port", "dbname", "service")  # that a query may name
 
-_PASSWORD = re.compile(r"(://[^:@/?]*):.*@")  # to the last @: one in a password hides no less
+# To the last @: one in a password hides no less. A mistyped :// is no reason to show it.
+_PASSWORD = re.compile(r"^(\w*+:?+/*+[^:@?]*+):.*@")
 _NAMED_PASSWORD = re.compile(r"((?:^|[?&])\w*password=)[^&]*", re.IGNORECASE)
 
 

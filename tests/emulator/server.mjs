@@ -105,6 +105,7 @@ const root = "projects/classes/databases/(default)/documents";
 
 // The field classes are not exported: take them from a document.
 const { Write } = require("@firestore-emulator/proto/dist/google/firestore/v1/write");
+const { Timestamp } = require("@firestore-emulator/proto/dist/google/protobuf/timestamp");
 const integer = { integer_value: 1 };
 const fields = { map: { map_value: { fields: { integer } } } };
 state.writeV1Document(new Date(), Write.fromObject({ update: { name: `${root}/a/b`, fields } }));
@@ -124,8 +125,21 @@ FirestoreState.prototype.writeV1Document = function (date, write) {
   if (write.has_current_document && write.current_document.has_update_time) {
     write.current_document.exists = true; // which it does, see below
   }
-  return ownWrite.call(this, commitTime, write);
+  const document = this.getDocument(write.has_update ? write.update.name : write.delete);
+  const { metadata } = document;
+  const before = metadata.hasExist && JSON.stringify(document.fields);
+  const result = ownWrite.call(this, commitTime, write);
+  if (before && document.metadata.hasExist && JSON.stringify(document.fields) === before) {
+    document.metadata = metadata; // what changes nothing leaves the time as it was
+    result.update_time = TimestampOf(metadata.updatedAt);
+  }
+  return result;
 };
+
+function TimestampOf(date) {
+  const seconds = Math.floor(date.getTime() / 1000);
+  return Timestamp.fromObject({ seconds, nanos: date.getMilliseconds() * 1e6 });
+}
 
 function isUnchanged(document, { seconds, nanos }) {
   const { hasExist, updatedAt } = document.metadata;

@@ -45,6 +45,9 @@ def scheduler(settings: SchedulerSettings, log: LogSettings = _LOG) -> ExitCode:
                 if warning := exposure(settings.host, listening.address):
                     logger.warning("%s", warning)
                 await stopping.wait()
+                logger.info("stopping")
+                # Whatever Dask was about to tell those that are connected fails now.
+                logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
         loops = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         with dask.config.set(DASK_CONFIG), quiet(), loops as runner:
