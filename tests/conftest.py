@@ -30,9 +30,11 @@ HEADER = ["", "date", "title", "article", "url", "publication"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Measurements come last: where time is limited, what can fail goes before. Before them come
     the hosts that are lost, for minutes each."""
-    items.sort(
-        key=lambda item: ("benchmarks" in item.path.parts, item.path.name == "test_hosts.py")
-    )
+    items.sort(key=lambda item: ("benchmarks" in item.path.parts, _loses_a_host(item)))
+
+
+def _loses_a_host(item: pytest.Item) -> bool:
+    return "lose" in getattr(getattr(item, "callspec", None), "params", {})
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -317,6 +317,10 @@ def test_passwords_are_not_shown(postgresql_url: str, tmp_path: Path) -> None:
         ("postgresql://u@h/d", "postgresql://u@h/d"),
         ("postgresql:///d?host=h&password=p&x=y", "postgresql:///d?host=h&password=***&x=y"),
         ("mysql+x://u:p@h", "mysql+x://u:***@h"),
+        ("postgresql:/u:p@h/d", "postgresql:/u:***@h/d"),
+        ("postgres//u:p@h/d", "postgres//u:***@h/d"),
+        ("postgresql://u/x:p@h/d", "postgresql://u/x:***@h/d"),
+        ("postgresql://u@h:5432,i:5432/d", "postgresql://u@h:5432,i:5432/d"),
         ("sqlite:///a:b@c", "sqlite:///a:b@c"),
         ("firestore://p/d", "firestore://p/d"),
     ):

@@ -9,7 +9,7 @@ POSTGRESQL = ("postgresql://", "postgres://")
 _PLACES = ("host", "hostaddr", "port", "dbname", "service")  # that a query may name
 
 # To the last @: one in a password hides no less. A mistyped :// is no reason to show it.
-_PASSWORD = re.compile(r"^(\w*+:?+/*+[^:@?]*+):.*@")
+_PASSWORD = re.compile(r"^([\w+.-]*+:?+/*+[^:@?]*+):.*@")
 _NAMED_PASSWORD = re.compile(r"((?:^|[?&])\w*password=)[^&]*", re.IGNORECASE)
 
 
