@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +17,7 @@ from emulated import Proxy, emulator
 from hypothesis import settings
 from parts import lacking
 from postgres import Server, server
+from program import StoreContent, reference
 
 # A shell that runs the tests in the background has them, and all they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -135,3 +137,27 @@ def postgresql_url(postgresql: Server) -> Iterator[str]:
     database = postgresql.new_database()
     yield postgresql.url(database)
     postgresql.drop(database)
+
+
+@pytest.fixture(scope="session")
+def sample_counts() -> StoreContent:
+    """What the bundled articles count to, by spaCy itself."""
+    return reference(Path(__file__).parent.parent / "daskingest" / "sample.csv")
+
+
+@pytest.fixture
+def long_file(sample: Path, tmp_path: Path) -> Path:
+    """The sample ten times over: long enough to be interrupted, however fast the machine."""
+    header, rows = sample.read_bytes().split(b"\n", 1)
+    file = tmp_path / "articles.csv"
+    file.write_bytes(header + b"\n" + 10 * rows)
+    return file
+
+
+@pytest.fixture
+def long_expected(sample_counts: StoreContent) -> StoreContent:
+    """What `long_file` counts to."""
+    articles, counts = sample_counts
+    return {key: 10 * count for key, count in articles.items()}, Counter(
+        {key: 10 * count for key, count in counts.items()}
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from emulated import by_month, content
 from postgres import PASSWORD, Server
-from program import Program, StoreContent, kill, reference, run, until
+from program import Program, StoreContent, kill, run, until
 from program import Server as Service
 from test_publish_killed import SMALL_COMMITS, fill
 
@@ -21,28 +20,9 @@ SMALL = ["--workers", "2", "--batch-bytes", "3000", "--flush-interval", "0.3"]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def sample_counts() -> StoreContent:
-    """What the sample counts to."""
-    return reference(Path(__file__).parent.parent / "daskingest" / "sample.csv")
-
-
 @pytest.fixture
-def long_file(sample: Path, tmp_path: Path) -> Path:
-    """The sample ten times over."""
-    header, rows = sample.read_bytes().split(b"\n", 1)
-    file = tmp_path / "articles.csv"
-    file.write_bytes(header + b"\n" + 10 * rows)
-    return file
-
-
-@pytest.fixture
-def expected(sample_counts: StoreContent) -> StoreContent:
-    """What the long file counts to."""
-    articles, words = sample_counts
-    return {key: 10 * count for key, count in articles.items()}, Counter(
-        {key: 10 * count for key, count in words.items()}
-    )
+def expected(long_expected: StoreContent) -> StoreContent:
+    return long_expected
 
 
 @pytest.fixture

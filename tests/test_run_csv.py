@@ -7,7 +7,6 @@ import json
 import random
 import signal
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -24,27 +23,9 @@ SMALL = ["--workers", "2", "--batch-bytes", "3000", "--flush-interval", "0.3"]
 """Many batches and many commits from a small file."""
 
 
-@pytest.fixture(scope="session")
-def expected() -> StoreContent:
-    return reference(Path(__file__).parent.parent / "daskingest" / "sample.csv")
-
-
 @pytest.fixture
-def long_file(sample: Path, tmp_path: Path) -> Path:
-    """The sample ten times over: long enough to be interrupted, however fast the machine."""
-    header, rows = sample.read_bytes().split(b"\n", 1)
-    file = tmp_path / "articles.csv"
-    file.write_bytes(header + b"\n" + 10 * rows)
-    return file
-
-
-@pytest.fixture
-def long_expected(expected: StoreContent) -> StoreContent:
-    """What `long_file` counts to."""
-    articles, counts = expected
-    return {key: 10 * count for key, count in articles.items()}, Counter(
-        {key: 10 * count for key, count in counts.items()}
-    )
+def expected(sample_counts: StoreContent) -> StoreContent:
+    return sample_counts
 
 
 def test_counts_are_those_of_spacy(sample: Path, tmp_path: Path, expected: StoreContent) -> None:
