@@ -129,7 +129,8 @@ def write_copies(sample: Path, tmp_path: Path) -> Callable[[int], Path]:
 def test_a_run(find: Finder, write_copies: Callable[[int], Path], tmp_path: Path) -> None:
     file, store = write_copies(16), tmp_path / "store.db"
     command = [sys.executable, guarded.__file__, str(file), f"sqlite:///{store}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # With many more batches it would wait for a flush, which comes after an hour.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     took = json.loads(done.stdout.splitlines()[-1])
     assert took["articles"] == 1024
