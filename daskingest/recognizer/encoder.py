@@ -59,6 +59,11 @@ class Encoder:
         width = len(self._first.scale)
         self._streams = np.zeros((2, _STRIDE + 2 * self.reach + ROWS, width), np.float32)
 
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of a row's products: those that are not looked up."""
+        return sum(2 * layer.weights.size for layer in self._rest)
+
     def encode(self, types: Ints) -> Floats:
         """The vectors, (n, width), of n consecutive tokens.
 
