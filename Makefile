@@ -2,7 +2,7 @@
 # Both install what they need into .venv first. PYTHON names the Python to use, 3.11 or later.
 
 PYTHON ?= python3
-PARALLEL = -n logical --maxprocesses 4 --dist worksteal
+PARALLEL = -n auto --dist worksteal
 BIN = .venv/bin
 DEMO = sqlite:///demo/daskingest.db
 

@@ -29,6 +29,13 @@ SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 HEADER = ["", "date", "title", "article", "url", "publication"]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors, for tests wait a third of their time or more. At most
+    four: each has programs of several processes, which need memory."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Measurements come last: where time is limited, what can fail goes before. Before them come
     the hosts that are lost, for minutes each."""

@@ -60,7 +60,16 @@ def run(*arguments: str, **environment: str) -> tuple[int, str]:
 def test_all_commands_are_here_in_order() -> None:
     code, text = run("--help")
     assert code == 0
-    assert re.findall(r"^│ ([a-z][a-z-]+) ", text, re.MULTILINE) == COMMANDS
+    assert re.findall(r"^  ([a-z][a-z-]+) ", text, re.MULTILINE) == COMMANDS
+
+
+def test_the_help_is_whole_in_80_columns() -> None:
+    assert not re.search(r"\w\.\.\.", run("--help", COLUMNS="80")[1])
+    for command in COMMANDS:
+        code, text = run(command, "--help", COLUMNS="80")
+        assert code == 0
+        assert "…" not in text
+        assert all(len(line) <= 80 for line in text.splitlines())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

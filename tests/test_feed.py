@@ -145,6 +145,26 @@ def test_a_batch_in_parts_is_forgotten_after_its_last(tmp_path: Path) -> None:
     with_bench(tmp_path, work)
 
 
+def test_what_is_told_again_after_the_scheduler_was_lost_is_measured_once(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.spool.add(articles(0, 2))
+        [batch] = await bench.take()
+        one, two = batch.parts(1)
+        bad = Tally(rows=1)
+        bad.reject(0, "killed its worker")
+        await bench.forgetter.finished(done(one, bad, last=False))
+        bench.in_flight.clear()
+        with closing(Feed(bench.spool, LIMITS, bench.metrics, bench.in_flight, bench.wake)) as feed:
+            await feed.take(9, 0)
+            good = Tally(rows=1, articles=1)
+            await bench.see_through(done(one, bad, last=False), done(two, good))
+        assert bench.metrics.rejects == Counter({"killed its worker": 1})
+        assert bench.metrics.saved_articles == 1
+        assert len(bench.rejects.read_text().splitlines()) == 1
+
+    with_bench(tmp_path, work)
+
+
 def test_draining_ends_when_all_is_taken(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.spool.add(articles(0, 3))

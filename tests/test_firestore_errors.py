@@ -21,7 +21,6 @@ def made(kind: type[Exception], *arguments: object) -> Exception:
         (exceptions.PermissionDenied, r"roles/datastore.user in the project p, .*\(no\)$"),
         (exceptions.Unauthenticated, r"roles/datastore.user"),
         (exceptions.NotFound, r"databases create --project p`"),
-        (exceptions.FailedPrecondition, r"cluster/firestore.indexes.json"),
         (DefaultCredentialsError, r"gcloud auth application-default login"),
         (exceptions.Unknown, r"^no$"),
     ],
@@ -41,3 +40,15 @@ def test_what_passes_is_tried_again_and_too_large_a_request_is_not() -> None:
     assert not passes(made(exceptions.PermissionDenied, "x"))
     assert says_too_large(made(exceptions.InvalidArgument, "Transaction too big."))
     assert not says_too_large(made(exceptions.InvalidArgument, "x"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The query requires an index.", r"cluster/firestore.indexes.json"),
+        ("the stored version (2) does not match the required base version (1)", r"^the stored"),
+        ("The API is not available for Firestore in Datastore Mode database p.", r"native mode"),
+    ],
+)
+def test_a_precondition_that_failed_is_told_by_its_text(text: str, said: str) -> None:
+    assert re.search(said, advice(made(exceptions.FailedPrecondition, text), "p"))

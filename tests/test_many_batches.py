@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
 
+import counting
 import pytest
 
 from daskingest.articles import Article, Reject
@@ -60,19 +58,8 @@ class Traced:
 
     def steps(self, event: Event) -> tuple[int, list[Instruction]]:
         """How many lines are run for an event, and what is to be done about it."""
-        lines = 0
-
-        def trace(frame: FrameType, what: str, _: Any) -> Any:
-            nonlocal lines
-            lines += what == "line"
-            return trace
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            instructions = self._dispatcher.handle(event)
-        finally:
-            sys.settrace(before)
+        instructions: list[Instruction] = []
+        lines = counting.steps(lambda: instructions.extend(self._dispatcher.handle(event)))
         return lines, instructions
 
 

@@ -69,3 +69,19 @@ def test_a_scheduler_that_does_not_answer_is_asked_again(caplog: pytest.LogCaptu
         await monitor.look(13)
 
     asyncio.run(go())
+
+
+def test_the_workers_of_a_lost_cluster_are_forgotten() -> None:
+    async def go() -> None:
+        clients: list[Any] = []
+        monitor = WorkerMonitor(lambda: clients[-1], Metrics(0))
+        for name in ("a", "b"):
+            scheduler = Scheduler({"workers": {"tcp://1": {"name": name, "metrics": {}}}})
+            clients.append(SimpleNamespace(scheduler=scheduler, status="running"))
+            await monitor.look(1)
+            assert monitor.status() == {name: WorkerStatus(0, 0)}
+        clients.append(None)
+        await monitor.look(2)
+        assert monitor.status() == {}
+
+    asyncio.run(go())

@@ -159,7 +159,7 @@ def test_a_service_that_is_killed_and_started_again_costs_nothing(
 def test_five_thousand_articles_and_five_kills(
     tmp_path: Path, write_csv: WriteCsv, many_real_articles: Path
 ) -> None:
-    file = write_csv(beginnings(many_real_articles, 5000, 300))
+    file = write_csv(5 * beginnings(many_real_articles, 1000, 300))
     check_kills(tmp_path, file, 5000, 5, "--batch", "1", "--rate", "250")
 
 

@@ -27,6 +27,7 @@ from daskingest.benchmarks.contestants import Contestants, spacy_processes
 from daskingest.benchmarks.driver import dispatcher_tasks_per_second, driver_tasks_per_second
 from daskingest.benchmarks.firestore import firestore_writes_vs_floor
 from daskingest.benchmarks.growth import commit_growth, flushes, measure
+from daskingest.benchmarks.peak import encoder_vs_peak
 from daskingest.benchmarks.saving import save
 from daskingest.benchmarks.splitter import splitter_vs_wc
 from daskingest.benchmarks.startup import startup_seconds
@@ -38,6 +39,7 @@ CORPUS = Path("../shared/data/news-20k.csv")
 SAMPLE = Path(__file__).parent.parent / "sample.csv"
 
 _ARTICLES = 20_000  # for run-csv, at least
+_COMPARED = 4_000  # for the encoder, which has met the words of half of them
 _STARTS = 3
 _PUBLISHED = 5  # batches that are published
 
@@ -126,6 +128,8 @@ def _extraction(
         single.turn()
     rates = benchmark.rates
     rates |= {each: clock.rate for each, clock in single.clocks.items()}
+    say("the encoder, and what a core can do at most")
+    benchmark.ratios["encoder_vs_peak"] = encoder_vs_peak(model, texts[:_COMPARED])
     say(f"nlp.pipe with {workers} processes")
     rates["nlp.pipe in processes"] = spacy_processes(model, texts, workers, extent.turns)
     say(f"run-csv with {workers} workers")

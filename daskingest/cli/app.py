@@ -31,7 +31,7 @@ app = typer.Typer(
     help="Counts who and what each publication writes about: named entities from news articles, "
     "extracted with spaCy on a Dask cluster, each counted exactly once.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 

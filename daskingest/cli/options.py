@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
-from rich.markup import escape
 
 from daskingest.cli.exit_codes import ExitCode
 from daskingest.settings import Option
@@ -108,7 +107,7 @@ def _option_parameter(option: Option, field: str, hint: Any, default: Any) -> in
     info = typer.Option(
         name,
         envvar=variable,
-        help=escape(option.help),
+        help=option.help,
         min=option.min,
         max=option.max,
         show_default=True if option.shown is None else option.shown,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.text import Text
 from typer.main import get_command
 
 from daskingest.cli.app import app
@@ -61,7 +60,7 @@ def options() -> dict[str, list[ReferenceEntry]]:
         for parameter in its.params:
             if parameter.param_type_name != "option" or parameter.name == "help":
                 continue
-            option = ReferenceEntry(parameter.opts[0], parameter.envvar, _plain(parameter.help))
+            option = ReferenceEntry(parameter.opts[0], parameter.envvar, parameter.help)
             same = found.setdefault(option.name, [])
             option = next((each for each in same if each.help == option.help), option)
             option.defaults[command] = _default(parameter)
@@ -88,11 +87,6 @@ def _table() -> Iterator[str]:
                 each.help.replace("|", r"\|"),
             )
             yield f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """The help without markup for the terminal."""
-    return Text.from_markup(text).plain
 
 
 def _default(parameter: Any) -> str:

@@ -141,6 +141,6 @@ def check_scheduler(address: str, settings: DoctorSettings) -> Finding:
         return warning("scheduler", "; ".join(found.unlike), "counts are the same without that")
     return ok(
         "scheduler",
-        f"{address} has {found.extract} workers for extraction and {found.saver} savers, "
+        f"{address} has workers for extraction ({found.extract}) and savers ({found.saver}), "
         "with the same daskingest, spaCy, Dask and model as here",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from distributed import Client, get_worker
+from distributed import Client, KilledWorker, get_worker
 from distributed.core import send_recv
 from distributed.protocol.serialize import Serialize
 from distributed.utils import sync
@@ -43,7 +43,7 @@ class ActorAddress:
         try:
             reply = sync(worker.loop, call)
         except Exception as error:
-            raise SaverLost(f"{type(error).__name__}: {error}") from error
+            raise SaverLost(str(error) or type(error).__name__) from error
         return _answer(reply)
 
     async def call(self, client: Client, method: str, *args: object) -> Any:
@@ -52,13 +52,23 @@ class ActorAddress:
             scheduler: Any = client.scheduler
             reply = await scheduler.proxy(worker=self.worker, msg=self._message(method, args))
         except Exception as error:
-            raise SaverLost(f"{type(error).__name__}: {error}") from error
+            raise SaverLost(str(error) or type(error).__name__) from error
         return _answer(reply)
 
     def _message(self, method: str, args: tuple[object, ...]) -> dict[str, Any]:
         wrapped = [Serialize(arg) for arg in args]
         call = {"actor": self.key, "function": method, "args": wrapped, "kwargs": {}}
         return {"op": "actor_execute", **call}
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether a future's error says that the actor's worker went, and not what its class raised.
+
+    Dask itself starts an actor again that was lost while it started, and gives one up that ran.
+    """
+    if isinstance(error, RuntimeError):
+        return str(error).startswith("Worker holding Actor was lost")
+    return isinstance(error, KilledWorker)
 
 
 def _answer(reply: Any) -> Any:

@@ -21,6 +21,7 @@ from daskingest.pipeline.template import WANTED, kept
 _NEEDED = (
     "distributed.nanny",
     "fsspec.implementations.local",
+    "pandas",  # which pyarrow imports when it makes the first array
     "daskingest.pipeline.task",
     "daskingest.recognizer.finder",
     "daskingest.stores.sqlite",

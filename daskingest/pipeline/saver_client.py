@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future
 
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts
-from daskingest.pipeline.actors import ActorAddress
+from daskingest.pipeline.actors import ActorAddress, is_lost
 from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.pending import Report
 from daskingest.pipeline.saver import Saver
@@ -88,11 +88,13 @@ class SaverClient:
             except TimeoutError:  # they are gone
                 future.release()
                 continue
-            except KilledWorker:
-                log.warning("the saver's worker died; trying again")
-                continue
             except CancelledError:
                 raise SchedulerLost() from None
+            except Exception as error:
+                if not is_lost(error):
+                    raise
+                log.warning("the saver's worker died; trying again")
+                continue
             return cls(client, number, future, SaverRef(ActorAddress(actor._address, actor.key)))
 
     @property

@@ -23,7 +23,6 @@ from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import RejectsError, SpoolRejects
 from daskingest.service.spool import Spool, SpooledBatch
-from daskingest.service.spool_file import UNREADABLE
 
 _RETRY_SECONDS = 1.0
 
@@ -151,12 +150,15 @@ class Forgetter(Observer):
             article = released.batch.articles[place]
             if isinstance(article, Article):
                 released.rejects.append((f"{whole}#{place}", article, reason))
-            self._metrics.rejected(reason, 1)
-        if unreadable := tally.rejected[UNREADABLE]:
-            self._metrics.rejected(UNREADABLE, unreadable)
-        self._metrics.saved(tally.articles, tally.text_words, tally.entities)
         if batch.last:
+            self._measure(released.tally)
             self._whole.put_nowait(whole)
+
+    def _measure(self, whole: Tally) -> None:
+        """Of a whole batch: its parts are told again where the scheduler is lost before."""
+        for reason, number in whole.rejected.items():
+            self._metrics.rejected(reason, number)
+        self._metrics.saved(whole.articles, whole.text_words, whole.entities)
 
     def extracted(self, seconds: float) -> None:
         """See `Observer.extracted`."""

@@ -128,6 +128,11 @@ class Metrics:
         self._memory.labels(name).set(memory)
         self._restarts.labels(name).set(restarts)
 
+    def forget_workers(self) -> None:
+        """They were another cluster's."""
+        self._memory.clear()
+        self._restarts.clear()
+
     def sample(self, now: float) -> None:
         """Take a sample for the rates; to be called every few seconds. `now` is in seconds."""
         self._rates.add(Sample(now, self.accepted, self.saved_articles))

@@ -55,6 +55,7 @@ class WorkerMonitor:
         self._client = client
         self._metrics = metrics
         self._workers: dict[str, Worker] = {}
+        self._asked: Client | None = None
         self._unanswered = False
 
     def status(self) -> dict[str, WorkerStatus]:
@@ -71,16 +72,21 @@ class WorkerMonitor:
             await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def look(self, now: float) -> None:
-        """Ask once. A scheduler that does not answer is asked again next time."""
-        if (seen := await self._ask()) is not None:
+        """Ask once. A scheduler that does not answer is asked again next time.
+
+        The workers of a cluster that is lost are not those of the next one.
+        """
+        if (client := self._client()) is not self._asked:
+            self._asked, self._workers = client, {}
+            self._metrics.forget_workers()
+        if (seen := await self._ask(client)) is not None:
             self._workers = update(self._workers, seen)
             for name, each in self._workers.items():
                 self._metrics.worker(name, each.memory, each.restarts)
         self._metrics.sample(now)
 
-    async def _ask(self) -> list[SeenWorker] | None:
+    async def _ask(self, client: Client | None) -> list[SeenWorker] | None:
         """The workers that the scheduler has; None if it does not answer."""
-        client = self._client()
         scheduler: Any = client and client.scheduler
         try:
             if client is None or scheduler is None or client.status != "running":

@@ -62,7 +62,13 @@ def advice(error: Exception, project: str) -> str:
                 "no such database; check the project's name, or create the database with "
                 f"`gcloud firestore databases create --project {project}` ({text})"
             )
-        case exceptions.FailedPrecondition():
+        case exceptions.FailedPrecondition() if "Datastore Mode" in text:
+            return (
+                "a database in Datastore mode; create one in native mode with "
+                f"`gcloud firestore databases create --project {project} --type firestore-native` "
+                f"and name it, firestore://{project}/DATABASE ({text})"
+            )
+        case exceptions.FailedPrecondition() if "index" in text:
             return (
                 f"an index is missing; create those of {_INDEXES} with `firebase deploy --only "
                 f"firestore:indexes` or as its README says ({text})"

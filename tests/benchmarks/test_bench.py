@@ -13,6 +13,7 @@ KEYS = {
     "recognizer_vs_older_design",
     "recognizer_vs_bare_products",
     "recognizer_words_per_second",
+    "encoder_vs_peak",
     "run_csv_efficiency",
     "run_csv_vs_nlp_pipe",
     "commit_growth",

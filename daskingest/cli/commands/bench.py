@@ -32,8 +32,11 @@ def bench(
     quick: Annotated[bool, Option("Take at most five minutes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how fast this machine extracts entities, compared with spaCy and matrix products, and
-    how fast the other parts of run-csv are: start-up, driver, saver, and a store that grows."""
+    """Measure how fast this machine extracts entities.
+
+    It compares that with spaCy and matrix products, and says how fast the other parts of `run-csv`
+    are: start-up, driver, saver, and a store that grows.
+    """
     for library in (
         "OMP",
         "OPENBLAS",

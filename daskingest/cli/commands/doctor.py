@@ -29,10 +29,11 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """Check everything that daskingest needs, and say what is wrong and what to do about it.
+    """Check all that daskingest needs, and say what is wrong.
 
-    Give it the options that you plan to give to `run` or `serve`. It changes nothing. Of files it
-    says what they are: format, encoding, columns, rows, and the first rejects.
+    It says what to do about it, too. Give it the options that you plan to give to `run` or `serve`.
+    It changes nothing. Of files it says what they are: format, encoding, columns, rows, and the
+    first rejects.
 
     Exit codes: 0 no problem, perhaps warnings; 1 a problem.
     """

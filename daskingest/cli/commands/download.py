@@ -23,12 +23,15 @@ def download(
     data_dir: DataDir = DATA_DIR,
     keep_zip: Annotated[bool, Option("Keep the zip after unpacking it.")] = False,
 ) -> ExitCode:
-    """Download the data set All-the-News 2.0, or another CSV file, ready for `run-csv`.
+    """Download All-the-News 2.0, or another CSV file.
 
-    You can interrupt or even kill it at any time: the same command resumes, if the server supports
-    that. It first checks that there is enough disk space. A file that is there already is kept.
+    It is ready for `run-csv` then. You can interrupt or even kill it at any time: the same command
+    resumes, if the server supports that. It first checks that there is enough disk space. A file
+    that is there already is kept.
 
-    The data set's page: https://components.one/datasets/all-the-news-2-news-articles-dataset/
+    \b
+    The data set's page:
+    https://components.one/datasets/all-the-news-2-news-articles-dataset/
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """

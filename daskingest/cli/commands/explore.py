@@ -12,10 +12,11 @@ _LOG = LogSettings()
 
 
 def explore(settings: ExploreSettings, log: LogSettings = _LOG) -> None:
-    """Show a store's counts in a browser: the pages of `serve`, without taking articles.
+    """Show a store's counts in a browser.
 
-    It works while `run-csv` counts into the store. If DASKINGEST_API_KEY is set, the browser asks
-    for a key: any user name, the key as password.
+    It has the pages of `serve`, and takes no articles. It works while `run-csv` counts into the
+    store. If DASKINGEST_API_KEY is set, the browser asks for a key: any user name, the key as
+    password.
     """
     import uvicorn
 

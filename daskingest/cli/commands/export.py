@@ -34,9 +34,10 @@ def export(
     store: Store = DEFAULT_STORE,
     aliases: Aliases = NO_ALIASES,
 ) -> None:
-    """Write all counts to a file: publication, word, label, count, and the word as it is written.
+    """Write all counts to a file.
 
-    By month: publication, word, month, count, of articles with a date. Every word is written as it
+    Its columns are publication, word, label, count, and the word as it is written; by month:
+    publication, word, month, count, of articles with a date. Every word is written as it
     was counted, unless --aliases says which of them are one.
     """
     from daskingest.stores.export import write_counts, write_months

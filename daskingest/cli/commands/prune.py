@@ -15,10 +15,11 @@ def prune(
         float, Option("Hours since a file was counted completely, at least.", min=0.0)
     ] = 24.0,
 ) -> None:
-    """Shorten the ledger: remove the batches of files that were counted completely.
+    """Shorten the ledger by what was counted completely.
 
-    The files themselves, and batches with rejects, are still known to be counted. Make sure that
-    no `run-csv` of such a file is running elsewhere. A service shortens its own part of the ledger.
+    It removes the batches of whole files. The files themselves, and batches with rejects, are still
+    known to be counted. Make sure that no `run-csv` of such a file is running elsewhere. A service
+    shortens its own part of the ledger.
     """
     from daskingest.stores import open_store
     from daskingest.stores import prune as pruning

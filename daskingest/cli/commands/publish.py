@@ -32,11 +32,12 @@ def publish(
     dry_run: Annotated[bool, Option("Only say what would be written.")] = False,
     no_progress: NoProgress = False,
 ) -> ExitCode:
-    """Write a local store's counts to another store, each word once.
+    """Write a local store's counts to another store.
 
-    Repeat it whenever there are new counts: it writes only what changed. You can interrupt or even
-    kill it at any time: the same command goes on, and nothing counts twice. Several stores can be
-    published to one. A file beside the store says what is published already: keep the two together.
+    Each word is written once. Repeat it whenever there are new counts: it writes only what changed.
+    You can interrupt or even kill it at any time: the same command goes on, and nothing counts
+    twice. Several stores can be published to one. A file beside the store says what is published
+    already: keep the two together.
 
     Exit codes: 0 done, 1 failed, or the other store refused some of it, 2 wrong usage, 130
     interrupted.

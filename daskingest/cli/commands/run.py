@@ -30,12 +30,12 @@ def run(
     no_progress: NoProgress = False,
     log: LogSettings = _LOG,
 ) -> ExitCode:
-    """Count the articles of files into the store: CSV, JSON Lines and Parquet.
+    """Count the articles of CSV, JSON Lines and Parquet files.
 
-    You can interrupt or even kill it at any time: the same command resumes, even on another machine
-    or with different --workers, and counts every article once. A file that has been counted is
-    skipped; one that cannot be read is named, and the others are counted. The first Ctrl-C finishes
-    what is in flight, the second stops at once.
+    Their counts go into the store. You can interrupt or even kill it at any time: the same command
+    resumes, even on another machine or with different --workers, and counts every article once. A
+    file that has been counted is skipped; one that cannot be read is named, and the others are
+    counted. The first Ctrl-C finishes what is in flight, the second stops at once.
 
     Exit codes: 0 done, 1 failed, if only for one of the files, or no row could be used, 2 wrong
     usage, 3 done but with rejects and --strict, 130 interrupted.

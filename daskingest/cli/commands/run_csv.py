@@ -40,7 +40,7 @@ def run_csv(
     no_progress: NoProgress = False,
     log: LogSettings = _LOG,
 ) -> ExitCode:
-    """Count the articles of CSV files into the store: what `run` does, for CSV alone.
+    """Count the articles of CSV files: `run`, for CSV alone.
 
     Exit codes: 0 done, 1 failed, if only for one of the files, or no row could be used, 2 wrong
     usage, 3 done but with rejects and --strict, 130 interrupted.

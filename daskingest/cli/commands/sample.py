@@ -29,12 +29,12 @@ def sample(
     ] = None,
     seed: Annotated[int, Option("A different seed gives different articles.")] = 0,
 ) -> None:
-    """Write made-up articles to try things out with, as many as you like.
+    """Write made-up articles to try things out with.
 
-    The columns are those of All-the-News 2.0. The texts consist of sentences of the bundled
-    articles with other entities in them. They have realistic lengths (half have more than 400
-    words) and are marked as made up. New names keep coming, as they do in real news. The same seed
-    gives the same articles.
+    There are as many as you like. The columns are those of All-the-News 2.0. The texts consist of
+    sentences of the bundled articles with other entities in them. They have realistic lengths (half
+    have more than 400 words) and are marked as made up. New names keep coming, as they do in real
+    news. The same seed gives the same articles.
     """
     if (articles is None) == (size is None):
         found = "neither" if articles is None else "both"

@@ -16,11 +16,11 @@ logger = logging.getLogger("daskingest.scheduler")
 
 
 def scheduler(settings: SchedulerSettings, log: LogSettings = _LOG) -> ExitCode:
-    """Run the scheduler of a cluster of several machines, until it is stopped.
+    """Run the scheduler of a cluster of several machines.
 
-    The machines' workers (`daskingest worker`) join it, and `run --scheduler` and `serve
-    --scheduler` count with them. Whoever can reach its port can run any code on all of them: where
-    others share the network, give it and them certificates.
+    It runs until it is stopped. The machines' workers (`daskingest worker`) join it, and `run
+    --scheduler` and `serve --scheduler` count with them. Whoever can reach its port can run any
+    code on all of them: where others share the network, give it and them certificates.
 
     Exit codes: 0 after SIGTERM, 1 failed, 2 wrong usage, 130 after Ctrl-C.
     """

@@ -35,6 +35,9 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
     DASKINGEST_API_KEY (several are separated by commas), and are sent as `Authorization: Bearer
     KEY`. At the first Ctrl-C or SIGTERM it refuses new articles and finishes the spool; the second
     stops it at once. /openapi.json describes the requests.
+
+    Exit codes: 0 stopped as asked (what is not counted then waits for the next start), 1 failed,
+    2 wrong usage, 130 stopped at once.
     """
     from daskingest.service.listening import keys_from, listen, url_of
     from daskingest.web.prefix import root_path_of

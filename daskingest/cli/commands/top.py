@@ -40,9 +40,10 @@ def top(
     aliases: Aliases = NEWS,
     as_json: AsJson = False,
 ) -> None:
-    """Show the most frequent entities of a publication, in all or in some months.
+    """Show the most frequent entities of a publication.
 
-    Labels are not counted by month: for some months they are not shown, and --label gives the words
+    They are those of all its articles, or of some months. Labels are not counted by month: for some
+    months they are not shown, and --label gives the words
     that have it at any time.
     """
     from daskingest.stores.periods import period_of

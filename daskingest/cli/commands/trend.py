@@ -44,10 +44,11 @@ def trend(
     aliases: Aliases = NEWS,
     as_json: AsJson = False,
 ) -> None:
-    """Show how often words are mentioned from month to month, per 1,000 articles.
+    """Show how often words are mentioned from month to month.
 
-    Of articles with a date. A line for each publication that mentions the word, the most often
-    first; a bar for each month, the highest for the month with most mentions per article.
+    The rates are per 1,000 articles, of those that have a date. A line for each publication that
+    mentions the word, the most often first; a bar for each month, the highest for the month with
+    most mentions per article.
     """
     from daskingest.counts import word_of  # which imports numpy: its threads would take Ctrl-C
     from daskingest.stores.periods import period_of, trends_of

@@ -31,12 +31,12 @@ def worker(
     settings: WorkerSettings,
     log: LogSettings = _LOG,
 ) -> ExitCode:
-    """Work for the cluster of a scheduler, until it is stopped.
+    """Work for the cluster of a scheduler.
 
-    It waits for a scheduler that is not there yet, and joins again after the scheduler or the
-    network was away. At the first Ctrl-C or SIGTERM it takes nothing new and finishes what it has
-    begun, for up to --drain-timeout; the second one stops it at once, and other workers do that
-    again.
+    It does so until it is stopped. It waits for a scheduler that is not there yet, and joins again
+    after the scheduler or the network was away. At the first Ctrl-C or SIGTERM it takes nothing new
+    and finishes what it has begun, for up to --drain-timeout; the second one stops it at once, and
+    other workers do that again.
 
     Exit codes: 0 after SIGTERM, 1 refused by a program that counts with something else, 2 wrong
     usage, 130 after Ctrl-C.
