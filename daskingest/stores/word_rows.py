@@ -12,6 +12,8 @@ from daskingest.packed import PackedCounts
 def with_months(counts: PackedCounts) -> pa.Table:
     """The words' rows, each word's months in the first of them, as text. Words that have nothing
     but months have a row without a label, which counts nothing."""
+    if not len(counts.months):
+        return counts.words.append_column("months", pa.nulls(len(counts.words), pa.string()))
     words, months = counts.words, _texts(counts.months)
     first = pc.index_in(_keys(months), value_set=_keys(words))
     known = first.is_valid()
