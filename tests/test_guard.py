@@ -50,8 +50,9 @@ BOUNDS = {
     "bytes that the saver writes a row": Bound(155, 130, "rows written twice, or one by one"),
     "commits of a run": Bound(4, 4, "commits besides: a run is taken, begun, counted, done"),
     "rows of a run": Bound(1906, 1906, "words that are written more than once"),
-    "bytes that the driver reads a byte": Bound(1.3, 1.07, "a file that is read twice"),
-    "bytes that workers read a byte": Bound(1.45, 1.2, "ranges read twice; late imports"),
+    # With what Dask reads of /proc, which grows with the time: so the bounds are far away.
+    "bytes that the driver reads a byte": Bound(1.6, 1.07, "a file that is read twice"),
+    "bytes that workers read a byte": Bound(1.75, 1.2, "ranges read twice; late imports"),
     "modules that a worker loads": Bound(8, 3, "what the template should have loaded"),
     "modules that the saver loads": Bound(30, 21, "what the template should have loaded"),
     "loops that are compiled": Bound(0, 0, "loops that are compiled anew in each process"),
