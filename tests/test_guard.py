@@ -65,7 +65,7 @@ BOUNDS = {
     "bytes a token": Bound(730, 634, "more or wider arrays beside each other"),
     "steps an article": Bound(1900, 1600, "a step for each word of a text, or each entity"),
     "calls an article": Bound(850, 730, "a call for each word of a text, or each entity"),
-    "objects left by an article": Bound(1, 0.1, "what grows with what is read"),
+    "objects left by an article": Bound(0.5, 0.1, "what grows with what is read"),
     "steps a row that is read": Bound(165, 142, "a step for each byte or line"),
     "bytes to read a file": Bound(9.0e6, 7.7e6, "a file in memory, or several copies of a batch"),
     "growth of those with the file": Bound(1.1, 1.0, "a file in memory"),
