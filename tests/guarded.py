@@ -81,6 +81,14 @@ def _connection(found: Any) -> Connection:
     return Connection(found.laddr.port, found.raddr.port, number(_ACKNOWLEDGED), number(_RECEIVED))
 
 
+def commits_in(log: Path) -> int:
+    """How many the write-ahead log of an SQLite file has, by the format of such files."""
+    data = log.read_bytes()
+    page, salts = int.from_bytes(data[8:12], "big"), data[16:24]
+    frames = [data[start : start + 24] for start in range(32, len(data), 24 + page)]
+    return sum(each[8:16] == salts and any(each[4:8]) for each in frames)
+
+
 class Transitions(SchedulerPlugin):
     """Counts what becomes of tasks."""
 
@@ -96,15 +104,16 @@ class Transitions(SchedulerPlugin):
 class Guarded(Run):
     """A run that keeps what it took, from where its workers are ready to where all is counted."""
 
-    def __init__(self, file: str, store: str, folder: Path) -> None:
+    def __init__(self, file: str, store: Path) -> None:
         settings = Settings(
-            store=store,
+            store=f"sqlite:///{store}",
             workers=2,
             batch_bytes=BATCH_BYTES,
             flush_interval=_LONG,
-            rejects=str(folder / "rejects.jsonl"),
+            rejects=str(store.parent / "rejects.jsonl"),
         )
         super().__init__([file], settings, Progress())
+        self._log = Path(f"{store}-wal")
         self.took: dict[str, int] = {}
 
     async def _count_into(self, place: Place, client: Client, model: str) -> None:
@@ -122,6 +131,7 @@ class Guarded(Run):
         self.took = {
             "batches": tasks.seen["processing", "memory"],
             "tasks": tasks.seen["released", "waiting"],
+            "commits": commits_in(self._log),
             **_driver(mine, now),
             **_saver(before[saver], after[saver], [after[each] for each in extract]),
             "modules of a worker": max(
@@ -160,12 +170,10 @@ def _saver(before: Process, after: Process, workers: Iterable[Process]) -> dict[
 
 async def _main(file: str, store: str) -> None:
     vars(distributed.scheduler)["heartbeat_interval"] = lambda workers: _LONG
-    run = Guarded(file, store, Path(file).parent)
+    run = Guarded(file, Path(store))
     [summary] = await run()
-    written = summary.written
-    counted = {"commits": written.commits, "rows": written.writes}
-    articles = {"articles": summary.tally.articles, "bytes": summary.size or 0}
-    print(json.dumps({**run.took, **counted, **articles}))
+    counted = {"articles": summary.tally.articles, "bytes": summary.size or 0}
+    print(json.dumps({**run.took, "rows": summary.written.writes, **counted}))
 
 
 if __name__ == "__main__":

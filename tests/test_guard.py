@@ -48,12 +48,11 @@ BOUNDS = {
     "bytes that the driver gets an article": Bound(53, 44, "counts or texts sent back to it"),
     "bytes that the saver gets an article": Bound(2500, 2317, "counts sent twice, or as text"),
     "bytes that the saver writes a row": Bound(155, 130, "rows written twice, or one by one"),
-    "commits of a run": Bound(
-        3, 3, "batches committed singly: it begins, all is counted, it is done"
-    ),
+    "commits of a run": Bound(4, 4, "commits besides: a run is taken, begun, counted, done"),
     "rows of a run": Bound(1906, 1906, "words that are written more than once"),
-    "bytes that the driver reads a byte": Bound(1.3, 1.07, "a file that is read twice"),
-    "bytes that workers read a byte": Bound(1.45, 1.2, "ranges read twice; late imports"),
+    # With what Dask reads of /proc, which grows with the time: so the bounds are far away.
+    "bytes that the driver reads a byte": Bound(1.6, 1.07, "a file that is read twice"),
+    "bytes that workers read a byte": Bound(1.75, 1.2, "ranges read twice; late imports"),
     "modules that a worker loads": Bound(8, 3, "what the template should have loaded"),
     "modules that the saver loads": Bound(30, 21, "what the template should have loaded"),
     "loops that are compiled": Bound(0, 0, "loops that are compiled anew in each process"),
@@ -66,7 +65,7 @@ BOUNDS = {
     "bytes a token": Bound(730, 634, "more or wider arrays beside each other"),
     "steps an article": Bound(1900, 1600, "a step for each word of a text, or each entity"),
     "calls an article": Bound(850, 730, "a call for each word of a text, or each entity"),
-    "objects left by an article": Bound(1, 0.1, "what grows with what is read"),
+    "objects left by an article": Bound(0.5, 0.1, "what grows with what is read"),
     "steps a row that is read": Bound(165, 142, "a step for each byte or line"),
     "bytes to read a file": Bound(9.0e6, 7.7e6, "a file in memory, or several copies of a batch"),
     "growth of those with the file": Bound(1.1, 1.0, "a file in memory"),
@@ -128,7 +127,7 @@ def write_copies(sample: Path, tmp_path: Path) -> Callable[[int], Path]:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux' kernel tells what is asked")
 def test_a_run(find: Finder, write_copies: Callable[[int], Path], tmp_path: Path) -> None:
     file, store = write_copies(16), tmp_path / "store.db"
-    command = [sys.executable, guarded.__file__, str(file), f"sqlite:///{store}"]
+    command = [sys.executable, guarded.__file__, str(file), str(store)]
     # With many more batches it would wait for a flush, which comes after an hour.
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr

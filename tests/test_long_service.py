@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,7 @@ ROUNDS = BATCHES // AT_ONCE
 ONE_EACH = Limits(1, 1_000_000, 0.0)
 
 
+@cache
 def counts() -> PackedCounts:
     found = Counts()
     found.add_article("P", [("berlin", "GPE")])

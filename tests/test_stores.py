@@ -73,6 +73,21 @@ def test_commits_add_up(store: Store) -> None:
     ]
 
 
+def test_commits_of_thousands_of_words_add_up(sqlite_url: str) -> None:
+    words = [f"word {number:04}" for number in range(2_065)]
+    first, second = ([(word, label) for word in words] for label in ("ORG", "GPE"))
+    with open_store(sqlite_url, create=True) as store:
+        store.commit(counts_of(("A", first), ("B", [*first, *second[:40]])), one("r:1"))
+        store.commit(counts_of(("A", [*first, *second])), one("r:2"))
+        for word in store.words("a", len(words) + 1):
+            assert (word.count, word.labels) == (3, {"ORG": 2, "GPE": 1})
+        assert [(each.word, each.count) for each in store.words("b", len(words) + 1)] == [
+            *((word, 2) for word in words[:40]),
+            *((word, 1) for word in words[40:]),
+        ]
+        assert len(store.words("a", len(words) + 1)) == len(words)
+
+
 def test_a_batch_is_committed_once(store: Store) -> None:
     store.commit(counts_of(("P", [("a", "ORG")])), one("r:1", ONE))
     with pytest.raises(AlreadyCommitted):

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import dask
 from dask.system import CPU_COUNT
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -25,14 +24,14 @@ from daskingest.pipeline import template
 from daskingest.pipeline.conditions import tell, unlike
 from daskingest.pipeline.connecting import connect, require_resources, require_same
 from daskingest.pipeline.dask_settings import (
-    DASK_CONFIG,
     EXTRACT,
     REFUSED,
     SAVER,
     WORKER_MEMORY,
     forking,
-    quiet,
+    in_force,
 )
+from daskingest.pipeline.steady import steady
 from daskingest.pipeline.tls import NO_TLS, Tls
 from daskingest.pipeline.versions import Versions, differences, versions_here
 from daskingest.settings import RecognizerKind
@@ -74,6 +73,7 @@ class LoadModel(WorkerPlugin):
 
     async def setup(self, worker: Any) -> None:
         """Called by Dask on each worker, also on those that join later."""
+        steady()
         logger = logging.getLogger("daskingest")
         if not any(isinstance(handler, Forward) for handler in logger.handlers):
             logger.addHandler(Forward(partial(worker.log_event, _LOG_TOPIC)))
@@ -143,8 +143,7 @@ async def cluster(
     cannot be used: NotThere if that is for want of a scheduler or a kind of worker.
     """
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(dask.config.set(DASK_CONFIG))
-        stack.enter_context(quiet())
+        stack.enter_context(in_force())
         if scheduler is None:
             stack.enter_context(forking(template.start(model, recognizer)))
             try:

@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import dask
 from distributed import Client
 
 from daskingest.errors import UsageError
 from daskingest.pipeline.conditions import unlike
-from daskingest.pipeline.dask_settings import DASK_CONFIG, EXTRACT, SAVER, quiet
+from daskingest.pipeline.dask_settings import EXTRACT, SAVER, in_force
 from daskingest.pipeline.members import addresses, count_workers
 from daskingest.pipeline.reaching import why_unreached
 from daskingest.pipeline.tls import NO_TLS, Tls
@@ -95,7 +94,7 @@ async def survey(address: str, model: str, tls: Tls = NO_TLS) -> Survey:
     Raises UsageError if it cannot be used.
     """
     expected = versions_here(model)
-    with dask.config.set(DASK_CONFIG), quiet():
+    with in_force():
         async with connect(address, tls) as client:
             await require_resources(client, address)
             return Survey(

@@ -11,6 +11,7 @@ import dask
 import distributed.utils
 
 from daskingest.pipeline import template
+from daskingest.pipeline.steady import steady
 
 EXTRACT, SAVER = "extract", "saver"
 """The resources that say what a worker is for."""
@@ -50,8 +51,17 @@ _LOGGERS = ("distributed", "distributed.client")  # to which Dask gives levels o
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Dask's messages about its processes: the driver reports what matters."""
+def in_force() -> Iterator[None]:
+    """These settings, a steady clock, and no messages of Dask's about its processes: the driver
+    reports what matters.
+    """
+    steady()
+    with dask.config.set(DASK_CONFIG), _quiet():
+        yield
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [each.level for each in loggers]
     for each in loggers:

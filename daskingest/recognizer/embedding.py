@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from spacy.attrs import ORTH, intify_attr
 
-from daskingest.recognizer.arrays import Attributes, Floats, Ints
+from daskingest.recognizer.arrays import Attributes, Floats, Ints, aligned_zeros
 from daskingest.recognizer.kernels import whole_vectors
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class EmbeddingTable:
         window = inputs // width
         by_place = weights.reshape(pieces, width, window, width).transpose(3, 2, 0, 1)
         self._weights = by_place.reshape(width, -1)
-        self.embedded = np.zeros((TABLE_ROWS, width), np.float32)
-        self.products = np.zeros((TABLE_ROWS, window, pieces, whole_vectors(width)), np.float32)
+        self.embedded = aligned_zeros(TABLE_ROWS, width)
+        self.products = aligned_zeros(TABLE_ROWS, window, pieces, whole_vectors(width))
         self._types = np.zeros(TABLE_ROWS, np.int32)  # by row
         self._last_use = np.zeros(TABLE_ROWS, np.int64)  # by row
         self.clear()

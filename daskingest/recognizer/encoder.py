@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskingest.recognizer.arrays import Floats, Ints
+from daskingest.recognizer.arrays import Floats, Ints, aligned_zeros
 from daskingest.recognizer.embedding import MAX_TYPES, EmbeddingTable, TokenTypes, Unsupported
 from daskingest.recognizer.kernels import AVAILABLE, ROWS, Maxout, convolve, convolve_types
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from spacy.vocab import Vocab
     from thinc.api import Model
 
-_STRIDE = 4_096  # rows that pass through all layers together
-_LOOKED_UP = 3 * _STRIDE  # rows looked up together; less than half of the table's
+_STRIDE = 1_024  # rows that pass through all layers together, and stay in the cache
+_LOOKED_UP = 12 * _STRIDE  # rows looked up together; less than half of the table's
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Encoder:
         self.types = TokenTypes(len(self.columns))
         self.generation = 0
         width = len(self._first.scale)
-        self._streams = np.zeros((2, _STRIDE + 2 * self.reach + ROWS, width), np.float32)
+        self._streams = aligned_zeros(2, _STRIDE + 2 * self.reach + ROWS, width)
 
     @property
     def operations(self) -> int:

@@ -22,7 +22,7 @@ from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from daskingest.recognizer.arrays import Floats, Indices, Ints
+from daskingest.recognizer.arrays import Floats, Indices, Ints, aligned_zeros
 
 try:
     import fcntl
@@ -48,6 +48,8 @@ def _tile_shape() -> tuple[int, int]:
 
 
 LANES, ROWS = _tile_shape()
+PANEL = 64
+"""Rows that pass through a layer together, so that each block of its weights is in the cache."""
 
 
 def whole_vectors(width: int) -> int:
@@ -57,7 +59,11 @@ def whole_vectors(width: int) -> int:
 
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile when first called, to run without the GIL. Sums may be computed in any order."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": {"reassoc", "contract", "nsz"},
+        "error_model": "numpy",  # so that divisions need no branch
+    }
     try:
         result: Callable[_P, _R] = njit(cache=True, **options)(function)
     except RuntimeError:  # there is no folder for the cache
@@ -96,8 +102,9 @@ class Maxout:
         padded = np.zeros((pieces, whole, inputs), np.float32)
         padded[:, :outputs] = weights
         parts = padded.reshape(pieces, -1, LANES, inputs).transpose(1, 3, 0, 2)
-        self.weights = np.ascontiguousarray(parts)
+        self.weights = aligned_zeros(*parts.shape)
         """(blocks, inputs, pieces, LANES)"""
+        self.weights[:] = parts
         padded_bias = np.zeros((pieces, whole), np.float32)
         padded_bias[:, :outputs] = bias.reshape(pieces, outputs)
         self.biases = tuple(padded_bias)
@@ -252,7 +259,8 @@ def _normalize(values: Floats, scale: Floats, shift: Floats, inputs: Floats, out
     variance = np.float32(0)
     for i in range(width):
         variance += (values[i] - mean) * (values[i] - mean)
-    factor = np.float32(1) / np.sqrt(variance / np.float32(width) + np.float32(1e-8))
+    # In 64 bits, or else LLVM divides each value: it may reassociate.
+    factor = np.float32(1 / np.sqrt(np.float64(variance / np.float32(width)) + 1e-8))
     for i in range(width):
         out[i] = (values[i] - mean) * factor * scale[i] + shift[i] + inputs[i]
 
@@ -276,14 +284,18 @@ def convolve(
     if rows - 2 * edge < ROWS:
         raise ValueError("too few rows")
     flat = inputs.reshape(-1)
-    best = np.empty((ROWS, len(biases[0])), np.float32)
-    for start in range(0, rows - 2 * edge, ROWS):
-        first = min(start, rows - 2 * edge - ROWS)
+    best = np.empty((PANEL, len(biases[0])), np.float32)
+    for panel in range(0, rows - 2 * edge, PANEL):
+        stop = min(panel + PANEL, rows - 2 * edge)
+        start = min(panel, stop - ROWS)
         for block in range(len(weights)):
-            _products(flat, first * width, width, weights, biases, block, best)
-        for row in range(ROWS):
-            i = first + edge + row
-            _normalize(best[row], scale, shift, inputs[i], out[i])
+            for row in range(start, stop, ROWS):
+                first = min(row, stop - ROWS)
+                tile = best[first - start :]
+                _products(flat, first * width, width, weights, biases, block, tile)
+        for row in range(start, stop):
+            i = row + edge
+            _normalize(best[row - start], scale, shift, inputs[i], out[i])
 
 
 @compiled

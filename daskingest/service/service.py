@@ -164,7 +164,7 @@ class Service:
 
     def _oldest_seconds(self) -> float | None:
         oldest = self.spool.oldest
-        return None if oldest is None else time.time() - oldest
+        return None if oldest is None else max(0.0, time.time() - oldest)
 
 
 @asynccontextmanager

@@ -223,7 +223,7 @@ class Spool:
     def _release(self, reason: Reason, limits: Limits) -> SpooledBatch:
         batch = fill(reason, self._tables.waiting_articles(), limits)
         number, received = self._tables.add_batch(batch)
-        waited = time.time() - received
+        waited = max(0.0, time.time() - received)  # the clock may have been set back
         return SpooledBatch(number, batch.articles, batch.bytes, batch.reason, waited)
 
     async def load(self, number: int) -> SpooledBatch:
@@ -232,7 +232,7 @@ class Spool:
         def work() -> SpooledBatch:
             stored = self._tables.state.batches[number]
             rows = self._tables.batch_rows(number)
-            waited = time.time() - stored.received
+            waited = max(0.0, time.time() - stored.received)
             return SpooledBatch(number, rows, stored.bytes, "restart", waited)
 
         return await self._writer.do(work)

@@ -33,10 +33,10 @@ from daskingest.stores import (
     Replaced,
     Word,
     WordRow,
-    sqlite_commit,
     sqlite_months,
     sqlite_words,
 )
+from daskingest.stores.sqlite_commit import SqliteCommit
 from daskingest.stores.sqlite_layout import SCHEMA
 from daskingest.stores.sqlite_upgrade import StoreUpgrading
 from daskingest.stores.sqlite_words import Selection
@@ -107,7 +107,7 @@ class SqliteStore:
                 db.executemany("INSERT INTO ledger VALUES (?, ?)", ledger)
             except sqlite3.IntegrityError:
                 raise AlreadyCommitted from None
-            sqlite_commit.add(db, counts)
+            self._commit.add(counts)
             return len(entries) + counts.size
 
     def ledger(self, run: str) -> Ledger:
@@ -288,7 +288,7 @@ class SqliteStore:
     def _writer(self) -> SqliteFile:
         with self._refusals():
             file = SqliteFile(self._path, SCHEMA, upgrading=StoreUpgrading(self._path, self._say))
-        sqlite_commit.prepare(file.connection)
+        self._commit = SqliteCommit(file.connection)
         return file
 
     def _reader(self) -> SqliteFile:

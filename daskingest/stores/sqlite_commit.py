@@ -1,15 +1,14 @@
-"""Adds counts to the tables of an SQLite store: in key order, and by whole columns.
+"""Adds counts to the tables of an SQLite store: in key order, many rows with each statement.
 
-A publication's counters are first put into a temporary table, from where two statements add them to
-the store. That takes less time than adding them one by one from Python, and lets other threads run.
+With a row each, calls would take more time than all that SQLite does. While a statement runs, so do
+other threads.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from daskingest.packed import PackedCounts, PackedPublication
@@ -19,71 +18,93 @@ from daskingest.stores.word_rows import with_months
 
 _LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is free, between these
 
-_COLUMNS = ("word", "label", "n", "spelling", "months")
+_TOGETHER = (1000, 30, 1)
+"""Rows in a statement. Each size is another statement to prepare, so there are few."""
 
-_WORDS = f"""
-INSERT INTO words (publication, word, count, label, spelling, months)
-SELECT ?, word, count, label, spelling, months FROM fresh WHERE TRUE
-ON CONFLICT (publication, word) DO UPDATE SET
-    count = count + excluded.count,
-    other = other + iif(label IS excluded.label, 0, excluded.count),
-    months = CASE
-        WHEN excluded.months IS NULL THEN months
-        WHEN months IS NULL THEN excluded.months
-        WHEN length(months) < {LONG} THEN months || ',' || excluded.months
-        ELSE summed_months(months || ',' || excluded.months) END
-"""  # a word with several labels comes several times, and has its months but once
-_OTHER_LABELS = """
-INSERT INTO other_labels
-SELECT ?1, fresh.word, fresh.label, fresh.count FROM fresh
-CROSS JOIN words ON words.publication = ?1 AND words.word = fresh.word
-WHERE words.label IS NOT fresh.label AND fresh.label IS NOT NULL
-ON CONFLICT (publication, word, label) DO UPDATE SET count = count + excluded.count
-"""
+_COLUMNS = ("publication", "word", "n", "label", "spelling", "months")
 
-
-def prepare(db: sqlite3.Connection) -> None:
-    """Make what `add` needs in a connection, and leaves nothing in the file."""
-    cache = min(max(free_memory() // 4, _LEAST_CACHE), _MOST_CACHE)
-    db.execute(f"PRAGMA cache_size = {-(cache >> 10)}")
-    db.execute("PRAGMA temp_store = MEMORY")
-    db.execute(
-        "CREATE TEMP TABLE fresh "
-        "(word TEXT, label TEXT, count INTEGER, spelling INTEGER, months TEXT)"
-    )
-    db.create_function("summed_months", 1, summed, deterministic=True)
+# The module `sqlite3` takes three times as long to bind a None as a text.
+_WORDS = (
+    "INSERT INTO words (publication, word, count, label, spelling, months) VALUES",
+    "(?, ?, ?, ?, ?, nullif(?, ''))",
+    f"""
+    ON CONFLICT (publication, word) DO UPDATE SET
+        count = count + excluded.count,
+        other = other + iif(label IS excluded.label, 0,
+            of_other_label(publication, word, excluded.label, excluded.count)),
+        months = CASE
+            WHEN excluded.months IS NULL THEN months
+            WHEN months IS NULL THEN excluded.months
+            WHEN length(months) < {LONG} THEN months || ',' || excluded.months
+            ELSE summed_months(months || ',' || excluded.months) END
+    """,
+)  # a word with several labels comes several times, and has its months but once
+_OTHER_LABELS = (
+    "INSERT INTO other_labels VALUES",
+    "(?, ?, ?, ?)",
+    "ON CONFLICT (publication, word, label) DO UPDATE SET count = count + excluded.count",
+)
 
 
-def add(db: sqlite3.Connection, counts: PackedCounts) -> None:
-    """Add all counts. To be called inside a transaction."""
-    for publication, rows in _by_publication(counts):
-        number = _add_publication(db, publication)
-        if rows:
-            columns = [rows[name].to_pylist() for name in _COLUMNS]
-            db.executemany("INSERT INTO fresh VALUES (?, ?, ?, ?, ?)", zip(*columns, strict=True))
-            db.execute(_WORDS, (number,))
-            db.execute(_OTHER_LABELS, (number,))
-            db.execute("DELETE FROM fresh")
+class SqliteCommit:
+    """Adds counts through a connection. It leaves nothing else in the file."""
 
+    def __init__(self, db: sqlite3.Connection) -> None:
+        cache = min(max(free_memory() // 4, _LEAST_CACHE), _MOST_CACHE)
+        db.execute(f"PRAGMA cache_size = {-(cache >> 10)}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.create_function("summed_months", 1, summed, deterministic=True)
+        db.create_function("of_other_label", 4, self._of_other_label)
+        self._db = db
+        self._other: list[tuple[int, str, str, int]] = []
 
-def _add_publication(db: sqlite3.Connection, publication: PackedPublication) -> int:
-    months = text_of(publication.months) or None
-    [(number,)] = db.execute(
-        "INSERT INTO publications (key, name, count, months) VALUES (?1, ?2, ?3, ?4) "
-        "ON CONFLICT (key) DO UPDATE SET count = count + ?3, months = CASE "
-        "WHEN ?4 IS NULL THEN months WHEN months IS NULL THEN ?4 "
-        "ELSE summed_months(months || ',' || ?4) END RETURNING id",
-        (publication.key, publication.name, publication.articles, months),
-    ).fetchall()
-    return int(number)
+    def add(self, counts: PackedCounts) -> None:
+        """Add all counts. To be called inside a transaction."""
+        self._other.clear()
+        numbers = pa.array(self._add_publications(counts), pa.int64())
+        rows = with_months(counts)
+        rows = rows.set_column(0, "publication", numbers.take(rows["publication"]))
+        rows = rows.sort_by([("publication", "ascending"), ("word", "ascending")])
+        months = rows["months"].fill_null("")
+        rows = rows.drop_columns("months").append_column("months", months)
+        self._insert(_WORDS, [rows[name].to_pylist() for name in _COLUMNS])
+        self._insert(_OTHER_LABELS, list(zip(*self._other, strict=True)))
 
+    def _of_other_label(self, publication: int, word: str, label: str | None, n: int) -> int:
+        """Is called by SQL for what is added to a word that was seen with another label first.
 
-def _by_publication(counts: PackedCounts) -> Iterator[tuple[PackedPublication, pa.Table]]:
-    """Each publication, by key, with its rows in the order of their words."""
-    rows = with_months(counts).sort_by([("publication", "ascending"), ("word", "ascending")])
-    numbers = rows["publication"].to_numpy()
-    for number, publication in sorted(
-        enumerate(counts.publications), key=lambda numbered: numbered[1].key
-    ):
-        start, end = np.searchsorted(numbers, [number, number + 1]).tolist()
-        yield publication, rows.slice(start, end - start)
+        It saves looking up all words once more to find these.
+        """
+        if label is not None:
+            self._other.append((publication, word, label, n))
+        return n
+
+    def _insert(self, statement: tuple[str, str, str], columns: Sequence[Sequence[object]]) -> None:
+        """Run a statement, given before, for and after its rows, with all values of columns."""
+        before, row, after = statement
+        start, end = 0, len(columns[0]) if columns else 0
+        for n in _TOGETHER:
+            whole = f"{before} {', '.join([row] * n)} {after}"
+            while start + n <= end:
+                values: list[object] = [None] * (n * len(columns))
+                for place, column in enumerate(columns):
+                    values[place :: len(columns)] = column[start : start + n]
+                self._db.execute(whole, values)
+                start += n
+
+    def _add_publications(self, counts: PackedCounts) -> list[int]:
+        """The publications' numbers in the store, in their order."""
+        ordered = sorted(counts.publications, key=lambda each: each.key)
+        numbers = {each.key: self._add_publication(each) for each in ordered}
+        return [numbers[each.key] for each in counts.publications]
+
+    def _add_publication(self, publication: PackedPublication) -> int:
+        months = text_of(publication.months) or None
+        [(number,)] = self._db.execute(
+            "INSERT INTO publications (key, name, count, months) VALUES (?1, ?2, ?3, ?4) "
+            "ON CONFLICT (key) DO UPDATE SET count = count + ?3, months = CASE "
+            "WHEN ?4 IS NULL THEN months WHEN months IS NULL THEN ?4 "
+            "ELSE summed_months(months || ',' || ?4) END RETURNING id",
+            (publication.key, publication.name, publication.articles, months),
+        ).fetchall()
+        return int(number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,32 +14,41 @@ from daskingest.packed import PackedCounts
 def with_months(counts: PackedCounts) -> pa.Table:
     """The words' rows, each word's months in the first of them, as text. Words that have nothing
     but months have a row without a label, which counts nothing."""
-    words, months = counts.words, _texts(counts.months)
-    first = pc.index_in(_keys(months), value_set=_keys(words))
-    known = first.is_valid()
-    places = np.full(len(words), len(months))
-    places[first.drop_null().to_numpy()] = np.flatnonzero(known)
-    texts = pa.concat_arrays([months["months"].combine_chunks(), pa.nulls(1, pa.string())])
+    words, months = counts.words, counts.months
+    if not len(months):
+        return words.append_column("months", pa.nulls(len(words), pa.string()))
+    mine, theirs = _keys(words, months)
+    order = np.lexsort((months["month"].to_numpy(), theirs))
+    theirs, months = theirs[order], months.take(order)
+    starts = np.flatnonzero(np.diff(theirs, prepend=-1))
+    texts = _texts(months, starts)
+    keys, first = np.unique(mine, return_index=True)
+    at = np.searchsorted(keys, theirs[starts])
+    known = np.append(keys, -1)[at] == theirs[starts]
+    places = np.full(len(words), len(texts))
+    places[first[at[known]]] = np.flatnonzero(known)
+    texts = pa.concat_arrays([texts, pa.nulls(1, pa.string())])
     words = words.append_column("months", texts.take(pa.array(places)))
-    alone = months.filter(pc.invert(known))
+    alone = months.select(["publication", "word"]).take(starts[~known])
     for name in ("n", "spelling"):
         alone = alone.append_column(name, pa.array(np.zeros(len(alone), np.int64)))
+    alone = alone.append_column("months", texts.take(pa.array(np.flatnonzero(~known))))
     return pa.concat_tables([words, alone], promote_options="default")
 
 
-def _texts(months: pa.Table) -> pa.Table:
-    """Each word's months, as they are kept: `[month, count]`, separated by commas."""
-    months = months.sort_by([(name, "ascending") for name in ("publication", "word", "month")])
+def _texts(months: pa.Table, starts: Any) -> pa.Array:
+    """The months of each word, whose rows begin there, as they are kept: `[month, count]`,
+    separated by commas."""
     month, count = (pc.cast(months[name], pa.string()) for name in ("month", "n"))
     texts = pc.binary_join_element_wise("[", month, ",", count, "]", "").combine_chunks()
-    words = _keys(months).dictionary_encode().indices.to_numpy()
-    starts = np.flatnonzero(np.diff(words, prepend=-1))
-    bounds = pa.array(np.append(starts, len(words)), pa.int32())
-    joined = pc.binary_join(pa.ListArray.from_arrays(bounds, texts), ",")
-    return months.select(["publication", "word"]).take(starts).append_column("months", joined)
+    bounds = pa.array(np.append(starts, len(months)), pa.int32())
+    return pc.binary_join(pa.ListArray.from_arrays(bounds, texts), ",")
 
 
-def _keys(rows: pa.Table) -> pa.Array:
-    """A text for each row that tells its publication and its word."""
-    number = pc.cast(rows["publication"], pa.string())
-    return pc.binary_join_element_wise(number, rows["word"], " ").combine_chunks()
+def _keys(words: pa.Table, months: pa.Table) -> tuple[Any, Any]:
+    """For each row of both a number that tells its publication and its word."""
+    texts = pa.chunked_array([*words["word"].chunks, *months["word"].chunks], pa.string())
+    numbers = texts.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    publications = [each["publication"].to_numpy().astype(np.int64) for each in (words, months)]
+    keys = np.concatenate(publications) << 32 | numbers
+    return keys[: len(words)], keys[len(words) :]

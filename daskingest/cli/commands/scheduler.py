@@ -25,10 +25,9 @@ def scheduler(settings: SchedulerSettings, log: LogSettings = _LOG) -> ExitCode:
     Exit codes: 0 after SIGTERM, 1 failed, 2 wrong usage, 130 after Ctrl-C.
     """
     with Stopping() as stopping:
-        import dask
         import uvloop
 
-        from daskingest.pipeline.dask_settings import DASK_CONFIG, quiet
+        from daskingest.pipeline.dask_settings import in_force
         from daskingest.pipeline.scheduler_host import scheduler as running
         from daskingest.pipeline.tls import Tls
         from daskingest.pipeline.worker_host import exposure
@@ -50,6 +49,6 @@ def scheduler(settings: SchedulerSettings, log: LogSettings = _LOG) -> ExitCode:
                 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
         loops = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        with dask.config.set(DASK_CONFIG), quiet(), loops as runner:
+        with in_force(), loops as runner:
             runner.run(go())
     return stopping.exit_code

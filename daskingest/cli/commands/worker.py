@@ -42,12 +42,11 @@ def worker(
     usage, 130 after Ctrl-C.
     """
     with Stopping() as stopping:
-        import dask
         import uvloop
 
         from daskingest.models import find_model
         from daskingest.pipeline import template
-        from daskingest.pipeline.dask_settings import DASK_CONFIG, forking, quiet
+        from daskingest.pipeline.dask_settings import forking, in_force
         from daskingest.pipeline.worker_host import WorkerHost
 
         set_up(log)
@@ -61,8 +60,7 @@ def worker(
             stop.cancel()
 
         with contextlib.ExitStack() as stack:
-            stack.enter_context(dask.config.set(DASK_CONFIG))
-            stack.enter_context(quiet())
+            stack.enter_context(in_force())
             extracts = settings.kind is WorkerKind.EXTRACT
             model = find_model(settings.model) if extracts else ""
             forks = extracts and template.start(model, settings.recognizer)
