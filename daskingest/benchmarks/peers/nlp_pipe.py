@@ -7,15 +7,16 @@ from itertools import islice
 
 from .work import Job, Part, finish, load
 
-_BATCH = 64
+_BATCH = 64  # at most
 
 
 def main() -> None:
     job = Job.given()
     nlp, rows = load(job.model), list(job.articles())
-    docs = nlp.pipe(rows, as_tuples=True, n_process=job.workers, batch_size=_BATCH)
+    size = min(_BATCH, max(1, len(rows) // (4 * job.workers)))
+    docs = nlp.pipe(rows, as_tuples=True, n_process=job.workers, batch_size=size)
     first, rest = Part(), Part()
-    for part, several in (first, islice(docs, _BATCH * job.workers)), (rest, docs):
+    for part, several in (first, islice(docs, size * job.workers)), (rest, docs):
         part.ready = time.time()  # the processes are there when the first batch of each is
         for doc, publication in several:
             part.count(doc.text, publication, doc.ents)
