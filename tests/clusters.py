@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 from program import Program, free_port, kill, until
 
 from daskingest.errors import UsageError
@@ -95,10 +98,20 @@ def has_workers(address: str) -> bool:
 
 
 @contextmanager
-def dask_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=folder, **quiet) as process:  # type: ignore[call-overload]
+def dask_process(
+    *arguments: str, code: Path | None = None, before: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Dask's own `scheduler` or `worker`, on this machine. `code` is a folder with other code, and
+    `before` begins its command.
+    """
+    local = ("--host", "127.0.0.1", "--no-dashboard")
+    with subprocess.Popen(
+        [*before, sys.executable, "-m", "dask", *arguments, *local],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=code,
+        env={**os.environ, "PYTHONPATH": str(code)} if code else None,
+    ) as process:
         try:
             yield process
         finally:
@@ -106,3 +119,11 @@ def dask_process(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[byt
                 for child in psutil.Process(process.pid).children(recursive=True):
                     child.kill()
             process.kill()
+
+
+def in_a_container(place: Path) -> tuple[str, ...]:
+    """What to begin a command with, for which another folder lies at this place."""
+    apart = ("unshare", "-rm", "sh", "-c", f'mount -t tmpfs none {place} && exec "$@"', "sh")
+    if shutil.which("unshare") is None or subprocess.call([*apart, "true"]):
+        pytest.skip("this machine makes no namespaces")
+    return apart

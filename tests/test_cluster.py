@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from clusters import certificates, member, scheduler, until_joined
+from clusters import certificates, dask_process, in_a_container, member, scheduler, until_joined
 from program import Program, content, free_port, ledger, reference, run, until
-from test_workers import dask_process, in_a_container
 
 import daskingest
 
@@ -199,10 +198,9 @@ def test_a_worker_that_would_count_otherwise_ends_with_the_reason(
 def test_a_cluster_that_runs_otherwise_is_told_how_to_start(sample: Path, tmp_path: Path) -> None:
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
-    local = ("--host", "127.0.0.1", "--no-dashboard")
-    worker = ("worker", address, *local, "--nworkers", "1", "--resources")
+    worker = ("worker", address, "--nworkers", "1", "--resources")
     with (
-        dask_process("scheduler", *local, "--port", str(port)),
+        dask_process("scheduler", "--port", str(port)),
         dask_process(*worker, "extract=1", "--nthreads", "3"),
         dask_process(*worker, "saver=1", "--nthreads", "1"),
     ):

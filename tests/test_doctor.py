@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import spacy
+from clusters import dask_process
 from program import free_port, run
-from test_workers import dask_process
 
 from daskingest import resources
 from daskingest.doctor import machine, places, software
@@ -268,7 +268,7 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:
 def test_a_scheduler_without_workers(tmp_path: Path) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     port = address.rpartition(":")[2]
-    with dask_process("scheduler", "--host", "127.0.0.1", "--no-dashboard", "--port", port):
+    with dask_process("scheduler", "--port", port):
         code, found = doctor(tmp_path, "--port", "0", "--scheduler", address)
     assert code == 1
     assert f"`daskingest worker {address} --for extract`" in found["scheduler"]

@@ -80,14 +80,14 @@ def test_workers_that_are_told_to_go_reject_nothing(
     """Whatever happens to its workers, an article that takes its time is no poison."""
     path = write_csv([("P", TEXT.format(i) * 400) for i in range(200)])
     file = tmp_path / "scheduler.json"
-    with dask_process(tmp_path, "scheduler", "--port", "0", "--scheduler-file", str(file)):
+    with dask_process("scheduler", "--port", "0", "--scheduler-file", str(file)):
         until(file.exists)
         address = str(json.loads(file.read_text())["address"])
         worker = ["worker", address, "--nthreads", "1", "--resources"]
-        with dask_process(tmp_path, *worker, "saver=1"):
+        with dask_process(*worker, "saver=1"):
             program: Program | None = None
             for _ in range(4):
-                with dask_process(tmp_path, *worker, "extract=1") as process:
+                with dask_process(*worker, "extract=1") as process:
                     if program is None:
                         until(lambda: has_workers(address))
                         options = ["--scheduler", address, "--batch-bytes", "400000"]
@@ -99,7 +99,7 @@ def test_workers_that_are_told_to_go_reject_nothing(
                     process.terminate()
                     process.wait()
             assert program is not None
-            with dask_process(tmp_path, *worker, "extract=1"):
+            with dask_process(*worker, "extract=1"):
                 assert program.wait() == 0, program.output
     assert content(store)[0] == {"p": 200}
     assert "rejects" not in program.output.replace("0 rejects", "")

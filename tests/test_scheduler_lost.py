@@ -22,10 +22,9 @@ OPTIONS = ("--batch-bytes", "3000", "--flush-interval", "0.1", "--no-progress")
 class Cluster:
     """A scheduler at an address that stays the same, and its workers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
-        self._folder = folder
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -39,17 +38,17 @@ class Cluster:
 
     def scheduler(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """Its scheduler."""
-        return dask_process(self._folder, "scheduler", "--port", str(self.port))
+        return dask_process("scheduler", "--port", str(self.port))
 
     def worker(self, resource: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """A worker with a resource."""
         options = ["--nthreads", "1", "--resources", f"{resource}=1"]
-        return dask_process(self._folder, "worker", self.address, *options)
+        return dask_process("worker", self.address, *options)
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path)
+def cluster() -> Cluster:
+    return Cluster()
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -13,6 +9,7 @@ import dask
 import psutil
 import pytest
 import yaml
+from clusters import dask_process, in_a_container
 from program import Program, Server, StoreContent, content, reference, run, until
 
 import daskingest
@@ -53,31 +50,10 @@ def test_the_processes_of_a_local_cluster(write_csv: Callable[..., str], tmp_pat
     program.wait_for_the_family_s_end()
 
 
-@contextmanager
-def dask_process(
-    *arguments: str, code: Path | None = None, before: tuple[str, ...] = ()
-) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*before, sys.executable, "-m", "dask", *arguments]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=code,
-        env={**os.environ, "PYTHONPATH": str(code)} if code else None,
-    ) as process:
-        try:
-            yield process
-        finally:
-            with suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    child.kill()
-            process.kill()
-
-
 def test_a_cluster_that_exists(sample: Path, tmp_path: Path) -> None:
     expected: StoreContent = reference(sample)
     file = tmp_path / "scheduler.json"
-    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    local = ("--scheduler-file", str(file))
     one = ("--nworkers", "1", "--nthreads", "1")
     with dask_process("scheduler", *local, "--port", "0"):
         until(file.exists)
@@ -103,7 +79,7 @@ def test_workers_that_would_count_otherwise_are_refused_by_name(
     with (other / "daskingest" / "text.py").open("a") as out:
         out.write("# changed\n")
     file = tmp_path / "scheduler.json"
-    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    local = ("--scheduler-file", str(file))
     one = ("--nworkers", "1", "--nthreads", "1")
     extracting = ("worker", *local, *one, "--resources", "extract=1")
     with dask_process("scheduler", *local, "--port", "0"):
@@ -134,21 +110,13 @@ def test_workers_that_would_count_otherwise_are_refused_by_name(
     assert content(tmp_path / "daskingest.db") == reference(sample)
 
 
-def in_a_container(place: Path) -> tuple[str, ...]:
-    """What to begin a command with, for which another folder lies at this place."""
-    apart = ("unshare", "-rm", "sh", "-c", f'mount -t tmpfs none {place} && exec "$@"', "sh")
-    if shutil.which("unshare") is None or subprocess.call([*apart, "true"]):
-        pytest.skip("this machine makes no namespaces")
-    return apart
-
-
 @pytest.mark.slow
 def test_a_saver_that_does_not_see_the_store_s_file(sample: Path, tmp_path: Path) -> None:
     place = tmp_path / "store"
     place.mkdir()
     apart = in_a_container(place)
     file, store = tmp_path / "scheduler.json", place / "counts.db"
-    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    local = ("--scheduler-file", str(file))
     one = ("--nworkers", "1", "--nthreads", "1")
     with (
         dask_process("scheduler", *local, "--port", "0"),
@@ -172,7 +140,7 @@ def test_a_later_saver_that_does_not_see_the_store_s_file(tmp_path: Path) -> Non
     place = tmp_path / "store"
     place.mkdir()
     file = tmp_path / "scheduler.json"
-    local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file))
+    local = ("--scheduler-file", str(file))
     one = ("--nworkers", "1", "--nthreads", "1")
     saving = ("worker", *local, *one, "--resources", "saver=1")
     with (

@@ -1,12 +1,12 @@
 """Tokenizes texts piece by piece, without creating spaCy's objects.
 
 spaCy's tokenizer first splits a text at white space, and the tokens of each *piece* depend on that
-piece alone. News consists mostly of pieces seen before, so their tokens are remembered, as numbers.
+piece alone. News consists mostly of pieces seen before, so their tokens are remembered, as numbers,
+and `lookup` finds them.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
@@ -22,31 +22,26 @@ from daskingest.recognizer.affixes import spared
 from daskingest.recognizer.arrays import Attributes, Flags, Indices, Ints
 from daskingest.recognizer.embedding import Unsupported
 from daskingest.recognizer.encoder import Encoder
+from daskingest.recognizer.lookup import Cut, Keys, Known, cut
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 MAX_PIECES = 180_000
 """Pieces remembered before those not seen again are forgotten. At most about twice as many are in
-memory, at 250 bytes each plus their strings in the vocabulary."""
-
-# Non-space characters and the space after them, which belongs to their last token; or other white
-# space, which is a token of its own.
-_PIECES = re.compile(r"\S+ ?|\s+")
+memory, at 100 bytes each plus their strings in the vocabulary."""
 
 # A token's record: its type, its length with these flags in the low bits, and its part in special
 # cases.
 _SPACE_AFTER, _IS_SPACE, _LENGTH_SHIFT = 1, 2, 2
-_RECORD = 3 * 4  # bytes
 
 
 class TokenizedTexts:
-    """The tokens of several texts, concatenated."""
+    """The tokens of several texts, concatenated: their records, and each text's number of them."""
 
-    def __init__(self, records: Sequence[bytes]) -> None:
-        self.counts = np.array([len(each) // _RECORD for each in records], np.intp)
-        array = np.frombuffer(b"".join(records), np.int32).reshape(-1, 3)
-        self.types, self._info, self._parts = array.T
+    def __init__(self, records: Ints, counts: Indices) -> None:
+        self.records, self.counts = records, counts
+        self.types, self._info, self._parts = records.T
 
     @property
     def spaces(self) -> Flags:
@@ -64,17 +59,13 @@ class TokenizedTexts:
         )
         return starts, starts + lengths
 
-    def joints(self, cases: SpecialCases) -> dict[int, list[int]]:
-        """By text, the tokens that may depend on the token after a space, see SpecialCases."""
+    def joints(self, cases: SpecialCases) -> Indices:
+        """The tokens that may depend on the token after a space, see SpecialCases."""
         found = cases.may_join(self._parts[:-1], self._parts[1:])
-        tokens = np.flatnonzero(found & ((self._info[:-1] & _SPACE_AFTER) != 0))
+        found &= (self._info[:-1] & _SPACE_AFTER) != 0
         text_ends = np.cumsum(self.counts)
-        texts = np.searchsorted(text_ends, tokens, side="right")
-        joints: dict[int, list[int]] = defaultdict(list)
-        for text, token in zip(texts.tolist(), tokens.tolist(), strict=True):
-            if token + 1 < text_ends[text]:
-                joints[text].append(int(token - text_ends[text] + self.counts[text]))
-        return joints
+        found[text_ends[(text_ends > 0) & (text_ends < len(self.types))] - 1] = False
+        return np.flatnonzero(found)
 
 
 class Pieces:
@@ -88,7 +79,7 @@ class Pieces:
         self._model_tokenizer = tokenizer
         self._encoder = encoder
         self._columns = [*encoder.columns, ORTH, IS_SPACE, LENGTH, SPACY]
-        self._known: dict[str, bytes] = {}
+        self._known = Known()
         self._forget()
         self._generation = encoder.generation
 
@@ -96,18 +87,20 @@ class Pieces:
         """The texts' tokens, the same as the tokenizer's."""
         if self._generation != self._encoder.generation:
             self._generation = self._encoder.generation
-            self._known = {}
+            self._known = Known()
             self._forget()
         elif len(self._known) > MAX_PIECES:
             self._forget()
-        pieces = [_PIECES.findall(text) for text in texts]
-        records = self._records_of(pieces)
-        tokenized = TokenizedTexts(records)
-        if joints := tokenized.joints(self._cases):
-            for text, tokens in joints.items():
-                [records[text]] = self._records_of([self._joined(pieces[text], tokens)])
-            tokenized = TokenizedTexts(records)
-        return tokenized
+        pieces = cut(texts)
+        numbers = self._known.numbers(pieces.keys)
+        unknown = np.flatnonzero(numbers < 0)
+        whole = "".join(texts)
+        if len(unknown):
+            keys, first = np.unique(pieces.keys[unknown], return_index=True)
+            places = unknown[first].tolist()
+            self._learn(keys, [whole[pieces.starts[i] : pieces.stops[i]] for i in places])
+            numbers[unknown] = self._known.numbers(pieces.keys[unknown])
+        return self._tokens(whole, pieces, numbers)
 
     def _forget(self) -> None:
         """Make the known pieces the older ones, which become known again when they are seen.
@@ -115,54 +108,49 @@ class Pieces:
         The vocabulary is replaced too. It is not the model's: it lives longer than one batch, and
         computes only those attributes of a string that are needed here.
         """
-        self._known, self._older = {}, self._known
+        self._known, self._older = Known(), self._known
         getters = self._model_tokenizer.vocab.lex_attr_getters
         asked = {each: getters[each] for each in self._columns if each in getters}
         self._tokenizer = _copy(self._model_tokenizer, Vocab(lex_attr_getters=asked))
 
-    def _records_of(self, texts: Sequence[Sequence[str]]) -> list[bytes]:
-        """The records of texts, given by their pieces; unknown pieces are learned together."""
-        found: list[list[Any]] = [list(map(self._known.get, pieces)) for pieces in texts]
-        gaps = [[i for i, each in enumerate(its) if each is None] for its in found]
-        self._learn({texts[text][i] for text, its in enumerate(gaps) for i in its})
-        for its, pieces, places in zip(found, texts, gaps, strict=True):
-            for i in places:
-                its[i] = self._known[pieces[i]]
-        return [b"".join(its) for its in found]
+    def _learn(self, keys: Keys, pieces: Sequence[str]) -> None:
+        older = self._older.numbers(keys)
+        met = older >= 0
+        self._known.add(keys[met], *self._older.rows(older[met]))
+        # Line breaks separate the words, and are recognised as the only white space tokens.
+        spaces = np.array([piece.isspace() for piece in pieces], bool)
+        for i in np.flatnonzero(~met & spaces).tolist():
+            records = self._records(self._tokenizer(pieces[i]))
+            self._known.add(keys[i : i + 1], records, np.array([len(records)]))
+        if words := np.flatnonzero(~met & ~spaces).tolist():
+            records = self._records(self._tokenizer("\n".join(pieces[i] for i in words)))
+            breaks = (records[:, 1] & _IS_SPACE) != 0
+            lengths = np.diff(np.flatnonzero(breaks), prepend=-1, append=len(records)) - 1
+            self._known.add(keys[words], records[~breaks], lengths)
 
-    def _learn(self, unknown: set[str]) -> None:
-        met = unknown & self._older.keys()
-        self._known.update((piece, self._older[piece]) for piece in met)
-        unknown -= met
-        spaces = {piece for piece in unknown if piece.isspace()}
-        for piece in spaces:
-            self._known[piece] = self._records(self._tokenizer(piece)).tobytes()
-        words = list(unknown - spaces)
-        if not words:
-            return
-        # Line breaks separate the pieces, and are recognised as the only white space tokens.
-        records = self._records(
-            self._tokenizer("\n".join(word.removesuffix(" ") for word in words))
-        )
-        ends = np.append(np.flatnonzero(records[:, 1] & _IS_SPACE), len(records))
-        records[ends - 1, 1] |= [_SPACE_AFTER * word.endswith(" ") for word in words]
-        data = records.tobytes()
-        stops = (ends * _RECORD).tolist()
-        starts = [0, *(stop + _RECORD for stop in stops)]
-        for word, start, stop in zip(words, starts, stops, strict=False):
-            self._known[word] = data[start:stop]
-
-    def _joined(self, pieces: Sequence[str], tokens: Sequence[int]) -> list[str]:
-        """The pieces, with each that ends in one of the text's `tokens` joined to the next."""
-        counts = [len(self._known[piece]) // _RECORD for piece in pieces]
-        joints = set(np.searchsorted(np.cumsum(counts), tokens, side="right").tolist())
-        joined: list[str] = []
-        for place, piece in enumerate(pieces):
-            if place - 1 in joints:
-                joined[-1] += piece
-            else:
-                joined.append(piece)
-        return joined
+    def _tokens(self, whole: str, pieces: Cut, numbers: Indices) -> TokenizedTexts:
+        """The tokens of pieces, given by their numbers."""
+        records, lengths = self._known.rows(numbers)
+        ends = np.cumsum(lengths)
+        records[ends[pieces.spaced] - 1, 1] |= _SPACE_AFTER
+        text_ends = np.concatenate([[0], ends])[np.cumsum(pieces.counts)]
+        tokenized = TokenizedTexts(records, np.diff(text_ends, prepend=0))
+        joints = tokenized.joints(self._cases)
+        if not len(joints):
+            return tokenized
+        joined = np.unique(np.searchsorted(ends, joints, side="right"))  # each with the next piece
+        parts, done = [], 0
+        for run in np.split(joined, np.flatnonzero(np.diff(joined) > 1) + 1):
+            first, last = run[0], run[-1] + 1
+            text = whole[pieces.starts[first] : pieces.stops[last] + pieces.spaced[last]]
+            together = self._records(self._tokenizer(text))
+            parts += [records[done : ends[first] - lengths[first]], together]
+            done = ends[last]
+            lengths[first : last + 1] = 0
+            lengths[last] = len(together)
+        parts.append(records[done:])
+        text_ends = np.concatenate([[0], np.cumsum(lengths)])[np.cumsum(pieces.counts)]
+        return TokenizedTexts(np.concatenate(parts), np.diff(text_ends, prepend=0))
 
     def _records(self, doc: Doc) -> Ints:
         array: Attributes = doc.to_array(self._columns)  # type: ignore[assignment]

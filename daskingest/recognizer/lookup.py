@@ -1,0 +1,149 @@
+"""Finds the pieces of texts among those that are known, in compiled loops, with no object for each.
+
+A piece is what stands between white space, or white space that is a token of its own: all but the
+one space after a word, which belongs to the word's last token. Pieces are distinguished by a 64-bit
+hash, as strings are in spaCy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daskingest.recognizer.arrays import Flags, Indices, Ints
+from daskingest.recognizer.kernels import compiled
+
+Keys = NDArray[np.uint64]
+
+_SPACES = np.array([chr(code).isspace() for code in range(0x3001)])
+"""Which characters are white space for Python, as for `re`; none after these is."""
+
+
+@dataclass(slots=True)
+class Cut:
+    """The pieces of several texts, in order."""
+
+    keys: Keys
+    """The same for the same piece."""
+    starts: Indices
+    """Where each begins, in the characters of all texts,"""
+    stops: Indices
+    """and where it ends."""
+    spaced: Flags
+    """Those that a space follows which belongs to them."""
+    counts: Indices
+    """Of each text, the number of its pieces."""
+
+
+def cut(texts: Sequence[str]) -> Cut:
+    """Raises UnicodeEncodeError for half a surrogate pair, as spaCy's tokenizer does."""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+    keys = np.empty(len(codes), np.uint64)
+    places = np.empty((2, len(codes)), np.intp)
+    spaced = np.empty(len(codes), bool)
+    counts = np.empty(len(texts), np.intp)
+    ends = np.cumsum([len(text) for text in texts])
+    n = _cut(codes, ends, _SPACES, keys, places, spaced, counts)
+    return Cut(keys[:n], places[0, :n], places[1, :n], spaced[:n], counts)
+
+
+class Known:
+    """What is known of pieces: of each, some rows of three numbers.
+
+    Pieces are numbered from 0 in the order in which they were added.
+    """
+
+    def __init__(self) -> None:
+        self._keys = np.zeros(1 << 12, np.uint64)  # with _slots, a hash table of the numbers
+        self._slots = np.full(1 << 12, -1, np.int32)
+        self._rows = np.empty((1 << 12, 3), np.int32)
+        self._ends = np.zeros(1 << 10, np.intp)  # where each one's rows begin; the last one's end
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, keys: Keys, rows: Ints, lengths: Indices) -> None:
+        """Add pieces that are not there yet, with as many of the rows each as `lengths` says."""
+        size, used = self._size + len(keys), self._ends[self._size]
+        self._rows = _with_room(self._rows, used + len(rows))
+        self._rows[used : used + len(rows)] = rows
+        self._ends = _with_room(self._ends, size + 1)
+        self._ends[self._size + 1 : size + 1] = used + np.cumsum(lengths)
+        numbers = np.arange(self._size, size)
+        if 2 * size > len(self._slots):
+            there = self._slots >= 0
+            keys = np.concatenate([self._keys[there], keys])
+            numbers = np.concatenate([self._slots[there], numbers])
+            slots = 1 << (4 * size).bit_length()
+            self._keys, self._slots = np.zeros(slots, np.uint64), np.full(slots, -1, np.int32)
+        _seek(keys, self._keys, self._slots, numbers)
+        self._size = size
+
+    def numbers(self, keys: Keys) -> Indices:
+        """The pieces' numbers; -1 for those that are not known."""
+        numbers = np.full(len(keys), -1)
+        _seek(keys, self._keys, self._slots, numbers)
+        return numbers
+
+    def rows(self, numbers: Indices) -> tuple[Ints, Indices]:
+        """The rows of these pieces, one piece's after the other's, and how many each has."""
+        stops = self._ends[numbers + 1]
+        lengths = stops - self._ends[numbers]
+        shifts = np.repeat(stops - np.cumsum(lengths), lengths)
+        return self._rows[shifts + np.arange(len(shifts))], lengths
+
+
+def _with_room(array: NDArray[Any], rows: int) -> NDArray[Any]:
+    """The array, or if it has fewer rows than these, a larger one that begins with its rows."""
+    if rows <= len(array):
+        return array
+    grown = np.zeros((2 * rows, *array.shape[1:]), array.dtype)
+    grown[: len(array)] = array
+    return grown
+
+
+@compiled
+def _cut(
+    codes: NDArray[np.uint32],
+    text_ends: Indices,
+    spaces: Flags,
+    keys: Keys,
+    places: Indices,
+    spaced: Flags,
+    counts: Indices,
+) -> int:
+    """Set what Cut has, in arrays that have room for it; return the number of pieces."""
+    n, start = 0, 0
+    for text in range(len(text_ends)):
+        before, end = n, text_ends[text]
+        while start < end:
+            white = codes[start] < len(spaces) and spaces[codes[start]]
+            stop, key = start, np.uint64(0xCBF29CE484222325)  # FNV-1a, with its high bits mixed in
+            while stop < end and (codes[stop] < len(spaces) and spaces[codes[stop]]) == white:
+                key = (key ^ np.uint64(codes[stop])) * np.uint64(0x100000001B3)
+                key ^= key >> np.uint64(32)
+                stop += 1
+            keys[n], places[0, n], places[1, n] = key, start, stop
+            spaced[n] = not white and stop < end and codes[stop] == 32
+            start = stop + spaced[n]
+            n += 1
+        counts[text] = n - before
+    return n
+
+
+@compiled
+def _seek(keys: Keys, slot_keys: Keys, slots: Ints, numbers: Indices) -> None:
+    """Set numbers that are -1 where the key is in the table; put the others into it."""
+    for i in range(len(keys)):
+        slot = np.int64(keys[i] & np.uint64(len(slots) - 1))
+        while slots[slot] >= 0 and slot_keys[slot] != keys[i]:
+            slot = (slot + 1) & (len(slots) - 1)
+        if numbers[i] < 0:
+            numbers[i] = slots[slot]
+        else:
+            slots[slot], slot_keys[slot] = numbers[i], keys[i]
