@@ -39,7 +39,7 @@ lint: .venv/installed-test
 pictures: .venv/installed-test
 	$(BIN)/python tests/readme_pictures.py
 
-# The page of what this machine does, and the README's figures. It takes hours: see `bench --help`.
+# The page of what this machine does, and the README's figures. It takes an hour or two.
 performance: .venv/installed-test
 	$(BIN)/daskingest bench --peers --page performance $(BENCH)
 	$(MAKE) performance-page

@@ -63,7 +63,8 @@ def _draw(axes: Any, panel: Panel, x_axis: str) -> None:
         axes.plot(xs, ys, color=colour, label=name, marker=marker)
     axes.set_title(panel.title, loc="left", fontsize="medium", fontweight="bold", parse_math=False)
     axes.set_xlabel(x_axis)
-    axes.set_ylim(bottom=0)
+    most = max((y for line in panel.lines.values() for _, y in line), default=1)
+    axes.set_ylim(0, 1.08 * most or 1)
     axes.grid(color="#dcd8d1")
     if len(panel.lines) > 1:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
