@@ -6,7 +6,7 @@ PARALLEL = -n auto --dist worksteal
 BIN = .venv/bin
 DEMO = sqlite:///demo/daskingest.db
 
-.PHONY: demo test test-slow lint pictures clean
+.PHONY: demo test test-slow lint pictures performance performance-page clean
 
 demo: .venv/installed
 	@rm -rf demo && mkdir demo
@@ -38,6 +38,16 @@ lint: .venv/installed-test
 # The README's, of the bundled sample.
 pictures: .venv/installed-test
 	$(BIN)/python tests/readme_pictures.py
+
+# The page of what this machine does, and the README's figures. It takes an hour or two.
+performance: .venv/installed-test
+	$(BIN)/daskingest bench --peers --page performance $(BENCH)
+	$(MAKE) performance-page
+
+# The same of the last run again, after the page's text has changed.
+performance-page: .venv/installed-test
+	$(BIN)/daskingest bench --report performance/run.json --page performance
+	$(BIN)/python -m daskingest.benchmarks.page performance README.md
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from daskingest.benchmarks.chart import Panel, svg
+from daskingest.benchmarks.chart import Panel, png, svg
 from daskingest.benchmarks.recorded import Recorded
 from daskingest.benchmarks.watch import Watched
 from daskingest.sample.maker import MARK_END, MARKS
@@ -35,11 +35,14 @@ def test_rates_over_a_part_of_a_run() -> None:
     assert watched.cost(0.5, 1) == pytest.approx(20 / 100)
 
 
-def test_a_chart_is_xml_with_a_line_for_each() -> None:
-    panels = [Panel("a < b", {"one": [(0, 1), (5, 3)], "two": [(0, 0)]}), Panel("c", {"three": []})]
-    root = ElementTree.fromstring(svg("title", "s", panels))
-    lines = [each for each in root.iter() if each.tag.endswith("polyline")]
-    assert [len(each.get("points", "").split()) for each in lines] == [2, 1, 0]
+def test_a_chart_is_a_picture_with_all_names() -> None:
+    panels = [Panel("a < $b$", {"one": [(0, 1), (5, 3)], "two": [(0, 0)]}), Panel("c", {})]
+    drawn = svg("title", "s", panels)
+    root = ElementTree.fromstring(drawn)
+    texts = {each.text for each in root.iter() if each.tag.endswith("text")}
+    assert texts >= {"title", "a < $b$", "one", "two", "c", "s"}
+    assert drawn == svg("title", "s", panels)
+    assert png("title", "s", panels).startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

@@ -1,16 +1,18 @@
-"""Line charts as SVG, one above the other, that need nothing to be looked at but a browser."""
+"""Line charts, one above the other, as SVG and PNG: drawn by matplotlib, which is an extra."""
 
 from __future__ import annotations
 
-import math
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any
+
+from daskingest.errors import DaskingestError
 
 Line = Sequence[tuple[float, float]]
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 220, 80, 170, 34, 30
 _COLOURS = ("#c8643f", "#3f78ab", "#4c8a48", "#8660b3", "#947a1f", "#5a5f66")
+_WIDTH, _HEIGHT = 8.6, 2.8  # inches; the height is a panel's
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,51 +24,47 @@ class Panel:
 
 
 def svg(title: str, x_axis: str, panels: Sequence[Panel]) -> str:
-    """The panels, one above the other."""
-    right = max((x for each in panels for line in each.lines.values() for x, _ in line), default=1)
-    height = 40 + len(panels) * (_TOP + _HEIGHT + _BOTTOM)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
-        _text(_LEFT, 24, title, 'font-size="15"'),
-    ]
-    for i, panel in enumerate(panels):
-        parts += _panel(panel, 40 + i * (_TOP + _HEIGHT + _BOTTOM) + _TOP, right, x_axis)
-    return "\n".join([*parts, "</svg>\n"])
+    """The panels, one above the other. The same panels give the same text.
+
+    Raises DaskingestError without matplotlib.
+    """
+    return _drawn(title, x_axis, panels, "svg", metadata={"Date": None}).decode()
 
 
-def _panel(panel: Panel, top: float, right: float, x_axis: str) -> list[str]:
-    most = max((y for line in panel.lines.values() for _, y in line), default=1) or 1
-    step, x_step = _step(most), _step(right or 1)
-    most = step * math.ceil(most / step)
-    wide = _WIDTH - _LEFT - _RIGHT
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return _LEFT + wide * x / (right or 1), top + _HEIGHT * (1 - y / most)
-
-    parts = [_text(_LEFT, top - 10, panel.title, 'font-weight="bold"')]
-    for n in range(round(most / step) + 1):
-        y = place(0, n * step)[1]
-        parts.append(f'<path d="M{_LEFT} {y:.1f}h{wide}" stroke="#dcd8d1"/>')
-        parts.append(_text(_LEFT - 8, y + 4, f"{n * step:,g}", 'text-anchor="end"'))
-    for n in range(int(right / x_step) + 1):
-        x = place(n * x_step, 0)[0]
-        name = f"{n * x_step:,g}" + (f" {x_axis}" if n == 0 else "")
-        parts.append(_text(x, top + _HEIGHT + 18, name))
-    for i, (name, line) in enumerate(panel.lines.items()):
-        colour = f'"{_COLOURS[i % len(_COLOURS)]}"'
-        points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
-        parts.append(f'<polyline points="{points}" fill="none" stroke={colour}/>')
-        parts.append(_text(_LEFT + wide + 12, top + 12 + 18 * i, name, f"fill={colour}"))
-    return parts
+def png(title: str, x_axis: str, panels: Sequence[Panel]) -> bytes:
+    """The same as PNG."""
+    return _drawn(title, x_axis, panels, "png", dpi=120)
 
 
-def _text(x: float, y: float, text: str, more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'
+def _drawn(title: str, x_axis: str, panels: Sequence[Panel], kind: str, **options: Any) -> bytes:
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DaskingestError(
+            "pictures need matplotlib, which is not installed: install it with "
+            "`pip install 'daskingest[benchmarks]'`"
+        ) from error
+    with rc_context({"svg.hashsalt": "daskingest", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(_WIDTH, 0.6 + _HEIGHT * len(panels)), layout="constrained")
+        figure.suptitle(title, parse_math=False)
+        for number, panel in enumerate(panels):
+            _draw(figure.add_subplot(len(panels), 1, number + 1), panel, x_axis)
+        out = io.BytesIO()
+        figure.savefig(out, format=kind, **options)
+    return out.getvalue()
 
 
-def _step(most: float) -> float:
-    """A round number of which some five make up the most."""
-    unit = 10.0 ** math.floor(math.log10(most / 5))
-    return next(unit * each for each in (1, 2, 5, 10) if unit * each >= most / 5)
+def _draw(axes: Any, panel: Panel, x_axis: str) -> None:
+    for number, (name, line) in enumerate(panel.lines.items()):
+        xs, ys = [x for x, _ in line], [y for _, y in line]
+        marker = "o" if len(line) < 10 else None
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.plot(xs, ys, color=colour, label=name, marker=marker)
+    axes.set_title(panel.title, loc="left", fontsize="medium", fontweight="bold", parse_math=False)
+    axes.set_xlabel(x_axis)
+    most = max((y for line in panel.lines.values() for _, y in line), default=1)
+    axes.set_ylim(0, 1.08 * most or 1)
+    axes.grid(color="#dcd8d1")
+    if len(panel.lines) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

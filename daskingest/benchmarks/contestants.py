@@ -1,7 +1,8 @@
 """What finds entities in one process, and what it is compared with: spaCy, and matrix products.
 
 All are measured in turns on the same articles, so that the ratios hold even if the machine's speed
-drifts. Words are words of text, separated by white space.
+drifts. Words are words of text, separated by white space. Each has one thread, so seconds are of
+processor time: what else the machine does matters less.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daskingest.benchmarks.figures import Rates
 from daskingest.grouping import grouped
 from daskingest.models import load_model, load_pipeline
 from daskingest.recognizer import Recognizer
@@ -29,28 +30,11 @@ _GROUP_CHARS = 100_000
 Texts = Sequence[str]
 
 
-@dataclass(slots=True)
-class Stopwatch:
-    """What a contestant has done so far, and how long it took."""
-
-    text_words: int = 0
-    seconds: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        return self.text_words / self.seconds if self.seconds else 0.0
-
-    def time(self, work: Callable[[Texts], object], texts: Texts) -> None:
-        started = time.perf_counter()
-        work(texts)
-        self.seconds += time.perf_counter() - started
-        self.text_words += text_words_in(texts)
-
-
 class Contestants:
-    """The contestants that run in this process, and their times."""
+    """The contestants that run in this process; their `rates` are added to those given."""
 
-    def __init__(self, model: str, texts: Texts) -> None:
+    def __init__(self, model: str, texts: Texts, rates: Rates) -> None:
+        self._rates = rates
         self._slices = _slices(texts[_WARM_UP:] or texts)
         self._whole = load_pipeline(model)
         self._plain = load_pipeline(model, entities_only=True)
@@ -58,14 +42,14 @@ class Contestants:
         self._component = load_pipeline(model, entities_only=True)
         Finder(self._component)
         self.stages: dict[str, float] = {}
-        self.clocks: dict[str, Stopwatch] = {}
+        self.seconds: dict[str, float] = {}
         self._recognize(texts[:_WARM_UP])
         self._pipe(self._component)(texts[:_WARM_UP])
         self._pipe(self._plain)(texts[: _WARM_UP // 20])
         self._watch_stages()
 
-    def turn(self) -> None:
-        """Run each contestant once; slower ones on fewer of the same articles."""
+    def turn(self) -> Texts:
+        """Run each contestant once; slower ones on fewer of the same articles, which it returns."""
         texts = next(self._slices)
         products = _Products(self._find)
         tokenizer: Any = self._plain.tokenizer
@@ -80,7 +64,13 @@ class Contestants:
             "older design": (lambda its: [self._whole(text).ents for text in its], 48),
         }
         for name, (work, part) in contestants.items():
-            self.clocks.setdefault(name, Stopwatch()).time(work, texts[: len(texts) // part])
+            some = texts[: len(texts) // part]
+            started = time.process_time()
+            work(some)
+            seconds = time.process_time() - started
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            self._rates.add(name, text_words_in(some) / seconds)
+        return texts
 
     def _recognize(self, texts: Texts) -> None:
         with self._find.nlp.memory_zone():
@@ -111,9 +101,9 @@ class Contestants:
         self.stages[stage] = 0.0
 
         def timed(*arguments: Any) -> Any:
-            started = time.perf_counter()
+            started = time.process_time()
             result = work(*arguments)
-            self.stages[stage] += time.perf_counter() - started
+            self.stages[stage] += time.process_time() - started
             return result
 
         return timed
@@ -150,18 +140,6 @@ class _Products:
             rows = min(_BLOCK, tokens - start)
             for left, right, out in self._products:
                 np.matmul(left[:rows], right, out=out[:rows])
-
-
-def spacy_processes(model: str, texts: Texts, workers: int, batches: int) -> float:
-    """Words of text per second of nlp.pipe, measured after the first text has come back."""
-    nlp = load_pipeline(model, entities_only=True)
-    size = 64
-    texts = texts[: size * (1 + workers * batches)]
-    docs = nlp.pipe(texts, n_process=workers, batch_size=size)
-    next(docs)
-    clock = Stopwatch()
-    clock.time(lambda _: [len(doc.ents) for doc in docs], texts[size:])
-    return clock.rate
 
 
 def text_words_in(texts: Texts) -> int:

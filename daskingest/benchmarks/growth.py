@@ -10,15 +10,18 @@ this process: of a store in PostgreSQL, the server's is what the time has beside
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from daskingest.benchmarks.counters import PUBLICATIONS, Drawn, Stream, counts_of
 from daskingest.benchmarks.memory import limited_memory
@@ -47,13 +50,14 @@ class Flush:
 @dataclass(frozen=True, slots=True)
 class Commit:
     """One commit. `cpu` and `wall` are microseconds for each counter, `rows` the store's after it,
-    and `size` its bytes."""
+    `size` its bytes, and `memory` those that this process has then."""
 
     rows: int
     counters: int
     cpu: float
     wall: float
     size: int
+    memory: int = 0
 
     def __str__(self) -> str:
         return (
@@ -94,6 +98,18 @@ def measure(
     return measure_at(url, several, seen, lambda: path.stat().st_size)
 
 
+def measure_alone(path: Path, rows: int) -> list[Commit]:
+    """Let a store in a new file grow to so many rows, in a process of its own: it has no memory but
+    what that takes."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as alone:
+        return alone.submit(_grow, path, rows).result()
+
+
+def _grow(path: Path, rows: int) -> list[Commit]:
+    return measure(path, flushes(rows))
+
+
 def measure_at(
     url: str,
     several: Iterable[Flush],
@@ -119,7 +135,8 @@ def _commit(store: Store, number: int, flush: Flush, size: Callable[[], int]) ->
     store.commit(counts, {each: Counted(tally) for each in ids}, holds)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     for_each = 1e6 / counts.size
-    return Commit(flush.rows, counts.size, cpu * for_each, wall * for_each, size())
+    memory = psutil.Process().memory_info().rss
+    return Commit(flush.rows, counts.size, cpu * for_each, wall * for_each, size(), memory)
 
 
 def commit_growth(

@@ -1,20 +1,20 @@
-"""The suite of `daskingest bench`: extraction, run-csv, its parts, and a store that grows.
+"""The suite of `daskingest bench`: extraction, run-csv, its parts, and how they grow.
 
-What is extracted is measured in one run, in turns on the same articles, so that the ratios hold
+What is compared is measured in one run, in turns on the same articles, so that the ratios hold
 even if the machine's speed drifts. Words are words of text, separated by white space.
 """
 
 from __future__ import annotations
 
 import asyncio
-import csv
 import itertools
 import platform
 import random
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,21 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 from daskingest.articles import Article
-from daskingest.benchmarks.contestants import Contestants, spacy_processes
+from daskingest.benchmarks import scaling
+from daskingest.benchmarks.contestants import Contestants
 from daskingest.benchmarks.driver import dispatcher_tasks_per_second, driver_tasks_per_second
+from daskingest.benchmarks.expected import expected
+from daskingest.benchmarks.figures import Benchmark
 from daskingest.benchmarks.firestore import firestore_writes_vs_floor
-from daskingest.benchmarks.growth import commit_growth, flushes, measure
+from daskingest.benchmarks.growth import Commit, commit_growth, flushes, measure, measure_alone
 from daskingest.benchmarks.peak import encoder_vs_peak
+from daskingest.benchmarks.peer_runs import NLP_PIPE, PEERS_OF_RUN_CSV, SPACY_3_7_5, Runner
 from daskingest.benchmarks.saving import save
 from daskingest.benchmarks.splitter import splitter_vs_wc
 from daskingest.benchmarks.startup import startup_seconds
+from daskingest.benchmarks.turns import Turns, write_articles
 from daskingest.doctor.blas import library
-from daskingest.models import find_model
+from daskingest.models import find_model, load_pipeline
 from daskingest.sources.csvfile import open_csv
 
 CORPUS = Path("../shared/data/news-20k.csv")
@@ -47,146 +52,179 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Extent:
+class Extent:
     """How much is measured."""
 
+    rounds: int
+    """In each of them, everything that is compared has a turn."""
     turns: int
+    """Of what runs in one process, in each round."""
+    repeats: int
+    """Of each run that tells how run-csv grows."""
+    part: int
+    """Of the articles, run-csv counts one in so many."""
+    compared: int
+    """Articles for each worker that run-csv and all others count."""
     rows: int
     """Of the store that grows."""
     batches: int
     """That a saver takes."""
 
 
-_WHOLE = _Extent(turns=16, rows=8_000_000, batches=4_000)
-_QUICK = _Extent(turns=4, rows=800_000, batches=400)
-
-
-@dataclass(slots=True)
-class Benchmark:
-    """The results. `rates` are words of text per second, `stages` shares of the recognizer's time;
-    `ratios`, and `figures` of what is not extraction, go by the names that other programs read."""
-
-    corpus: str
-    machine: dict[str, Any]
-    rates: dict[str, float] = field(default_factory=dict)
-    stages: dict[str, float] = field(default_factory=dict)
-    ratios: dict[str, float] = field(default_factory=dict)
-    figures: dict[str, float] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        rates = {name: round(rate) for name, rate in self.rates.items()}
-        stages = {name: round(share, 3) for name, share in self.stages.items()}
-        named = {name: round(each, 3) for name, each in (self.ratios | self.figures).items()}
-        return {
-            **named,
-            "recognizer_words_per_second": rates["recognizer"],
-            "words_per_second": rates,
-            "stages": stages,
-            "corpus": self.corpus,
-            "machine": self.machine,
-        }
+WHOLE = Extent(5, 4, 3, 1, 1_500, 8_000_000, 4_000)
+QUICK = Extent(2, 3, 1, 4, 250, 800_000, 400)
 
 
 def bench(
     corpus: Path | None,
     model: str | None,
     workers: int | None,
-    quick: bool,
-    say: Say = lambda message: None,
-) -> Benchmark:
-    """Run the suite; `say` is called with what is being measured. Raises DaskingestError.
+    extent: Extent,
+    peers: bool,
+    say: Say,
+) -> dict[str, Any]:
+    """Run the suite, and return its report; `say` is called with what is being measured.
 
     Set OPENBLAS_NUM_THREADS=1 (and MKL's) before numpy is imported: one process, one thread.
+    Raises DaskingestError.
     """
-    name = find_model(model)
-    workers = workers or CPU_COUNT
-    extent = _QUICK if quick else _WHOLE
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        file = corpus or (CORPUS if CORPUS.exists() else _repeated(SAMPLE, folder))
-        benchmark = Benchmark(file.name, machine(workers))
-        _extraction(benchmark, file, name, workers, extent, folder, say)
-        _driving(benchmark, workers, say)
-        _storing(benchmark, name, extent, folder, say)
-    return benchmark
-
-
-def _extraction(
-    benchmark: Benchmark,
-    file: Path,
-    model: str,
-    workers: int,
-    extent: _Extent,
-    folder: Path,
-    say: Say,
-) -> None:
-    texts = list(_texts(file))
-    random.Random(0).shuffle(texts)
-    single = Contestants(model, texts)
-    for turn in range(extent.turns):
-        say(f"one process, turn {turn + 1}")
-        single.turn()
-    rates = benchmark.rates
-    rates |= {each: clock.rate for each, clock in single.clocks.items()}
-    say("the encoder, and what a core can do at most")
-    benchmark.ratios["encoder_vs_peak"] = encoder_vs_peak(model, texts[:_COMPARED])
-    say(f"nlp.pipe with {workers} processes")
-    rates["nlp.pipe in processes"] = spacy_processes(model, texts, workers, extent.turns)
-    say(f"run-csv with {workers} workers")
-    rates["run-csv"] = asyncio.run(_run_csv(file, model, workers, folder))
-    whole, bare = (single.clocks[each].seconds for each in ("recognizer", "bare products"))
-    benchmark.ratios |= {
-        "recognizer_vs_nlp_pipe": rates["recognizer"] / rates["nlp.pipe, ner only"],
-        "recognizer_vs_older_design": rates["recognizer"] / rates["older design"],
-        "recognizer_vs_bare_products": whole / bare,
-        "recognizer_vs_tokenizer": rates["recognizer"] / rates["tokenizer"],
-        "run_csv_efficiency": rates["run-csv"] / (workers * rates["recognizer"]),
-        "run_csv_vs_nlp_pipe": rates["run-csv"] / rates["nlp.pipe in processes"],
+    name, workers = find_model(model), workers or CPU_COUNT
+    file = corpus or (CORPUS if CORPUS.exists() else SAMPLE)
+    articles = list(_articles(file))
+    if file == SAMPLE:
+        articles *= -(-_ARTICLES // len(articles))
+    random.Random(0).shuffle(articles)  # so that the first ones are like all
+    about = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "quick": extent == QUICK,
+        "corpus": file.name,
+        "machine": machine(workers),
     }
-    benchmark.stages |= {stage: seconds / whole for stage, seconds in single.stages.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        suite = Suite(Benchmark(about), articles, name, workers, extent, Path(folder), say)
+        suite.extraction(peers)
+        suite.driving()
+        suite.storing()
+        suite.growing()
+    return suite.benchmark.as_json()
 
 
-def _driving(benchmark: Benchmark, workers: int, say: Say) -> None:
-    say(f"run-csv starts {_STARTS} times")
-    starts = [startup_seconds(workers) for _ in range(_STARTS)]
-    say("tasks without work")
-    benchmark.figures |= {
-        "startup_seconds": statistics.median(starts),
-        "driver_tasks_per_second": driver_tasks_per_second(workers),
-        "dispatcher_tasks_per_second": dispatcher_tasks_per_second(),
-        "splitter_vs_wc": splitter_vs_wc(),
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What is measured with, and what came of it so far."""
+
+    benchmark: Benchmark
+    articles: Sequence[Article]
+    model: str
+    workers: int
+    extent: Extent
+    folder: Path
+    say: Say
+
+    def extraction(self, peers: bool) -> None:
+        """All that extracts entities, in turns."""
+        texts = [each.content for each in self.articles]
+        rates, figures = self.benchmark.rates, self.benchmark.figures
+        single, turns = Contestants(self.model, texts, rates), self._turns()
+        if peers:
+            turns.install()
+        for number in range(self.extent.rounds):
+            self.say(f"round {number + 1} of {self.extent.rounds}: one process")
+            for _ in range(self.extent.turns):
+                turns.old_spacy(single.turn())
+            turns.take()
+        whole = single.seconds["recognizer"]
+        self.benchmark.stages |= {name: each / whole for name, each in single.stages.items()}
+        self.say("the encoder, and what a core can do at most")
+        figures["encoder_vs_peak"] = encoder_vs_peak(self.model, texts[:_COMPARED])
+        ratios = self.benchmark.ratios
+        ratios |= {
+            "recognizer_vs_nlp_pipe": rates.ratio("recognizer", "nlp.pipe, ner only"),
+            "recognizer_vs_older_design": rates.ratio("recognizer", "older design"),
+            "recognizer_vs_bare_products": rates.ratio("bare products", "recognizer"),
+            "recognizer_vs_tokenizer": rates.ratio("recognizer", "tokenizer"),
+            "run_csv_efficiency": rates.ratio("run-csv", "recognizer").divided(self.workers),
+        }
+        for peer in (SPACY_3_7_5, NLP_PIPE, *PEERS_OF_RUN_CSV):
+            if peer.name in rates.of:
+                ours = "recognizer" if peer == SPACY_3_7_5 else "run-csv"
+                ratios[peer.figure] = rates.ratio(ours, peer.name)
+
+    def _turns(self) -> Turns:
+        mine = self.articles[: len(self.articles) // self.extent.part]
+        theirs = self.articles[: self.extent.compared * self.workers]
+        data = load_pipeline(self.model, entities_only=True).path
+        return Turns(
+            write_articles(self.folder / "mine.csv", mine),
+            write_articles(self.folder / "theirs.csv", theirs),
+            self.model,
+            Runner(self.folder, data, self.workers),
+            self.benchmark.rates,
+            self.benchmark.peers,
+            self.say,
+        )
+
+    def driving(self) -> None:
+        """What is there besides, a batch or a run."""
+        self.say(f"run-csv starts {_STARTS} times")
+        starts = [startup_seconds(self.workers) for _ in range(_STARTS)]
+        self.say("tasks without work")
+        self.benchmark.figures |= {
+            "startup_seconds": statistics.median(starts),
+            "driver_tasks_per_second": driver_tasks_per_second(self.workers),
+            "dispatcher_tasks_per_second": dispatcher_tasks_per_second(),
+            "splitter_vs_wc": splitter_vs_wc(),
+        }
+
+    def storing(self) -> None:
+        """Commits, and a store that grows."""
+        self.say(f"a store that grows to {self.extent.rows:,} rows")
+        commits = measure_alone(self.folder / "growth.db", self.extent.rows)
+        self.say(f"a saver and {self.extent.batches:,} batches")
+        saved = asyncio.run(save(self.folder / "saver.db", self.model, self.extent.batches))
+        self.say("publishing to Firestore")
+        published = self.folder / "published.db"
+        measure(published, itertools.islice(flushes(flush=_PUBLISHED), 1))
+        self.benchmark.figures |= {
+            "firestore_writes_vs_floor": firestore_writes_vs_floor(published),
+            "commit_growth": commit_growth(self.folder, commits),
+            "commit_growth_rows": commits[-1].rows,
+            "commit_microseconds": sum(each.cpu * each.counters for each in commits)
+            / sum(each.counters for each in commits),
+            "saver_batches_per_second": saved.rate,
+            "saver_batches_per_cpu_second": saved.batches / saved.cpu,
+        }
+        self.benchmark.growth["store"] = [_row(each) for each in commits]
+
+    def growing(self) -> None:
+        """run-csv with more articles, and with more workers; and what that comes to."""
+        files = []
+        for size in scaling.SIZES:
+            some = self.articles[: int(len(self.articles) / self.extent.part * size)]
+            files.append(write_articles(self.folder / f"growth-{size}.csv", some))
+        middle, numbers = files[1], scaling.worker_numbers(self.workers)
+        wanted = [(file, self.workers) for file in files]
+        wanted += [(middle, number) for number in numbers if number != self.workers]
+        runs: dict[tuple[Path, int], list[scaling.Run]] = {}
+        for _, (file, number) in itertools.product(range(self.extent.repeats), wanted):
+            self.say(f"run-csv with {file.stat().st_size:,} bytes and {number} workers")
+            found = scaling.run(file, self.model, number, self.folder)
+            runs.setdefault((file, number), []).append(found)
+        typical = {each: scaling.typical(several) for each, several in runs.items()}
+        growth, largest = self.benchmark.growth, typical[files[-1], self.workers]
+        growth["input"] = [typical[file, self.workers].as_json() for file in files]
+        growth["workers"] = [typical[middle, number].as_json() for number in numbers]
+        speed = largest.size / largest.seconds
+        self.benchmark.expected |= expected(speed, self.workers, self.benchmark.figures)
+
+
+def _row(commit: Commit) -> dict[str, float]:
+    return {
+        "rows": commit.rows,
+        "cpu_microseconds": round(commit.cpu, 2),
+        "bytes": commit.size,
+        "memory": commit.memory,
     }
-
-
-def _storing(benchmark: Benchmark, model: str, extent: _Extent, folder: Path, say: Say) -> None:
-    say(f"a store that grows to {extent.rows:,} rows")
-    commits = measure(folder / "growth.db", flushes(extent.rows))
-    say(f"a saver and {extent.batches:,} batches")
-    saved = asyncio.run(save(folder / "saver.db", model, extent.batches))
-    say("publishing to Firestore")
-    published = folder / "published.db"
-    measure(published, itertools.islice(flushes(flush=_PUBLISHED), 1))
-    benchmark.figures |= {
-        "firestore_writes_vs_floor": firestore_writes_vs_floor(published),
-        "commit_growth": commit_growth(folder, commits),
-        "commit_growth_rows": commits[-1].rows,
-        "commit_microseconds": sum(each.cpu * each.counters for each in commits)
-        / sum(each.counters for each in commits),
-        "saver_batches_per_second": saved.rate,
-        "saver_batches_per_cpu_second": saved.batches / saved.cpu,
-    }
-
-
-async def _run_csv(file: Path, model: str, workers: int, folder: Path) -> float:
-    from daskingest.pipeline.run import Run
-    from daskingest.progress import Progress
-    from daskingest.settings import Settings
-
-    store = f"sqlite:///{folder.absolute() / 'bench.db'}"
-    rejects = str(folder / "rejects.jsonl")
-    settings = Settings(store=store, workers=workers, model=model, rejects=rejects)
-    [summary] = await Run([str(file)], settings, Progress())()
-    return summary.fresh.text_words / summary.seconds
 
 
 def machine(workers: int) -> dict[str, Any]:
@@ -203,19 +241,6 @@ def machine(workers: int) -> dict[str, Any]:
     }
 
 
-def _texts(file: Path) -> Iterator[str]:
+def _articles(file: Path) -> Iterator[Article]:
     for part in open_csv(str(file)).ranges(1 << 20):
-        yield from (row.content for row in part.rows() if isinstance(row, Article))
-
-
-def _repeated(sample: Path, folder: Path) -> Path:
-    """The sample, repeated, as a file of enough articles."""
-    with sample.open(newline="", encoding="utf-8") as source:
-        header, *rows = csv.reader(source)
-    file = folder / "sample-repeated.csv"
-    with file.open("w", newline="", encoding="utf-8") as target:
-        writer = csv.writer(target)
-        writer.writerow(header)
-        for _ in range(-(-_ARTICLES // len(rows))):
-            writer.writerows(rows)
-    return file
+        yield from (row for row in part.rows() if isinstance(row, Article))

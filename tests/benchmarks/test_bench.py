@@ -21,6 +21,7 @@ KEYS = {
     "driver_tasks_per_second",
     "firestore_writes_vs_floor",
     "startup_seconds",
+    "recognizer_vs_tokenizer",
 }
 
 
@@ -35,3 +36,6 @@ def test_the_suite_tells_its_ratios() -> None:
     assert all(report[key] > 0 for key in KEYS)
     # Far from what is reached anywhere, but a recognizer left to spaCy would be at 1.
     assert report["recognizer_vs_nlp_pipe"] > 3
+    assert report["peers"]["nlp.pipe in processes"]["counts"] == "the same"
+    assert report["growth"].keys() == {"input", "store", "workers"}
+    assert report["expected"]["seconds"] > 0

@@ -1,78 +1,107 @@
-"""`bench`: the benchmark suite, and how its result is shown."""
+"""`bench`: the benchmark suite, and how its report is shown."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from daskingest.cli.options import AsJson
-from daskingest.cli.output import print_json
+from daskingest.cli.output import print_json, print_lines, print_table
+from daskingest.errors import UsageError
 from daskingest.settings import Option
 from daskingest.shared_options import Model, Workers
 
-if TYPE_CHECKING:
-    from daskingest.benchmarks.suite import Benchmark
+Corpus = Annotated[
+    str | None,
+    Option(
+        "A CSV file of articles to measure with.",
+        shown="real articles if there are some, else the bundled sample, repeated",
+        is_path=True,
+    ),
+]
+Peers = Annotated[
+    bool,
+    Option(
+        "Measure what one might use instead, too: an older spaCy, Ray Data, datatrove and others, "
+        "installed once into the user's cache folder."
+    ),
+]
+Page = Annotated[
+    str | None,
+    Option("Write the report, with pictures, as a page into this folder.", is_path=True),
+]
+Shown = Annotated[
+    str | None,
+    Option(
+        "Measure nothing: show the report that --json printed into this file.",
+        is_path=True,
+    ),
+]
 
 
 def bench(
-    corpus: Annotated[
-        str | None,
-        Option(
-            "A CSV file of articles to measure with.",
-            shown="real articles if there are some, else the bundled sample, repeated",
-            is_path=True,
-        ),
-    ] = None,
+    corpus: Corpus = None,
     model: Model = None,
     workers: Workers = None,
-    quick: Annotated[bool, Option("Take at most five minutes.")] = False,
+    quick: Annotated[bool, Option("Take at most five minutes, without --peers.")] = False,
+    peers: Peers = False,
+    page: Page = None,
+    report: Shown = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how fast this machine extracts entities.
-
-    It compares that with spaCy and matrix products, and says how fast the other parts of `run-csv`
-    are: start-up, driver, saver, and a store that grows.
-    """
-    for library in (
-        "OMP",
-        "OPENBLAS",
-        "MKL",
-    ):  # before numpy is imported; one thread, as on a worker
+    """Measure how fast this machine extracts entities, compared with spaCy, matrix products and
+    what one might use instead, how fast the other parts of run-csv are, and how it grows with its
+    input, its store and its workers."""
+    if report and (quick or peers or corpus):
+        raise UsageError(
+            "--report measures nothing: expected no --corpus, --quick or --peers with it"
+        )
+    for library in ("OMP", "OPENBLAS", "MKL"):  # before numpy is imported; as on a worker
         os.environ[f"{library}_NUM_THREADS"] = "1"
-    from daskingest.benchmarks import suite
+    from daskingest.benchmarks.page import read_report, write_page
 
-    file = Path(corpus) if corpus else None
-    benchmark = suite.bench(file, model, workers, quick, Console(stderr=True).print)
-    if as_json:
-        print_json(benchmark.as_json())
+    if report:
+        found = read_report(Path(report))
     else:
-        _show(benchmark, Console())
+        from daskingest.benchmarks import suite
+
+        file, extent = Path(corpus) if corpus else None, suite.QUICK if quick else suite.WHOLE
+        found = suite.bench(file, model, workers, extent, peers, Console(stderr=True).print)
+    if page:
+        write_page(found, Path(page))
+    if as_json:
+        print_json(found)
+    else:
+        _show(found, Console())
 
 
-def _show(benchmark: Benchmark, console: Console) -> None:
-    machine = benchmark.machine
-    console.print(
-        f"{benchmark.corpus} on {machine['cores']} cores of {machine['processor']}, "
-        f"Python {machine['python']}, spaCy {machine['spacy']}, numpy {machine['numpy']} "
-        f"({machine['blas']})",
-        highlight=False,
-    )
-    rates = Table("what", box=None)
-    rates.add_column("words/s", justify="right")
-    for name, rate in benchmark.rates.items():
-        rates.add_row(name, f"{rate:,.0f}")
+def _show(report: dict[str, Any], console: Console) -> None:
+    from daskingest.benchmarks.page import figures, measured_on
+
+    print_lines(console, measured_on(report))
+    for name, said in report["peers"].items():
+        counts = said.get("failed") or f"counts beside run-csv's: {said['counts']}"
+        print_lines(console, f"{name}: {counts}")
+    table = Table("what", box=None)
+    table.add_column("words/s", justify="right")
+    for name, rate in report["words_per_second"].items():
+        table.add_row(name, f"{rate:,}")
     ratios = Table("ratio", box=None)
-    ratios.add_column("", justify="right")
-    for name, ratio in benchmark.ratios.items():
-        ratios.add_row(name, f"{ratio:.2f}")
-    for stage, share in benchmark.stages.items():
-        ratios.add_row(f"share of the recognizer's time: {stage}", f"{share:.0%}")
-    figures = Table("what else", box=None)
-    figures.add_column("", justify="right")
-    for name, figure in benchmark.figures.items():
-        figures.add_row(name, f"{figure:,.2f}")
-    console.print(rates, ratios, figures)
+    for column in ("median", "from", "to"):
+        ratios.add_column(column, justify="right")
+    for name, (low, high) in report["spread"].items():
+        ratios.add_row(name, f"{report[name]:.2f}", f"{low:.2f}", f"{high:.2f}")
+    others = Table("what else", box=None)
+    others.add_column("", justify="right")
+    for stage, share in report["stages"].items():
+        others.add_row(f"share of the recognizer's time: {stage}", f"{share:.0%}")
+    for name, figure in figures(report).items():
+        others.add_row(name, f"{figure:,.2f}")
+    for name, seconds in report["expected"].items():
+        others.add_row(f"8 GB on 16 cores, computed: {name}", f"{seconds:,.0f}")
+    for each in (table, ratios, others):
+        print_table(each)
