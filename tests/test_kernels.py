@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from daskingest.recognizer.arrays import Floats, Indices
 from daskingest.recognizer.kernels import (
+    PANEL,
     ROWS,
     Maxout,
     best_outputs,
@@ -42,7 +43,7 @@ def normalized(values: Floats, scale: Floats, shift: Floats, inputs: Floats) -> 
 
 
 @pytest.mark.parametrize(("width", "pieces", "reach"), SHAPES)
-@pytest.mark.parametrize("rows", [ROWS, ROWS + 1, 3 * ROWS - 1])
+@pytest.mark.parametrize("rows", [ROWS, 3 * ROWS - 1, PANEL, PANEL + 1, 3 * PANEL - 1])
 def test_a_convolution(width: int, pieces: int, reach: int, rows: int) -> None:
     window = 2 * reach + 1
     weights, bias = numbers(pieces, width, window * width), numbers(pieces, width)

@@ -31,6 +31,8 @@ async def take(comm):
 
 
 async def main():
+    print("loaded", flush=True)
+    sys.stdin.readline()
     async with listen("tcp://127.0.0.1:0", take) as listener:
         comm = await connect(listener.contact_address)
         sender = distributed.batched.BatchedSend(interval="300ms")
@@ -38,19 +40,20 @@ async def main():
         sender.send("first")
         assert await got.get() == "first"
         sender.send("second")  # which is held back a little
+        steady()
         print("sent", flush=True)
         sys.stdin.readline()
         print(await asyncio.wait_for(got.get(), 10), flush=True)
         comm.abort()
 
 
-steady()
 asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize("hours", [-25, 25])
-def test_messages_arrive_when_the_clock_was_set(tmp_path: Path, hours: int) -> None:
+@pytest.mark.parametrize("moment", ["loaded", "sent"])
+def test_messages_arrive_when_the_clock_was_set(tmp_path: Path, moment: str, hours: int) -> None:
     shim = Shim(tmp_path / "shim", [])
     if not shim.environment:
         lacking("no C compiler")
@@ -58,10 +61,12 @@ def test_messages_arrive_when_the_clock_was_set(tmp_path: Path, hours: int) -> N
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=os.environ | shim.environment, **pipes) as process:  # type: ignore[call-overload]
         try:
-            assert process.stdout.readline() == "sent\n"
-            shim.move_clock(3600 * hours)
-            process.stdin.write("\n")
-            process.stdin.flush()
+            for each in ("loaded", "sent"):
+                assert process.stdout.readline() == f"{each}\n"
+                if each == moment:
+                    shim.move_clock(3600 * hours)
+                process.stdin.write("\n")
+                process.stdin.flush()
             assert process.stdout.readline() == "second\n"
         finally:
             process.kill()

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import cache
 
 from distributed import metrics
 from tornado.ioloop import IOLoop
 
 _WALL = metrics.time
-_BEGINNING = time.time() - time.monotonic()
+
+
+@cache
+def _beginning() -> float:
+    return time.time() - time.monotonic()
 
 
 def now() -> float:
-    """Seconds since 1970, by the machine's clock as it was when this process began."""
-    return _BEGINNING + time.monotonic()
+    """Seconds since 1970, by the machine's clock as it was when this was first called."""
+    return _beginning() + time.monotonic()
 
 
 def steady() -> None:
-    """Have Dask and Tornado in this process use `now`. To be called in each; again is no harm."""
+    """Have Dask and Tornado in this process use `now`. To be called in each; again is no harm.
+
+    What waits already goes on: there is no leap when they change over.
+    """
+    now()
     IOLoop.time = lambda self: now()  # type: ignore[method-assign]
     for name, module in list(sys.modules.items()):
         if name.startswith("distributed.") and vars(module).get("time") is _WALL:
