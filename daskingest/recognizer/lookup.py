@@ -7,6 +7,7 @@ hash, as strings are in spaCy.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ Keys = NDArray[np.uint64]
 
 _SPACES = np.array([chr(code).isspace() for code in range(0x3001)])
 """Which characters are white space for Python, as for `re`; none after these is."""
+
+_SEED = np.uint64(secrets.randbits(64))  # nobody can write a piece that is taken for another
 
 
 @dataclass(slots=True)
@@ -46,8 +49,8 @@ def cut(texts: Sequence[str]) -> Cut:
     places = np.empty((2, len(codes)), np.intp)
     spaced = np.empty(len(codes), bool)
     counts = np.empty(len(texts), np.intp)
-    ends = np.cumsum([len(text) for text in texts])
-    n = _cut(codes, ends, _SPACES, keys, places, spaced, counts)
+    ends = np.cumsum([len(text) for text in texts], dtype=np.intp)
+    n = _cut(codes, ends, _SPACES, _SEED, keys, places, spaced, counts)
     return Cut(keys[:n], places[0, :n], places[1, :n], spaced[:n], counts)
 
 
@@ -112,6 +115,7 @@ def _cut(
     codes: NDArray[np.uint32],
     text_ends: Indices,
     spaces: Flags,
+    seed: np.uint64,
     keys: Keys,
     places: Indices,
     spaced: Flags,
@@ -123,7 +127,7 @@ def _cut(
         before, end = n, text_ends[text]
         while start < end:
             white = codes[start] < len(spaces) and spaces[codes[start]]
-            stop, key = start, np.uint64(0xCBF29CE484222325)  # FNV-1a, with its high bits mixed in
+            stop, key = start, seed  # FNV-1a, with its high bits mixed in
             while stop < end and (codes[stop] < len(spaces) and spaces[codes[stop]]) == white:
                 key = (key ^ np.uint64(codes[stop])) * np.uint64(0x100000001B3)
                 key ^= key >> np.uint64(32)
