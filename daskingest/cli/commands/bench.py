@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,50 +16,53 @@ from daskingest.errors import UsageError
 from daskingest.settings import Option
 from daskingest.shared_options import Model, Workers
 
-Corpus = Annotated[
-    str | None,
-    Option(
-        "A CSV file of articles to measure with.",
-        shown="real articles if there are some, else the bundled sample, repeated",
-        is_path=True,
-    ),
-]
-Peers = Annotated[
-    bool,
-    Option(
-        "Measure what one might use instead, too: an older spaCy, Ray Data, datatrove and others, "
-        "installed once into the user's cache folder."
-    ),
-]
-Page = Annotated[
-    str | None,
-    Option("Write the report, with pictures, as a page into this folder.", is_path=True),
-]
-Shown = Annotated[
-    str | None,
-    Option(
-        "Measure nothing: show the report that --json printed into this file.",
-        is_path=True,
-    ),
-]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What is measured, with what."""
+
+    corpus: Annotated[
+        str | None,
+        Option(
+            "A CSV file of articles to measure with.",
+            shown="real articles if there are some, else the bundled sample, repeated",
+            is_path=True,
+        ),
+    ] = None
+    model: Model = None
+    workers: Workers = None
+    quick: Annotated[bool, Option("Take at most five minutes, without --peers.")] = False
+    peers: Annotated[
+        bool,
+        Option(
+            "Measure what one might use instead, too: an older spaCy, Ray Data, datatrove and "
+            "others, installed once into the user's cache folder."
+        ),
+    ] = False
 
 
 def bench(
-    corpus: Corpus = None,
-    model: Model = None,
-    workers: Workers = None,
-    quick: Annotated[bool, Option("Take at most five minutes, without --peers.")] = False,
-    peers: Peers = False,
-    page: Page = None,
-    report: Shown = None,
+    measured: Measured,
+    page: Annotated[
+        str | None,
+        Option("Write the report, with pictures, as a page into this folder.", is_path=True),
+    ] = None,
+    report: Annotated[
+        str | None,
+        Option(
+            "Measure nothing: show the report that --json printed into this file.", is_path=True
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how fast this machine extracts entities, compared with spaCy, matrix products and
-    what one might use instead, how fast the other parts of run-csv are, and how it grows with its
-    input, its store and its workers."""
-    if report and (quick or peers or corpus):
+    """Measure how fast this machine extracts entities.
+
+    It compares that with spaCy, matrix products and what one might use instead, and says how fast
+    the other parts of `run-csv` are, and how it grows with its input, its store and its workers.
+    """
+    if report and measured != Measured():
         raise UsageError(
-            "--report measures nothing: expected no --corpus, --quick or --peers with it"
+            "--report measures nothing: expected no other option but --page and --json"
         )
     for library in ("OMP", "OPENBLAS", "MKL"):  # before numpy is imported; as on a worker
         os.environ[f"{library}_NUM_THREADS"] = "1"
@@ -69,8 +73,14 @@ def bench(
     else:
         from daskingest.benchmarks import suite
 
-        file, extent = Path(corpus) if corpus else None, suite.QUICK if quick else suite.WHOLE
-        found = suite.bench(file, model, workers, extent, peers, Console(stderr=True).print)
+        found = suite.bench(
+            Path(measured.corpus) if measured.corpus else None,
+            measured.model,
+            measured.workers,
+            suite.QUICK if measured.quick else suite.WHOLE,
+            measured.peers,
+            Console(stderr=True).print,
+        )
     if page:
         write_page(found, Path(page))
     if as_json:
