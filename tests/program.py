@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,16 @@ class Program:
     def wait_for_the_family_s_end(self) -> None:
         """Wait until none of its processes is left, for 5 seconds at most."""
         until(lambda: not self.family(), 5)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """While its workers go on with what they have."""
+        process = psutil.Process(self.process.pid)
+        process.suspend()
+        try:
+            yield
+        finally:
+            process.resume()
 
     def interrupt(self) -> None:
         """Ctrl-C, as a terminal sends it: to every process."""

@@ -119,7 +119,11 @@ def test_of_two_programs_the_later_one_goes_on(
         (tmp_path / name).mkdir()
     first = Program(tmp_path / "first", *command)
     until(lambda: ledger() > 2)
-    second = Program(tmp_path / "second", *command)
+    with first.suspended():  # or it might be done before the other has begun
+        second = Program(tmp_path / "second", *command)
+        until(lambda: "counting" in second.output)
+        before = ledger()
+        until(lambda: ledger() > before + 9)
     assert first.wait() == 1, first.output
     assert "another daskingest, started later, is counting the same articles" in first.output
     assert second.wait() == 0, second.output

@@ -24,7 +24,11 @@ def test_the_later_one_goes_on_and_the_earlier_one_ends(
     often = ("--store", f"sqlite:///{store}", "--flush-interval", "0.1")
     first = Program(tmp_path / "first", *options, *often)
     until(lambda: ledger(store) > 2)
-    second = Program(tmp_path / "second", *options, *often)
+    with first.suspended():  # or it might be done before the other has begun
+        second = Program(tmp_path / "second", *options, *often)
+        until(lambda: "counting" in second.output)
+        before = ledger(store)
+        until(lambda: ledger(store) > before + 9)
     assert first.wait() == 1, first.output
     assert "another daskingest, started later, is counting the same articles" in first.output
     assert "Traceback" not in first.output
