@@ -262,7 +262,7 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path) -> None:
     assert "start one with `daskingest scheduler`" in found["scheduler"]
     code, found = doctor(tmp_path, "--port", "0", "--scheduler", "nonsense")
     assert code == 1
-    assert "expected an address" in found["scheduler"]
+    assert "expected tcp://HOST:PORT" in found["scheduler"]
 
 
 def test_a_scheduler_without_workers(tmp_path: Path) -> None:
