@@ -84,6 +84,13 @@ def done(batch: Batch, tally: Tally, last: bool = True) -> Finished:
     return Finished(batch, tally, None, fresh=True, last=last)
 
 
+def rejected() -> Tally:
+    """Of an article that killed its worker."""
+    tally = Tally(rows=1)
+    tally.reject(0, "killed its worker")
+    return tally
+
+
 def test_batches_are_counted_and_forgotten(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         assert await bench.take() == []
@@ -124,8 +131,7 @@ def test_a_batch_in_parts_is_forgotten_after_its_last(tmp_path: Path) -> None:
         await bench.spool.add(articles(0, 2))
         [batch] = await bench.take()
         one, two = batch.parts(1)
-        bad = Tally(rows=1)
-        bad.reject(0, "killed its worker")
+        bad = rejected()
         await bench.forgetter.finished(done(one, Tally(rows=1, articles=1), last=False))
         assert bench.spool.articles == 2
         await bench.see_through(done(two, bad))
@@ -150,8 +156,7 @@ def test_what_is_told_again_after_the_scheduler_was_lost_is_measured_once(tmp_pa
         await bench.spool.add(articles(0, 2))
         [batch] = await bench.take()
         one, two = batch.parts(1)
-        bad = Tally(rows=1)
-        bad.reject(0, "killed its worker")
+        bad = rejected()
         await bench.forgetter.finished(done(one, bad, last=False))
         bench.in_flight.clear()
         with closing(Feed(bench.spool, LIMITS, bench.metrics, bench.in_flight, bench.wake)) as feed:

@@ -96,7 +96,10 @@ def encoder_vs_peak(model: str, texts: Sequence[str]) -> float:
         for group in grouped(known, len, _GROUP_CHARS):
             find(group)
         vars(encoder)["encode"] = timed
-        for group in grouped(new, len, _GROUP_CHARS):
-            peaks.append(peak())
-            find(group)
+        try:
+            for group in grouped(new, len, _GROUP_CHARS):
+                peaks.append(peak())
+                find(group)
+        finally:
+            vars(encoder)["encode"] = encode
     return rows * encoder.operations / seconds / max(peaks)

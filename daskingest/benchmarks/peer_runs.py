@@ -58,7 +58,7 @@ PEERS_OF_RUN_CSV = (
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PeerReport:
     """What a peer came to, its start-up excluded."""
 
     words_per_second: float
@@ -74,7 +74,7 @@ class Runner:
     model: Path
     workers: int
 
-    def run(self, peer: Peer, file: Path) -> Report:
+    def run(self, peer: Peer, file: Path) -> PeerReport:
         """One of them, on a file of articles. Raises DaskingestError, in one line, if it fails."""
         if not (self.folder / "peers").exists():  # alone, so that they import nothing of ours
             shutil.copytree(PEERS, self.folder / "peers")
@@ -100,9 +100,9 @@ class Runner:
         return _report(json.loads(out.read_text()))
 
 
-def _report(found: dict[str, Any]) -> Report:
+def _report(found: dict[str, Any]) -> PeerReport:
     rows = {(publication, word, label): n for publication, word, label, n in found["counts"]}
-    return Report(found["words_per_second"], found["versions"], Counter(rows))
+    return PeerReport(found["words_per_second"], found["versions"], Counter(rows))
 
 
 def counts_in(store: str) -> Counts:
