@@ -13,6 +13,7 @@ from typing import Annotated
 
 from daskingest.option import Option as Option
 from daskingest.shared_options import (
+    HIGHEST_PORT,
     BatchBytes,
     BatchTimeout,
     ContentColumn,
@@ -282,7 +283,7 @@ class SchedulerSettings:
         Option(
             "The scheduler's port; 0 picks a free one.",
             min=0,
-            max=65535,
+            max=HIGHEST_PORT,
             variable="DASKINGEST_SCHEDULER_PORT",
         ),
     ] = 8786

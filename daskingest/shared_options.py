@@ -15,8 +15,11 @@ class RecognizerKind(StrEnum):
     SPACY = "spacy"
 
 
+HIGHEST_PORT = 65_535
+"""One above is not refused where a connection is made: it is another port, what is left of it."""
+
 Host = Annotated[str, Option("The address to listen on; any but a loopback address needs a key.")]
-Port = Annotated[int, Option("The port; 0 picks a free one.", min=0, max=65535)]
+Port = Annotated[int, Option("The port; 0 picks a free one.", min=0, max=HIGHEST_PORT)]
 RootPath = Annotated[
     str,
     Option(

@@ -510,7 +510,7 @@ def test_help_names_the_page_and_the_environment(tmp_path: Path) -> None:
 
 
 def test_addresses_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for url in ("", "news.zip", "http://", "file:///etc/passwd", "http://a:b/"):
+    for url in ("", "news.zip", "http://", "file:///etc/passwd", "http://a:b/", "http://a:65536/"):
         with pytest.raises(UsageError, match="expected an address"):
             fetch(url, tmp_path)
     for host in ("nowhere.invalid", "a..b", "127.0.0.1:99999", "[", "a" * 70):

@@ -125,6 +125,7 @@ def test_the_older_call_has_its_own_address_and_key(deliver: Deliver) -> None:
         ("localhost:8000", "to be like http://127.0.0.1:8000"),
         ("http://", "to be like http://127.0.0.1:8000"),
         ("http://x?a=b", "to be like http://127.0.0.1:8000"),
+        ("http://x:65536", "to be like http://127.0.0.1:8000"),
         ("http://x:port", "is not a URL"),
         ("http://x:secret@host", "expected a URL without a key"),
     ],

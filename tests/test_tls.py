@@ -143,7 +143,13 @@ def test_certificates_that_are_not_trusted(folder: Path) -> None:
 
 def test_nobody_there_and_no_address() -> None:
     assert why(f"tcp://127.0.0.1:{free_port()}", NO_TLS).startswith("Connection refused; check")
-    for text in ("nonsense", "127.0.0.1:8786", "http://127.0.0.1:8786", "tcp://127.0.0.1"):
+    for text in (
+        "nonsense",
+        "127.0.0.1:8786",
+        "http://127.0.0.1:8786",
+        "tcp://127.0.0.1",
+        "tcp://a:65536",
+    ):
         with pytest.raises(UsageError, match="expected tcp://HOST:PORT or tls://HOST:PORT"):
             NO_TLS.security(text, "client")
     for text in ("tcp://one.example:8786", "tcp://[::1]:8786", "tcp://10.0.0.1:8786"):

@@ -15,6 +15,7 @@ from daskingest.download.unpack import ContentsError, csv_in, safe_name, unpack
 from daskingest.errors import DownloadError, UsageError
 from daskingest.files import durable_rename, lock_file
 from daskingest.progress import Progress
+from daskingest.shared_options import HIGHEST_PORT
 
 _PAGES = (b"<!doctype html", b"<html")
 
@@ -147,7 +148,8 @@ def _address(url: str) -> httpx.URL:
         address = httpx.URL(url)
     except httpx.InvalidURL:
         address = httpx.URL("")
-    if address.scheme not in ("http", "https") or not address.host:
+    possible = (address.port or 0) <= HIGHEST_PORT
+    if address.scheme not in ("http", "https") or not address.host or not possible:
         raise UsageError(f"expected an address that begins with https:// or http://, found {url!r}")
     return address
 

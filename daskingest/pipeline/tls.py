@@ -11,8 +11,9 @@ from typing import Protocol
 from distributed import Security
 
 from daskingest.errors import UsageError
+from daskingest.shared_options import HIGHEST_PORT
 
-_ADDRESS = re.compile(r"(tcp|tls)://(\[[^\]]+\]|[^:/\[\]]+):\d+/?")
+_ADDRESS = re.compile(r"(tcp|tls)://(\[[^\]]+\]|[^:/\[\]]+):(\d+)/?")
 _MAKE_THEM = "`cluster/certificates.sh` makes them"
 
 
@@ -65,7 +66,8 @@ class Tls:
 
         Raises UsageError if the files and the address don't go together, or cannot be used.
         """
-        if role != "scheduler" and not _ADDRESS.fullmatch(address):
+        found = _ADDRESS.fullmatch(address)
+        if role != "scheduler" and (found is None or int(found[3]) > HIGHEST_PORT):
             raise UsageError(
                 f"{address!r} is not the address of a Dask scheduler: expected tcp://HOST:PORT or "
                 "tls://HOST:PORT, as `daskingest scheduler` logs it"

@@ -18,6 +18,7 @@ from daskingest.articles import Reject
 from daskingest.errors import UsageError
 from daskingest.proxies import AsyncProxiedTransport
 from daskingest.settings import UploadSettings
+from daskingest.shared_options import HIGHEST_PORT
 from daskingest.upload.answers import Accepted, Judgement, RetryLater, UploadError, judge, shown
 from daskingest.upload.checkpoint import Checkpoint
 from daskingest.upload.measured import Measured
@@ -74,7 +75,8 @@ def _service_url(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
         raise UsageError(f"{text!r} is not a URL: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+    possible = (url.port or 0) <= HIGHEST_PORT and not url.query and not url.fragment
+    if url.scheme not in ("http", "https") or not url.host or not possible:
         raise UsageError(f"expected --url to be like http://127.0.0.1:8000, found {shown(text)!r}")
     if url.userinfo:
         raise UsageError("expected a URL without a key: set the key in DASKINGEST_API_KEY")
