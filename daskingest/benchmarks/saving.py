@@ -4,8 +4,9 @@
 
 Tasks draw batches (see `counters`) and hand them over as those of run-csv do. With a rate they keep
 to a schedule, and what matters is whether they can: how far behind it they get, and how long the
-savers let them wait. To draw a batch takes longer than to save it: with `--ahead` all are drawn
-before the first one is handed over, into files of 0.2 MB for each batch.
+savers let them wait. To draw a batch takes longer than to save it: with `--drawn FOLDER` all are
+drawn before the first one is handed over, into files of 0.25 MB a batch, which are kept there and
+used again the next time.
 
     python -m daskingest.benchmarks.saving --savers 4 --store postgresql://…
 
@@ -100,13 +101,13 @@ class Place:
 class Feeding:
     """How batches are handed over: so many, and `rate` a second; 0: as fast as they are taken.
 
-    They may be drawn `ahead`, and have counts by month.
+    They may have counts by month, and be `drawn` before, into files in a folder.
     """
 
     batches: int
     rate: float = 0.0
     dated: bool = False
-    ahead: bool = False
+    drawn: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,6 @@ class Feed:
     feeding: Feeding
     savers: tuple[SaverRef, ...]
     first: int
-    file: Path
-    """Of batches that are drawn ahead."""
 
     @property
     def numbers(self) -> range:
@@ -125,16 +124,19 @@ class Feed:
         return range(self.first, self.feeding.batches, _FEEDERS)
 
     def draw(self) -> None:
-        """Draw all batches into the file."""
-        with self.file.open("wb") as file:
-            for counts in self._drawn():
-                pickle.dump(counts, file, pickle.HIGHEST_PROTOCOL)
+        """Draw all batches into a file, unless it is there."""
+        if not (file := self._file).exists():
+            unfinished = file.with_suffix(".part")
+            with unfinished.open("wb") as out:
+                for counts in self._batches():
+                    pickle.dump(counts, out, pickle.HIGHEST_PROTOCOL)
+            unfinished.rename(file)
 
     def __call__(self) -> Fed:
         """Hand them over, one after the other."""
         rate, behind, waited = self.feeding.rate, 0.0, 0.0
         entry = Counted(Tally(rows=ARTICLES, articles=ARTICLES))
-        batches = self._read() if self.feeding.ahead else self._drawn()
+        batches = self._read() if self.feeding.drawn else self._batches()
         started = time.monotonic()
         for number, counts in zip(self.numbers, batches, strict=True):
             if rate:
@@ -147,12 +149,18 @@ class Feed:
             waited = max(waited, time.monotonic() - begun)
         return Fed(behind, waited)
 
-    def _drawn(self) -> Iterator[list[PackedCounts]]:
+    @property
+    def _file(self) -> Path:
+        each = self.feeding
+        name = f"{each.batches}{'-dated' * each.dated}-{len(self.savers)}-{self.first}.pickle"
+        return (each.drawn or Path()) / name
+
+    def _batches(self) -> Iterator[list[PackedCounts]]:
         stream = Stream(self.first + 1, dated=self.feeding.dated)
         return (shards_of(stream.draw(), len(self.savers)) for _ in self.numbers)
 
     def _read(self) -> Iterator[list[PackedCounts]]:
-        with self.file.open("rb") as file:
+        with self._file.open("rb") as file:
             for _ in self.numbers:
                 yield pickle.load(file)
 
@@ -161,13 +169,12 @@ async def save(
     place: Place, model: str, feeding: Feeding, seen: Callable[[str], object] = lambda line: None
 ) -> Saved:
     """Have as many savers as the place has write batches into it; `seen` is told how it goes."""
-    with dask.config.set(_PRELOAD), tempfile.TemporaryDirectory() as folder:
+    with dask.config.set(_PRELOAD):
         async with cluster(None, _FEEDERS, model, savers=place.savers) as client:
             savers = await _start(place, client)
             refs = tuple(each.ref for each in savers)
-            files = [Path(folder, str(i)) for i in range(_FEEDERS)]
-            feeds = [Feed(feeding, refs, i, file) for i, file in enumerate(files)]
-            if feeding.ahead:
+            feeds = [Feed(feeding, refs, i) for i in range(_FEEDERS)]
+            if feeding.drawn:
                 seen("drawing the batches")
                 await _on_workers(client, [each.draw for each in feeds])
             cpu, started = await _cpu(client), time.monotonic()
@@ -242,19 +249,22 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0, help="batches a second")
     parser.add_argument("--seconds", type=float, default=600.0, help="with a rate")
     parser.add_argument("--dated", action="store_true", help="with counts by month")
-    parser.add_argument("--ahead", action="store_true", help="draw all batches before")
+    parser.add_argument("--drawn", type=Path, help="draw all batches before, into this folder")
     parser.add_argument("--savers", type=int, default=1, help="at the same time")
     parser.add_argument("--store", help="another store than a new SQLite file")
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
     options = parser.parse_args()
     batches = int(options.rate * options.seconds) or options.batches
     limit = int(options.memory * 2**30) if options.memory else None
+    if drawn := options.drawn:
+        drawn = drawn.absolute()
+        drawn.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
         place = Place.of(Path(folder) / "saver.db", options.savers)
         if options.store:
             place = Place(options.store, None, options.savers)
-        feeding = Feeding(batches, options.rate, options.dated, options.ahead)
+        feeding = Feeding(batches, options.rate, options.dated, drawn)
         show = partial(print, flush=True)
         saved = asyncio.run(save(place, find_model(), feeding, show))
     print(
