@@ -216,6 +216,7 @@ class DoctorSettings(FileSettings):
 
     model: Model = None
     workers: Workers = None
+    savers: Savers = 1
     scheduler: Scheduler = None
     tls_ca_file: TlsCaFile = None
     tls_cert: TlsCert = None

@@ -137,9 +137,10 @@ BatchBytes = Annotated[
 BatchTimeout = Annotated[
     float,
     Option(
-        "Seconds that a task may take for each MiB of its batch; one of less than a tenth of a MiB "
-        "has a tenth of them. After that, its worker is replaced, and the article responsible is "
-        "found and rejected.",
+        "Seconds of a processor that a task may take for each MiB of its batch; one of less than a "
+        "tenth of a MiB has a tenth of them. After that, its worker is replaced, and the article "
+        "responsible is found and rejected. What hardly uses the processor has ten times as long, "
+        "by the clock.",
         min=0.1,
     ),
 ]

@@ -25,7 +25,7 @@ from daskingest.pipeline.dask_settings import EXTRACT, SAVER
 from daskingest.pipeline.file_run import Place
 from daskingest.pipeline.run import Run
 from daskingest.progress import Progress
-from daskingest.recognizer import kernels, lookup
+from daskingest.recognizer import amx, kernels, lookup
 from daskingest.settings import Settings
 
 BATCH_BYTES = 128 << 10
@@ -61,7 +61,7 @@ class Process(NamedTuple):
 def look() -> Process:
     """At this process. To be called in any of them."""
     me = psutil.Process()
-    functions = {**vars(kernels), **vars(lookup)}.values()
+    functions = {**vars(amx), **vars(kernels), **vars(lookup)}.values()
     loops = [each.stats for each in functions if hasattr(each, "stats")]
     io = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return Process(

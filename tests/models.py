@@ -1,4 +1,4 @@
-"""Models for tests: the real one, with a tokenizer that dies of certain texts, or hangs."""
+"""Models for tests: the real one, with a tokenizer that dies, hangs or takes long by the text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 CODE = """
 import os
+import time
 from pathlib import Path
 
 import spacy
@@ -21,6 +22,11 @@ class Deadly(Tokenizer):
             os.kill(os.getpid(), 9)
         while "ENDLESS" in text:
             pass
+        until = time.thread_time() + 1.0
+        while "LABORIOUS" in text and time.thread_time() < until:
+            pass
+        while "SLEEPY" in text:
+            time.sleep(1.0)
         if "GREEDY" in text:
             bytearray(64 << 30)
         if "MISTAKE" in text:

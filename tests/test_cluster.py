@@ -206,6 +206,8 @@ def test_a_cluster_that_runs_otherwise_is_told_how_to_start(sample: Path, tmp_pa
     ):
         command = ["doctor", "--scheduler", address]
         until(lambda: "are the same without that" in run(tmp_path, *command)[1])
+        _, told = run(tmp_path, *command, "--savers", "2")
+        assert f"(1): start one with `daskingest worker {address} --for saver`" in told
         code, output = run(tmp_path, "run-csv", str(sample), "--scheduler", address)
     assert code == 0, output
     for each in (

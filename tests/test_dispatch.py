@@ -38,6 +38,7 @@ from daskingest.pipeline.events import (
     HandOver,
     Instruction,
     KillWorker,
+    LookAtWorker,
     NotHandedOver,
     Reported,
     RowsCounted,
@@ -55,6 +56,7 @@ from daskingest.pipeline.events import (
     Withdraw,
     Woken,
     WorkerDied,
+    WorkerLooked,
     WorkersSeen,
 )
 from daskingest.pipeline.held import Holds
@@ -467,6 +469,8 @@ class World:
                     self.submit(each)
                 case Withdraw():
                     self.withdraw(each)
+                case LookAtWorker(batch_id, task):
+                    self.tell(WorkerLooked(batch_id, task, self.now, hindered=False))
                 case KillWorker(worker):
                     if not self.plan.undying:
                         self.gone(worker, explained=False)
@@ -784,6 +788,14 @@ def suspect(workers: int = 1) -> tuple[Dispatcher, Batch, Submit]:
     return dispatcher, batch, submit
 
 
+def tried() -> tuple[Dispatcher, Submit]:
+    """A dispatcher of whose only batch a worker tries the article."""
+    dispatcher, _, submit = suspect()
+    dispatcher.handle(TaskBegun(submit.batch.id, submit.task))
+    dispatcher.handle(ControlPassed(submit.batch.id, submit.task))
+    return dispatcher, submit
+
+
 def test_a_death_that_is_explained_is_none_of_the_batch_s() -> None:
     dispatcher, _, submit = suspect()
     for _ in range(20):
@@ -850,12 +862,20 @@ def test_others_go_on_while_a_suspect_is_tried_on_one_worker() -> None:
     assert dispatcher.handle(WorkerDied(poison.id, 6))[0] == CountRows(poison)
 
 
-def ticks(dispatcher: Dispatcher, first: float, last: float) -> list[Instruction]:
-    """What is to be done while time goes by."""
+def ticks(
+    dispatcher: Dispatcher, first: float, last: float, share: float = 1.0, hindered: bool = False
+) -> list[Instruction]:
+    """What is to be done while time goes by, of which workers had this share of a processor."""
     found: list[Instruction] = []
     now = first
     while now <= last:
-        found += dispatcher.handle(Tick(now))
+        for each in dispatcher.handle(Tick(now)):
+            if isinstance(each, LookAtWorker):
+                used = now * share if share else None
+                dispatcher.handle(WorkerLooked(each.batch_id, each.task, used, hindered))
+                found += dispatcher.handle(Tick(now))
+            else:
+                found.append(each)
         now += 1.0
     return found
 
@@ -916,6 +936,48 @@ def test_a_large_article_has_the_time_of_its_own_size() -> None:
     assert ticks(dispatcher, 41, 41) == [KillWorker("w0")]
 
 
+def test_time_in_which_a_worker_had_no_processor_does_not_count() -> None:
+    """It has the fifth part of one, and its limit is four seconds."""
+    dispatcher, submit = tried()
+    assert ticks(dispatcher, 0, 19, share=0.2) == []
+    assert dispatcher.late == {submit.batch.id: 19.0}
+    assert ticks(dispatcher, 20, 21, share=0.2) == [KillWorker("w0")]
+    assert died(dispatcher, submit) == [CountRows(submit.batch)]
+
+
+def test_what_a_worker_had_before_its_task_does_not_count() -> None:
+    batch = rows(1)
+    dispatcher = started()
+    dispatcher.handle(Taken([batch]))
+    dispatcher.handle(TaskBegun(batch.id, 1, used=1000.0))
+    assert ticks(dispatcher, 0, 40) == []
+
+
+def test_a_worker_that_waits_for_something_is_ended_much_later() -> None:
+    for share in (0.0, 0.01):  # it does not answer, or does nothing but that
+        dispatcher, submit = tried()
+        assert ticks(dispatcher, 0, 40, share) == []
+        assert ticks(dispatcher, 41, 41, share) == [KillWorker("w0")]
+        assert died(dispatcher, submit) == [CountRows(submit.batch)]
+
+
+def test_a_worker_that_is_kept_from_working_is_replaced_and_no_article_is_blamed() -> None:
+    batch = rows(1)
+    dispatcher = started()
+    [submit, _] = dispatcher.handle(Taken([batch]))
+    dispatcher.handle(Taken(None))
+    found, now = [submit], 0.0
+    for _ in range(20):
+        [submit] = found
+        assert isinstance(submit, Submit)
+        dispatcher.handle(TaskBegun(batch.id, submit.task))
+        dispatcher.handle(ControlPassed(batch.id, submit.task))
+        assert ticks(dispatcher, now, now + 41, 0.0, hindered=True) == [KillWorker("w0")]
+        now += 41
+        assert dispatcher.handle(WorkerDied(batch.id, submit.task)) == []
+        found = dispatcher.handle(WorkersSeen(names(1)))
+
+
 def test_time_that_nobody_looked_at_does_not_count() -> None:
     batch = rows(1)
     dispatcher = started()
@@ -923,7 +985,7 @@ def test_time_that_nobody_looked_at_does_not_count() -> None:
     dispatcher.handle(Tick(0.0))
     dispatcher.handle(TaskBegun(batch.id, 1))
     dispatcher.handle(Tick(2.0))
-    assert dispatcher.handle(Tick(3600.0))[:1] == [KillWorker("w0")]
+    assert dispatcher.handle(Tick(3600.0)) == [LookAtWorker(batch.id, 1, "w0")]
     dispatcher = Dispatcher({}, [1], names(1), TimeLimit(60.0))
     dispatcher.begin()
     dispatcher.handle(Taken([batch]))

@@ -15,10 +15,13 @@ from clusters import dask_process
 from program import free_port, run
 
 from daskingest import resources
-from daskingest.doctor import machine, places, software
+from daskingest.counts import Tally
+from daskingest.doctor import machine, places, saving, software
 from daskingest.doctor.blas import Products, check_blas, check_products, expected_rate, measured
 from daskingest.doctor.examination import guarded
 from daskingest.doctor.finding import Finding, Verdict
+from daskingest.ledger import BatchId, Begun, Done, Ledger, Shards
+from daskingest.packed import PackedCounts
 from daskingest.stores import open_store
 
 GIB = 1 << 30
@@ -229,6 +232,29 @@ def test_stores(tmp_path: Path) -> None:
     other = line(places.check_store, f"sqlite:///{tmp_path}/other.db")
     assert "is not a daskingest store" in other
     assert "expected sqlite:///PATH" in line(places.check_store, "nope://x")
+
+
+def test_savers_and_a_store_that_takes_one_at_a_time(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path, "--port", "0", "--workers", "1", "--savers", "4")
+    assert code == 0, found
+    assert found.keys() == CHECKS | {"savers"}
+    assert found["savers"].startswith("warning --savers 4 helps with stores that take several")
+    few, many = (machine.check_memory(2, 8 * GIB, savers) for savers in (1, 4))
+    assert few.found != many.found
+
+
+def test_savers_and_what_was_begun_with_others(postgresql_url: str, sample: Path) -> None:
+    assert line(saving.check_savers, postgresql_url, 4).startswith("ok ")
+    with open_store(postgresql_url, create=True) as store:
+        for run, shards in (("a", 1), ("b", 4), ("c", 2), ("d", 2)):
+            hold = store.take_over(run, "test")
+            entries: Ledger = {BatchId.begin(run): Begun("f", 9, "a", "p", "m", 1_000, 1)}
+            entries |= {BatchId.shards(run): Shards(shards)} if shards > 1 else {}
+            entries |= {BatchId.done(run): Done(Tally())} if run == "d" else {}
+            store.commit(PackedCounts(), entries, [hold])
+    found = line(saving.check_savers, postgresql_url, 4)
+    assert found.startswith("warning 2 of the files that were begun and are not done go on with")
+    assert "which is 1, 2; --savers 4 is for files that are begun now" in found
 
 
 def test_a_damaged_store(tmp_path: Path) -> None:

@@ -7,22 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numba.core.errors import TypingError
 from numpy.lib.stride_tricks import sliding_window_view
 
+from daskingest.recognizer import amx
 from daskingest.recognizer.arrays import Floats, Indices
-from daskingest.recognizer.kernels import (
-    PANEL,
-    ROWS,
-    Maxout,
-    best_outputs,
-    convolve,
-    convolve_types,
-    whole_vectors,
-)
+from daskingest.recognizer.kernels import PANEL, Maxout, best_outputs, convolve, convolve_types
+from daskingest.recognizer.vectors import FEATURES, ROWS, whole_vectors
 
 SHAPES = [(96, 3, 1), (96, 2, 2), (8, 1, 1), (33, 4, 1), (1, 2, 3)]  # width, pieces, reach
 
@@ -59,6 +54,52 @@ def test_a_convolution(width: int, pieces: int, reach: int, rows: int) -> None:
     np.testing.assert_allclose(out[middle], wanted, rtol=1e-3, atol=1e-4)
     assert (out[:reach] == 7).all()
     assert (out[reach + rows :] == 7).all()
+
+
+@pytest.mark.skipif(
+    not amx.usable(), reason="this processor has no AMX, or Linux does not allow it"
+)
+@pytest.mark.parametrize(("width", "pieces", "reach"), [(96, 3, 1), *SHAPES[1:3], (33, 3, 1)])
+@pytest.mark.parametrize("rows", [1, 15, PANEL, PANEL + 17, 3 * PANEL - 1])
+def test_a_convolution_with_amx_is_as_exact(width: int, pieces: int, reach: int, rows: int) -> None:
+    """As one in 32 bits: its errors, against 64 bits, are no larger than twice those of numpy."""
+    window = 2 * reach + 1
+    weights, bias = numbers(pieces, width, window * width), numbers(pieces, width)
+    inputs = numbers(rows + 2 * reach, width)
+    zeros, ones = np.zeros(width, np.float32), np.ones(width, np.float32)
+    out = np.full_like(inputs, 7)
+    biases = Maxout(weights, bias).biases
+    amx.convolve_split(inputs, amx.split_weights(weights, window), biases, ones, zeros, out)
+
+    windows = sliding_window_view(inputs, (window, width)).reshape(rows, -1)
+    middle = slice(reach, reach + rows)
+    exact, usual = (
+        normalized(
+            maxout(windows.astype(kind), weights.astype(kind), bias), ones, zeros, inputs[middle]
+        )
+        for kind in (np.float64, np.float32)
+    )
+    allowed = 2 * np.abs(usual - exact).max(initial=1e-6)
+    np.testing.assert_allclose(out[middle], exact, rtol=0, atol=allowed)
+    assert (out[:reach] == 7).all()
+    assert (out[reach + rows :] == 7).all()
+
+
+def test_floats_are_the_sums_of_their_parts() -> None:
+    values = np.concatenate([numbers(1000) * 1e4, [0, -0.0, 1, 1 + 2**-23, -(2**-20)]])
+    values = values.astype(np.float32)
+    parts = amx.split(values).astype(np.uint32) << np.uint32(16)
+    assert (parts.view(np.float32).astype(np.float64).sum(axis=0) == values).all()
+
+
+def test_amx_is_used_only_where_numba_compiles_for_it() -> None:
+    program = "from daskingest.recognizer import amx\nprint(amx.usable())\n"
+    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "False\n"
+    assert not amx.usable() or "+amx-bf16" in FEATURES
 
 
 @pytest.mark.parametrize(("width", "pieces", "reach"), SHAPES)
@@ -130,13 +171,19 @@ def test_where_numba_may_not_compile_spacy_computes() -> None:
     assert "left to spaCy, which is slower: NUMBA_DISABLE_JIT is set" in result.stderr
 
 
+def test_what_was_compiled_is_kept_until_any_of_its_sources_changes() -> None:
+    cache: Any = convolve_types
+    stamp = cache._cache._cache_file._source_stamp
+    assert {"kernels.py", "vectors.py", "amx.py"} <= {name for name, *_ in stamp}
+
+
 @pytest.mark.slow
 def test_of_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
     program = (
         "from daskingest import models\n"
         "from daskingest.recognizer import kernels\n"
         "models.load_model(models.find_model())\n"
-        "print(sum(kernels.convolve.stats.cache_misses.values()))\n"
+        "print(sum(kernels.convolve_types.stats.cache_misses.values()))\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     processes = [

@@ -23,8 +23,9 @@ from daskingest.doctor.finding import Verdict
 from daskingest.doctor.places import check_store
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted
-from daskingest.stores import Word, open_store
+from daskingest.stores import Word, open_store, sqlite_words
 from daskingest.stores.sqlite import SqliteStore
+from daskingest.stores.sqlite_layout import SCHEMA
 
 UPGRADE = """
 import sys
@@ -62,7 +63,7 @@ def test_it_is_read_as_it_is_and_counted_into(tmp_path: Path) -> None:
     assert version(path) == 1
     with open_store(url, create=True, say=said.append) as store:
         assert [line.split(str(path))[0] for line in said] == ["bringing ", ""]
-        assert version(path) == 2
+        assert version(path) == SCHEMA.version
         assert content(url) == before
         counts = Counts()
         counts.add_article("P", [("new", "GPE")], 500)
@@ -71,6 +72,44 @@ def test_it_is_read_as_it_is_and_counted_into(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/new.db", create=True, say=said.append):
         assert len(said) == 2
     assert layout(path) == layout(tmp_path / "new.db")
+
+
+SECOND_VERSION = """
+DROP INDEX words_by_count;
+DROP INDEX words_by_label;
+DROP INDEX other_labels_by_count;
+CREATE INDEX words_by_count ON words (publication, count DESC, word) WHERE count >= 16;
+CREATE INDEX words_by_label ON words (publication, label, count - other DESC, word, count, other)
+    WHERE count - other >= 16;
+CREATE INDEX other_labels_by_count ON other_labels (publication, label, count DESC, word)
+    WHERE count >= 16;
+PRAGMA user_version = 2;
+"""
+
+
+def indexes(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql LIKE '%>=%'")}
+
+
+def test_one_of_the_second_version_is_read_by_its_indexes(tmp_path: Path) -> None:
+    path, said = tmp_path / "s.db", list[str]()
+    url = f"sqlite:///{path}"
+    first_version(path, 2_000)
+    open_store(url, create=True).close()
+    before, now = content(url), indexes(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(SECOND_VERSION)
+        frequent = "SELECT word FROM words WHERE publication = 1 AND "
+        frequent += sqlite_words._FREQUENT.format(n="(count)")
+        [(*_, step)] = db.execute(f"EXPLAIN QUERY PLAN {frequent} ORDER BY count DESC, word")
+        assert "words_by_count" in step
+    assert content(url) == before
+    assert version(path) == 2
+    assert indexes(path) != now
+    with open_store(url, create=True, say=said.append):
+        assert content(url) == before
+    assert (len(said), version(path), indexes(path)) == (2, SCHEMA.version, now)
 
 
 def kill_while_it_upgrades(url: str, moment: float) -> None:
@@ -102,7 +141,7 @@ def kill_it(folder: Path, words: int, turns: Iterable[int]) -> list[int]:
         kill_while_it_upgrades(url, random.Random(turn).random() * seconds)
         assert content(url) == expected
         found.append(version(path))
-        if found[-1] == 2:
+        if found[-1] == SCHEMA.version:
             path.unlink()
     if path.exists():
         open_store(url, create=True).close()

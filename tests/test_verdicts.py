@@ -33,6 +33,14 @@ def test_one_that_takes_too_long_is_a_suspect_at_once() -> None:
     assert judge(job(alone=True), task(overdue=9.0), explained=True) is Verdict.CUT
 
 
+def test_one_whose_worker_was_kept_from_working_is_not_to_blame() -> None:
+    hindered = task(overdue=9.0)
+    hindered.hindered = True
+    for each in (job(), job(alone=True)):
+        assert judge(each, hindered, explained=False) is Verdict.AGAIN
+        assert each.tries.failures == 0
+
+
 def test_what_had_not_begun_or_is_explained_fails_nothing() -> None:
     each = job(alone=True)
     assert judge(each, task(began=None), explained=False) is Verdict.UNFIT

@@ -25,7 +25,7 @@ import psutil
 import uvloop
 
 from daskingest.benchmarks.driver import drive
-from daskingest.benchmarks.saving import Place, save_into
+from daskingest.benchmarks.saving import Feeding, Place, save
 from daskingest.benchmarks.splitter import repeated_sample
 from daskingest.errors import UsageError
 from daskingest.models import find_model
@@ -72,7 +72,7 @@ def saving(url: str | None, savers: int) -> Iterator[Ceiling]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         place = Place(url, None, savers) if url else Place(f"sqlite:///{path}", path, savers)
-        saved = asyncio.run(save_into(place, find_model(), _SAVED, 0.0, True, lambda line: None))
+        saved = asyncio.run(save(place, find_model(), Feeding(_SAVED, dated=True)))
         kind = place.url.partition(":")[0]
         name = f"{savers} savers, {kind}" if savers > 1 else f"saver, {kind}"
         yield Ceiling(name, saved.cpu / saved.batches / savers)

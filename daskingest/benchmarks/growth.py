@@ -4,7 +4,9 @@
     python -m daskingest.benchmarks.growth --rows 8000000 --store postgresql://USER@HOST/EMPTY
 
 Prints a line for each commit. Rows are different (publication, word) pairs. The CPU time is that of
-this process: of a store in PostgreSQL, the server's is what the time has besides.
+this process: of a store in PostgreSQL, the server's is what the time has besides. A commit has what
+arrives until a saver makes it, which gathers more where commits take long: of 17 batches a second,
+which is 8 GB in eight minutes, or of `--rate`. With `--flush` all commits have as many batches.
 """
 
 from __future__ import annotations
@@ -27,11 +29,16 @@ from daskingest.benchmarks.counters import PUBLICATIONS, Drawn, Stream, counts_o
 from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
+from daskingest.pipeline.pending import most_pending, rest_after
 from daskingest.sample.names import Whole
+from daskingest.settings import Settings
 from daskingest.stores import Store, open_store
 
-ROWS, FLUSH = 8_000_000, 80
-"""How far the store grows, and how many batches are merged for a commit."""
+ROWS, FLUSH, RATE = 8_000_000, 80, 17.0
+"""How far the store grows; how many batches are merged for a commit into a small store, and how
+many arrive in a second."""
+
+_COUNTERS = 5_600  # in a batch
 
 _FIRST = 30  # batches in the first commit: some 100,000 rows
 _TOGETHER = 3  # commits that are compared: the median of so many
@@ -53,22 +60,46 @@ class Commit:
     `size` its bytes, and `memory` those that this process has then."""
 
     rows: int
+    batches: int
     counters: int
     cpu: float
     wall: float
     size: int
-    memory: int = 0
+    memory: int
+
+    @property
+    def seconds(self) -> float:
+        """That it took."""
+        return self.wall * self.counters / 1e6
 
     def __str__(self) -> str:
         return (
-            f"{self.rows:11,} rows  {self.counters:9,} counters  {self.cpu:6.2f} µs CPU  "
+            f"{self.rows:11,} rows  {self.batches:5,} batches  {self.counters:9,} counters  "
+            f"{self.cpu:6.2f} µs CPU  "
             f"{self.wall:6.2f} µs  {self.size / 2**20:7,.0f} MiB"
         )
 
 
+class Gathering:
+    """How many batches a saver has for its next commit, of which so many arrive in a second."""
+
+    def __init__(self, rate: float = RATE) -> None:
+        self._rate = rate
+        self._most = most_pending() // 2 // _COUNTERS
+        self._gather(0.0)
+
+    def seen(self, commit: Commit) -> None:
+        """The commit before it was this one."""
+        self._gather(commit.seconds)
+
+    def _gather(self, seconds: float) -> None:
+        passed = max(Settings().flush_interval, seconds + rest_after(seconds))
+        self.batches = min(int(self._rate * passed), self._most)
+
+
 def flushes(
     rows: int = ROWS,
-    flush: int = FLUSH,
+    flush: int | Gathering = FLUSH,
     seed: int = 1,
     dated: bool = False,
     publications: int = PUBLICATIONS,
@@ -76,7 +107,8 @@ def flushes(
     """What makes a store grow to so many rows; the first one is small."""
     stream, known = Stream(seed, publications, dated), np.empty(0, np.int64)
     while len(known) < rows:
-        batches = flush if len(known) else min(_FIRST, flush)
+        batches = flush if isinstance(flush, int) else flush.batches
+        batches = batches if len(known) else min(_FIRST, batches)
         drawn = stream.draw(batches)
         known = _united(known, drawn.words)
         yield Flush(batches, drawn, len(known))
@@ -90,9 +122,10 @@ def _united(known: Whole, words: Whole) -> Whole:
     return np.insert(known, places[~inside], words[~inside])
 
 
-def measure(
-    path: Path, several: Iterable[Flush], seen: Callable[[Commit], object] = lambda commit: None
-) -> list[Commit]:
+Seen = Callable[[Commit], object]
+
+
+def measure(path: Path, several: Iterable[Flush], seen: Seen = lambda commit: None) -> list[Commit]:
     """Commit them to a new store in a file; `seen` is called with each commit."""
     url = f"sqlite:///{path.absolute()}"
     return measure_at(url, several, seen, lambda: path.stat().st_size)
@@ -107,13 +140,14 @@ def measure_alone(path: Path, rows: int) -> list[Commit]:
 
 
 def _grow(path: Path, rows: int) -> list[Commit]:
-    return measure(path, flushes(rows))
+    gathering = Gathering()
+    return measure(path, flushes(rows, gathering), gathering.seen)
 
 
 def measure_at(
     url: str,
     several: Iterable[Flush],
-    seen: Callable[[Commit], object],
+    seen: Seen,
     size: Callable[[], int] = lambda: 0,
 ) -> list[Commit]:
     """Commit them to a new store at a URL."""
@@ -134,20 +168,20 @@ def _commit(store: Store, number: int, flush: Flush, size: Callable[[], int]) ->
     wall, cpu = time.perf_counter(), time.process_time()
     store.commit(counts, {each: Counted(tally) for each in ids}, holds)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    for_each = 1e6 / counts.size
+    each = 1e6 / counts.size
     memory = psutil.Process().memory_info().rss
-    return Commit(flush.rows, counts.size, cpu * for_each, wall * for_each, size(), memory)
+    return Commit(flush.rows, flush.batches, counts.size, cpu * each, wall * each, size(), memory)
 
 
 def commit_growth(
-    folder: Path, commits: Sequence[Commit], flush: int = FLUSH, dated: bool = False
+    folder: Path, commits: Sequence[Commit], flush: int | None = None, dated: bool = False
 ) -> float:
     """What a counter's CPU time is in the last of these commits, divided by what it is in the one
     that finds 100,000 rows, of which there are several here, into new stores in a folder."""
-    first = [
-        measure(folder / f"small-{seed}.db", islice(flushes(ROWS, flush, seed, dated), 2))[1]
-        for seed in range(_TOGETHER)
-    ]
+    first = []
+    for seed in range(_TOGETHER):
+        several = islice(flushes(ROWS, flush or FLUSH, seed, dated), 2)
+        first += measure(folder / f"small-{seed}.db", several)[1:]
     return _cost(commits[-_TOGETHER:]) / _cost(first)
 
 
@@ -155,30 +189,32 @@ def _cost(commits: Sequence[Commit]) -> float:
     return statistics.median(each.cpu for each in commits)
 
 
-def _show(commit: Commit) -> None:
-    print(commit, flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=ROWS, help="grow to so many")
-    parser.add_argument("--flush", type=int, default=FLUSH, help="batches in a commit")
+    parser.add_argument("--flush", type=int, help="batches in a commit")
+    parser.add_argument("--rate", type=float, default=RATE, help="batches a second, without it")
     parser.add_argument("--dated", action="store_true", help="with counts by month")
     parser.add_argument("--publications", type=int, default=PUBLICATIONS)
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
     parser.add_argument("--store", help="a file to keep, or the URL of an empty store")
     options = parser.parse_args()
     limit = int(options.memory * 2**30) if options.memory else None
+    gathering = Gathering(options.rate)
+
+    def show(commit: Commit) -> None:
+        print(commit, flush=True)
+        gathering.seen(commit)
+
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
-        several = flushes(
-            options.rows, options.flush, dated=options.dated, publications=options.publications
-        )
+        flush, dated = options.flush or gathering, options.dated
+        several = flushes(options.rows, flush, dated=dated, publications=options.publications)
         if "://" in (store := options.store or f"{folder}/growth.db"):
-            commits, growth = measure_at(store, several, _show), ""
+            commits, growth = measure_at(store, several, show), ""
         else:
-            commits = measure(Path(store), several, _show)
-            ratio = commit_growth(Path(folder), commits, options.flush, options.dated)
+            commits = measure(Path(store), several, show)
+            ratio = commit_growth(Path(folder), commits, options.flush, dated)
             growth = f"\ncommit_growth {ratio:.2f}"
     whole = sum(each.counters for each in commits)
     cpu = sum(each.cpu * each.counters for each in commits) / whole

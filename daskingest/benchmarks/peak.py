@@ -1,6 +1,7 @@
 """How much of what a core can do at most the encoder's matrix products reach.
 
-The limit is the machine's own: multiplications and additions in registers, with nothing to load.
+The limit is the machine's own: multiplications and additions of vectors in registers, with nothing
+to load. AMX is no part of it, so where that is used, the encoder may reach more than all of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from numba.extending import intrinsic
 from daskingest.grouping import grouped
 from daskingest.models import load_model
 from daskingest.recognizer.arrays import Floats, Ints
-from daskingest.recognizer.kernels import LANES, compiled
+from daskingest.recognizer.compiling import compiled
+from daskingest.recognizer.vectors import LANES
 
 _SUMS = 12  # independent, so that none waits for another; with two operands they fit 16 registers
 _ROUNDS = 400_000  # some 3 ms

@@ -4,7 +4,9 @@
 
 Tasks draw batches (see `counters`) and hand them over as those of run-csv do. With a rate they keep
 to a schedule, and what matters is whether they can: how far behind it they get, and how long the
-savers let them wait.
+savers let them wait. To draw a batch takes longer than to save it: with `--drawn FOLDER` all are
+drawn before the first one is handed over, into files of 0.25 MB a batch, which are kept there and
+used again the next time.
 
     python -m daskingest.benchmarks.saving --savers 4 --store postgresql://…
 
@@ -16,12 +18,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import pickle
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import dask
 import psutil
@@ -32,6 +36,7 @@ from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.dask_settings import EXTRACT, SAVER
 from daskingest.pipeline.members import addresses
@@ -43,6 +48,8 @@ _RUN = "benchmark"
 _PRELOAD = {"distributed.worker.preload": ["daskingest.benchmarks.recorded"]}
 _FEEDERS = 2  # workers that hand over
 _EVERY = 10.0  # seconds between two lines
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,11 @@ class Place:
     path: Path | None = None
     savers: int = 1
 
+    @classmethod
+    def of(cls, path: Path, savers: int = 1) -> Place:
+        """A new SQLite file."""
+        return cls(f"sqlite:///{path.absolute()}", path, savers)
+
     @property
     def size(self) -> int:
         """Of the file, in bytes."""
@@ -86,26 +98,49 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
-    """The task of a feeder: every `of`-th batch from `first` on, below `until`, `rate` of all of
-    them a second; 0: as fast as they are taken."""
+class Feeding:
+    """How batches are handed over: so many, and `rate` a second; 0: as fast as they are taken.
 
+    They may have counts by month, and be `drawn` before, into files in a folder.
+    """
+
+    batches: int
+    rate: float = 0.0
+    dated: bool = False
+    drawn: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The task of a feeder: every `_FEEDERS`-th batch from `first` on."""
+
+    feeding: Feeding
     savers: tuple[SaverRef, ...]
     first: int
-    of: int
-    until: int
-    rate: float
-    dated: bool
+
+    @property
+    def numbers(self) -> range:
+        """Of its batches."""
+        return range(self.first, self.feeding.batches, _FEEDERS)
+
+    def draw(self) -> None:
+        """Draw all batches into a file, unless it is there."""
+        if not (file := self._file).exists():
+            unfinished = file.with_suffix(".part")
+            with unfinished.open("wb") as out:
+                for counts in self._batches():
+                    pickle.dump(counts, out, pickle.HIGHEST_PROTOCOL)
+            unfinished.rename(file)
 
     def __call__(self) -> Fed:
         """Hand them over, one after the other."""
-        stream, behind, waited = Stream(self.first + 1, dated=self.dated), 0.0, 0.0
+        rate, behind, waited = self.feeding.rate, 0.0, 0.0
         entry = Counted(Tally(rows=ARTICLES, articles=ARTICLES))
+        batches = self._read() if self.feeding.drawn else self._batches()
         started = time.monotonic()
-        for number in range(self.first, self.until, self.of):
-            counts = shards_of(stream.draw(), len(self.savers))
-            if self.rate:
-                early = number / self.rate - (time.monotonic() - started)
+        for number, counts in zip(self.numbers, batches, strict=True):
+            if rate:
+                early = number / rate - (time.monotonic() - started)
                 time.sleep(max(early, 0))
                 behind = max(behind, -early)
             begun = time.monotonic()
@@ -114,45 +149,49 @@ class Feed:
             waited = max(waited, time.monotonic() - begun)
         return Fed(behind, waited)
 
+    @property
+    def _file(self) -> Path:
+        each = self.feeding
+        name = f"{each.batches}{'-dated' * each.dated}-{len(self.savers)}-{self.first}.pickle"
+        return (each.drawn or Path()) / name
+
+    def _batches(self) -> Iterator[list[PackedCounts]]:
+        stream = Stream(self.first + 1, dated=self.feeding.dated)
+        return (shards_of(stream.draw(), len(self.savers)) for _ in self.numbers)
+
+    def _read(self) -> Iterator[list[PackedCounts]]:
+        with self._file.open("rb") as file:
+            for _ in self.numbers:
+                yield pickle.load(file)
+
 
 async def save(
-    path: Path,
-    model: str,
-    batches: int,
-    rate: float = 0.0,
-    dated: bool = False,
-    seen: Callable[[str], object] = lambda line: None,
+    place: Place, model: str, feeding: Feeding, seen: Callable[[str], object] = lambda line: None
 ) -> Saved:
-    """Have one saver write so many batches into a new store; `seen` is told how it goes."""
-    place = Place(f"sqlite:///{path.absolute()}", path)
-    return await save_into(place, model, batches, rate, dated, seen)
-
-
-async def save_into(
-    place: Place,
-    model: str,
-    batches: int,
-    rate: float,
-    dated: bool,
-    seen: Callable[[str], object],
-) -> Saved:
-    """Have as many savers as the place has write so many batches into it."""
+    """Have as many savers as the place has write batches into it; `seen` is told how it goes."""
     with dask.config.set(_PRELOAD):
         async with cluster(None, _FEEDERS, model, savers=place.savers) as client:
             savers = await _start(place, client)
             refs = tuple(each.ref for each in savers)
+            feeds = [Feed(feeding, refs, i) for i in range(_FEEDERS)]
+            if feeding.drawn:
+                seen("drawing the batches")
+                await _on_workers(client, [each.draw for each in feeds])
             cpu, started = await _cpu(client), time.monotonic()
             telling = asyncio.create_task(_tell(savers, place, started, seen))
-            feeds = [Feed(refs, i, _FEEDERS, batches, rate, dated) for i in range(_FEEDERS)]
-            futures = [client.submit(each, resources={EXTRACT: 1}, pure=False) for each in feeds]
-            fed = [await each for each in futures]
+            fed = await _on_workers(client, feeds)
             await asyncio.gather(*(each.drain() for each in savers))
             seconds, used = time.monotonic() - started, await _cpu(client) - cpu
             telling.cancel()
             worst = Fed(max(each.behind for each in fed), max(each.waited for each in fed))
             for each in savers:
                 each.release()
-    return Saved(batches, seconds, used, worst, place.size)
+    return Saved(feeding.batches, seconds, used, worst, place.size)
+
+
+async def _on_workers(client: Client, tasks: Sequence[Callable[[], T]]) -> list[T]:
+    futures = [client.submit(each, resources={EXTRACT: 1}, pure=False) for each in tasks]
+    return [await each for each in futures]
 
 
 async def _start(place: Place, client: Client) -> list[SaverClient]:
@@ -210,21 +249,24 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0, help="batches a second")
     parser.add_argument("--seconds", type=float, default=600.0, help="with a rate")
     parser.add_argument("--dated", action="store_true", help="with counts by month")
+    parser.add_argument("--drawn", type=Path, help="draw all batches before, into this folder")
     parser.add_argument("--savers", type=int, default=1, help="at the same time")
     parser.add_argument("--store", help="another store than a new SQLite file")
     parser.add_argument("--memory", type=float, help="GiB to do with, page cache included")
     options = parser.parse_args()
     batches = int(options.rate * options.seconds) or options.batches
     limit = int(options.memory * 2**30) if options.memory else None
+    if drawn := options.drawn:
+        drawn = drawn.absolute()
+        drawn.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
-        path = Path(folder) / "saver.db"
-        place = Place(f"sqlite:///{path}", path, options.savers)
+        place = Place.of(Path(folder) / "saver.db", options.savers)
         if options.store:
             place = Place(options.store, None, options.savers)
+        feeding = Feeding(batches, options.rate, options.dated, drawn)
         show = partial(print, flush=True)
-        saving = save_into(place, find_model(), batches, options.rate, options.dated, show)
-        saved = asyncio.run(saving)
+        saved = asyncio.run(save(place, find_model(), feeding, show))
     print(
         f"{saved.batches:,} batches in {saved.seconds:.1f} s: {saved.rate:.1f}/s; "
         f"{1000 * saved.cpu / saved.batches:.2f} ms of the savers' CPU time each; "

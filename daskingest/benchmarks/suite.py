@@ -32,7 +32,7 @@ from daskingest.benchmarks.firestore import firestore_writes_vs_floor
 from daskingest.benchmarks.growth import Commit, commit_growth, flushes, measure, measure_alone
 from daskingest.benchmarks.peak import encoder_vs_peak
 from daskingest.benchmarks.peer_runs import NLP_PIPE, PEERS_OF_RUN_CSV, SPACY_3_7_5, Runner
-from daskingest.benchmarks.saving import save
+from daskingest.benchmarks.saving import Feeding, Place, save
 from daskingest.benchmarks.splitter import splitter_vs_wc
 from daskingest.benchmarks.startup import startup_seconds
 from daskingest.benchmarks.turns import Turns, write_articles
@@ -181,7 +181,8 @@ class Suite:
         self.say(f"a store that grows to {self.extent.rows:,} rows")
         commits = measure_alone(self.folder / "growth.db", self.extent.rows)
         self.say(f"a saver and {self.extent.batches:,} batches")
-        saved = asyncio.run(save(self.folder / "saver.db", self.model, self.extent.batches))
+        place = Place.of(self.folder / "saver.db")
+        saved = asyncio.run(save(place, self.model, Feeding(self.extent.batches)))
         self.say("publishing to Firestore")
         published = self.folder / "published.db"
         measure(published, itertools.islice(flushes(flush=_PUBLISHED), 1))

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from daskingest import resources
-from daskingest.doctor import machine, places, software
+from daskingest.doctor import machine, places, saving, software
 from daskingest.doctor.blas import check_blas
 from daskingest.doctor.finding import Finding, problem
 from daskingest.errors import DaskingestError
@@ -51,8 +51,13 @@ def _checks(settings: DoctorSettings) -> Iterator[tuple[str, Callable[[], Findin
     else:
         yield "cores", lambda: machine.check_cores(workers(), resources.usable_cores())
         yield "dashboard", places.check_dashboard
-    yield "memory", lambda: machine.check_memory(workers(), resources.free_memory())
+    yield (
+        "memory",
+        lambda: machine.check_memory(workers(), resources.free_memory(), settings.savers),
+    )
     yield "open files", lambda: machine.check_files(workers())
     yield "store", partial(places.check_store, settings.store)
+    if settings.savers > 1:
+        yield "savers", partial(saving.check_savers, settings.store, settings.savers)
     yield "disk", lambda: machine.check_disk(Path(settings.data_dir), MAX_SPOOL_BYTES)
     yield "port", partial(places.check_port, settings.host, settings.port, keys)

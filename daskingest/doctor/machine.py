@@ -28,12 +28,12 @@ def check_cores(workers: int, usable: int) -> Finding:
     return ok("cores", found)
 
 
-def check_memory(workers: int, free: int) -> Finding:
+def check_memory(workers: int, free: int, savers: int = 1) -> Finding:
     """Whether the memory, in bytes, is enough for so many workers; 0 if they run elsewhere.
 
-    There is also a process for the saver, and this one.
+    There is also a process for each saver, and this one.
     """
-    others = _OTHER * (2 if workers else 1)
+    others = _OTHER * (1 + savers if workers else 1)
     needed = _WORKER * workers + others
     found = f"{_gib(free)} free, {_workers(workers)} and daskingest itself take {_gib(needed)}"
     if needed > free:

@@ -127,7 +127,8 @@ def check_dashboard(port: int | None = None) -> Finding:
 def check_scheduler(address: str, settings: DoctorSettings) -> Finding:
     """Whether there is a cluster at the address, with each kind of worker, that counts as here."""
     from daskingest.models import find_model
-    from daskingest.pipeline.connecting import survey
+    from daskingest.pipeline.connecting import start_hint, survey
+    from daskingest.pipeline.dask_settings import SAVER
     from daskingest.pipeline.tls import Tls
 
     found = asyncio.run(survey(address, find_model(settings.model), Tls.of(settings)))
@@ -137,8 +138,12 @@ def check_scheduler(address: str, settings: DoctorSettings) -> Finding:
             f"{address} has workers that would be refused: {'; '.join(found.refused)}",
             "start them again when they have the same as this machine",
         )
-    if found.unlike:
-        return warning("scheduler", "; ".join(found.unlike), "counts are the same without that")
+    notes = list(found.unlike)
+    if found.saver < settings.savers:
+        shared = f"{settings.savers} savers would share the workers that save ({found.saver})"
+        notes.append(f"{shared}: {start_hint(address, SAVER)}")
+    if notes:
+        return warning("scheduler", "; ".join(notes), "counts are the same without that")
     return ok(
         "scheduler",
         f"{address} has workers for extraction ({found.extract}) and savers ({found.saver}), "

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import pickle
-import signal
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -18,6 +16,7 @@ from uuid import uuid4
 from distributed import Client, Future, KilledWorker
 
 from daskingest.ledger import BatchId
+from daskingest.pipeline import worker_process
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.dask_settings import EXTRACT
 from daskingest.pipeline.deaths import TOGETHER_SECONDS, Deaths
@@ -25,10 +24,12 @@ from daskingest.pipeline.events import (
     ControlFailed,
     Event,
     Extracted,
+    LookAtWorker,
     SaverUnreached,
     Submit,
     TaskFailed,
     WorkerDied,
+    WorkerLooked,
 )
 from daskingest.pipeline.members import WorkerSeen, look_at
 from daskingest.pipeline.notices import Notices, event_of
@@ -40,6 +41,7 @@ from daskingest.stores import Replaced
 
 _LOOKS_TO_BE_GONE = 3  # one after the other without a worker, when Dask has told nothing
 _KILL_SECONDS = 30.0
+_ANSWER_SECONDS = 10.0  # of a nanny, about its worker
 
 log = logging.getLogger(__name__)
 
@@ -138,13 +140,24 @@ class Crew:
         if seen is None:
             return
         self._deaths.killed(worker)
-        work, nanny = (_kill_from_nanny, True) if seen.nanny else (_exit, False)
         with suppress(TimeoutError):
             async with asyncio.timeout(_KILL_SECONDS):
                 try:
-                    await self._client.run(work, workers=[worker], nanny=nanny, on_error="ignore")
+                    await worker_process.kill(self._client, worker, seen.nanny)
                 except Exception as error:  # it may be gone already; if not, it is tried again
                     log.warning("the worker %s could not be killed: %s", worker, error)
+
+    async def look_at_worker(self, task: LookAtWorker) -> None:
+        """See the instruction. A worker without a nanny may be too busy to answer."""
+        worker = self._workers.get(task.worker)
+        if worker is None:
+            return
+        found = None
+        with suppress(OSError):
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = await worker_process.look(self._client, task.worker, worker.nanny)
+        used, hindered = (found.used, found.stopped) if found else (None, worker.nanny)
+        self._hooks.tell(WorkerLooked(task.batch_id, task.task, used, hindered))
 
     def close(self) -> None:
         """Listen to nobody any more."""
@@ -195,7 +208,7 @@ class Crew:
                 self.withdraw(batch_id, number)
                 self._hooks.tell(WorkerDied(batch_id, number, explained=True))
 
-    def _noticed(self, event: tuple[float, tuple[str, int, bool | bytes]]) -> None:
+    def _noticed(self, event: tuple[float, tuple[str, int, bytes | tuple[bool, float]]]) -> None:
         batch_id, task, told = event[1]
         watched = self._watched.get((BatchId.parse(batch_id), task))
         if watched is None:
@@ -218,12 +231,3 @@ class Crew:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _kill_from_nanny(dask_worker: Any) -> None:
-    if dask_worker.pid:
-        os.kill(dask_worker.pid, signal.SIGKILL)
-
-
-def _exit() -> None:
-    os._exit(1)

@@ -1,4 +1,8 @@
-"""How long a batch may take. Time comes in as an argument."""
+"""How long a batch may take. Time comes in as an argument.
+
+It is the processor's time that is limited: on a machine that is starved, or whose processes are
+stopped, the clock's passes without a worker having worked.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from dataclasses import dataclass
 
 _MIB = 1 << 20
 _LEAST = 0.1  # of a MiB: the time that the smallest batch has
+_HANGS = 10  # times its limit: after that, what hardly works does not work at all
+_HARDLY = 0.02  # of a processor
 _MOST_BETWEEN = 5.0  # seconds between two looks at the clock that count
 
 
@@ -18,6 +24,15 @@ class TimeLimit:
     def seconds(self, size: int) -> float:
         """What a batch of so many bytes may take; a small one as much as a tenth of a MiB."""
         return self.seconds_per_mib * max(_LEAST, size / _MIB)
+
+
+def is_over(limit: float, passed: float, used: float) -> bool:
+    """Whether a task has had its limit, of the seconds since it began and the processor's of them.
+
+    It has when its worker had the processor for so long, or hardly used it for much longer.
+    """
+    hangs = passed > _HANGS * limit and used < _HARDLY * passed
+    return passed > limit and (used > limit or hangs)
 
 
 class Clock:

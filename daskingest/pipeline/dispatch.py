@@ -31,7 +31,6 @@ from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.deadlines import TimeLimit
 from daskingest.pipeline.events import (
     ControlFailed,
-    ControlPassed,
     CountRows,
     Drain,
     End,
@@ -53,7 +52,6 @@ from daskingest.pipeline.events import (
     StopAsked,
     Take,
     Taken,
-    TaskBegun,
     TaskFailed,
     Tick,
     Withdraw,
@@ -65,7 +63,7 @@ from daskingest.pipeline.jobs import Job, Jobs, State, Task
 from daskingest.pipeline.places import TASKS_PER_WORKER
 from daskingest.pipeline.resuming import take_up
 from daskingest.pipeline.saver_numbers import SaverNumbers
-from daskingest.pipeline.tasks import TaskEnd, Tasks
+from daskingest.pipeline.tasks import TaskEnd, TaskNews, Tasks
 from daskingest.pipeline.verdicts import (
     FAILURES_TO_REJECT,
     KILLED_WORKER,
@@ -135,7 +133,7 @@ class Dispatcher:
         """Whether the source may answer otherwise than before, who is free having changed."""
         if isinstance(event, WorkersSeen):
             return not self._places.are(event.workers)
-        return not isinstance(event, Taken | Tick | TaskBegun | ControlPassed)
+        return not isinstance(event, Taken | Tick | TaskNews)
 
     def _until_the_end(self, reaction: Iterable[Instruction]) -> list[Instruction]:
         found: list[Instruction] = []
@@ -172,10 +170,10 @@ class Dispatcher:
                 yield from self._look(now)
             case StopAsked():
                 self._stopping = True
-            case TaskBegun() | ControlPassed():
-                self._tasks.begun(event)
             case Woken():
                 pass
+            case _ if isinstance(event, TaskNews):
+                self._tasks.told(event)
             case _:
                 if found := self._tasks.find(event.batch_id, event.task):
                     yield from self._task_ended(*found, event)
@@ -228,13 +226,13 @@ class Dispatcher:
     def _died(self, job: Job, task: Task, explained: bool) -> Iterator[Instruction]:
         verdict = judge(job, task, explained)
         if verdict is Verdict.CUT:
-            yield self._cut(job, TOO_LONG if task.overdue is not None else KILLED_WORKER)
+            yield self._cut(job, TOO_LONG if task.too_long else KILLED_WORKER)
             return
         if verdict is Verdict.UNFIT:
             yield from self._worker_unfit(job, "it died, or took too long")
             return
         if verdict is Verdict.SUSPECT:
-            reason = TOO_LONG if task.overdue is not None else "workers died with it"
+            reason = TOO_LONG if task.too_long else "workers died with it"
             log.warning("batch %s: %s; trying it alone", job.batch.id, reason)
             if job.batch.is_shared:
                 self._jobs.take_apart(job, job.batch.wanted, alone=True)
@@ -252,8 +250,8 @@ class Dispatcher:
 
     def _look(self, now: float) -> Iterator[Instruction]:
         """End the workers that take too long; go on without those that can't be ended."""
-        kill, give_up = self._tasks.look(now)
-        yield from kill
+        instructions, give_up = self._tasks.look(now)
+        yield from instructions
         for worker in give_up:
             for job, task in self._tasks.of(worker):
                 yield Withdraw(job.batch.id, task.number)

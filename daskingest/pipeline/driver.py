@@ -35,6 +35,7 @@ from daskingest.pipeline.events import (
     HandOver,
     Instruction,
     KillWorker,
+    LookAtWorker,
     NotHandedOver,
     Reported,
     RowsCounted,
@@ -203,6 +204,8 @@ class Driver:
                 self._crew.withdraw(batch_id, task)
             case KillWorker(worker):
                 self._spawn(self._crew.kill(worker))
+            case LookAtWorker():
+                self._spawn(self._crew.look_at_worker(instruction))
             case CountRows(batch):
                 self._spawn(self._count_rows(batch))
             case HandOver(batch_id, entry, saver):

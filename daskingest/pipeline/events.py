@@ -27,18 +27,39 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class TaskBegun:
-    """A worker has begun with a task. One that tries a suspect first takes a harmless text."""
+    """A worker has begun with a task. One that tries a suspect first takes a harmless text.
+
+    Until then its process had `used` the processor for so many seconds.
+    """
 
     batch_id: BatchId
     task: int
+    used: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPassed:
-    """The worker that tries a suspect has extracted a harmless text; now it takes the suspect."""
+    """The worker that tries a suspect has extracted a harmless text; now it takes the suspect.
+
+    See `TaskBegun`.
+    """
 
     batch_id: BatchId
     task: int
+    used: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLooked:
+    """The process of a task's worker has `used` the processor for so many seconds in all.
+
+    `hindered`: it can't use it, being stopped; or nobody knows, as its host does not answer.
+    """
+
+    batch_id: BatchId
+    task: int
+    used: float | None
+    hindered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +183,7 @@ Event = (
     | Woken
     | TaskBegun
     | ControlPassed
+    | WorkerLooked
     | ControlFailed
     | Extracted
     | SaverUnreached
@@ -209,6 +231,15 @@ class Withdraw:
 
     batch_id: BatchId
     task: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtWorker:
+    """See what a task's worker has had of the processor. Answered by WorkerLooked, or not."""
+
+    batch_id: BatchId
+    task: int
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +330,7 @@ Instruction = (
     Take
     | Submit
     | Withdraw
+    | LookAtWorker
     | KillWorker
     | CountRows
     | HandOver

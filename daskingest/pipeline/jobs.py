@@ -40,11 +40,20 @@ class Task:
     overdue: float | None = None
     """When it had taken longer than it may; its worker is being killed since."""
     kills: int = 0
+    used_before: float = 0.0
+    used: float = 0.0  # of the processor, since then, in seconds
+    looked: float | None = None  # when its worker was last to be looked at
+    hindered: bool = False  # when that was last answered
 
     @property
     def to_blame(self) -> bool:
         """Whether the worker has begun with the batch itself."""
         return self.began is not None and self.controlled
+
+    @property
+    def too_long(self) -> bool:
+        """Whether its worker is ended for what the task took, and not for what keeps it waiting."""
+        return self.overdue is not None and not self.hindered
 
 
 @dataclass(slots=True)

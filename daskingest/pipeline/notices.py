@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ class Notices:
 
     def _tell(self, passed: bool) -> None:
         worker: Any = get_worker()
-        message = (str(self.batch_id), self.task, passed)
+        message = (str(self.batch_id), self.task, (passed, time.process_time()))
 
         async def tell() -> None:
             await worker.scheduler.log_event(topic=self.topic, msg=message)
@@ -54,7 +55,8 @@ class Notices:
         sync(worker.loop, tell)
 
 
-def event_of(batch_id: str, task: int, passed: bool) -> TaskBegun | ControlPassed:
+def event_of(batch_id: str, task: int, told: tuple[bool, float]) -> TaskBegun | ControlPassed:
     """What a task has told."""
+    passed, used = told
     kind = ControlPassed if passed else TaskBegun
-    return kind(BatchId.parse(batch_id), task)
+    return kind(BatchId.parse(batch_id), task, used)

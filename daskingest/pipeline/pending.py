@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts, merged
+from daskingest.resources import free_memory
 
-MOST_PENDING = 8_000_000  # counters, in all the batches that wait; some 250 MB
+_LEAST_PENDING, _MOST_PENDING = 8_000_000, 24_000_000
+_COUNTER = 45  # bytes that a counter has in memory while it waits
 
 _REST, _LONGEST_REST = 9, 60.0
 """After a commit there is a rest of so many times its duration, and of at most so many seconds.
@@ -86,10 +88,24 @@ class Flush:
         return self._merged
 
 
+def rest_after(seconds: float) -> float:
+    """How many seconds to gather for, at least, after a commit that took so many."""
+    return min(_REST * seconds, _LONGEST_REST)
+
+
+def most_pending() -> int:
+    """How many counters may wait, in all batches: those that a tenth of the free memory holds, from
+    8 million, or some 350 MB, to 24.
+
+    Half of them are in a commit at most, and large commits into a large store cost less.
+    """
+    return min(max(free_memory() // 10 // _COUNTER, _LEAST_PENDING), _MOST_PENDING)
+
+
 class Pending:
     """Batches that wait to be committed, grouped into flushes, oldest first."""
 
-    def __init__(self, most: int = MOST_PENDING) -> None:
+    def __init__(self, most: int = _LEAST_PENDING) -> None:
         self.most = most
         self.size = 0
         self._rested = 0.0  # when the rest after the last commit ends
@@ -128,7 +144,7 @@ class Pending:
 
     def remove_first(self, started: float, seconds: float) -> None:
         """Remove the first flush: it is committed, which was started then and took so long."""
-        self._rested = started + seconds + min(_REST * seconds, _LONGEST_REST)
+        self._rested = started + seconds + rest_after(seconds)
         for batch_id in self._flushes.popleft().batches:
             self.size -= self._sizes.pop(batch_id)
 

@@ -18,7 +18,7 @@ from daskingest.ledger import BatchId, Entry, Ledger, Shards
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
-from daskingest.pipeline.pending import Commit, News, Pending, Report
+from daskingest.pipeline.pending import Commit, News, Pending, Report, most_pending
 from daskingest.pipeline.store_thread import StoreThread
 from daskingest.stores import AlreadyCommitted, Hold, Store
 
@@ -38,7 +38,7 @@ class Saver:
         self._interval = flush_interval
         self._owner = owner
         self._store = StoreThread(url, self._tell, savers)
-        self._pending = Pending()
+        self._pending = Pending(most_pending())
         self._holds = Holds()
         self._news = News()
         self._taking = asyncio.Lock()

@@ -6,25 +6,29 @@ import logging
 from collections.abc import Collection, Iterator
 
 from daskingest.ledger import BatchId
-from daskingest.pipeline.deadlines import Clock, TimeLimit
+from daskingest.pipeline.deadlines import Clock, TimeLimit, is_over
 from daskingest.pipeline.events import (
     ControlFailed,
     ControlPassed,
     Extracted,
     KillWorker,
+    LookAtWorker,
     SaverUnreached,
     Submit,
     TaskBegun,
     TaskFailed,
     WorkerDied,
+    WorkerLooked,
 )
 from daskingest.pipeline.jobs import Job, Jobs, State, Task
 from daskingest.pipeline.places import Places
 
 _KILL_SECONDS = 10.0  # for a worker to be gone before it is killed again
 _LATE = 0.5  # of its limit: nothing usual takes so long
+_LOOK_AGAIN = 0.1  # of its limit, after which the worker of one that had it is looked at again
 _KILLS = 6  # before a worker is given up
 
+TaskNews = TaskBegun | ControlPassed | WorkerLooked
 TaskEnd = ControlFailed | Extracted | SaverUnreached | TaskFailed | WorkerDied
 
 log = logging.getLogger(__name__)
@@ -67,14 +71,21 @@ class Tasks:
             return None
         return job, job.task
 
-    def begun(self, event: TaskBegun | ControlPassed) -> None:
-        """A task's time begins, unless its worker is being killed already."""
+    def told(self, event: TaskNews) -> None:
+        """A task's time begins, or what it used is known, unless its worker is being killed."""
         found = self.find(event.batch_id, event.task)
-        if found is not None and found[1].overdue is None:
-            task = found[1]
-            task.began = self._clock.seconds
-            if isinstance(event, ControlPassed):
-                task.controlled, self.unfit = True, 0
+        if found is None or found[1].overdue is not None:
+            return
+        task = found[1]
+        if isinstance(event, WorkerLooked):
+            task.hindered = event.hindered
+            if event.used is not None:
+                task.used = event.used - task.used_before
+            return
+        task.began, task.used_before, task.used = self._clock.seconds, event.used, 0.0
+        task.looked, task.hindered = None, False
+        if isinstance(event, ControlPassed):
+            task.controlled, self.unfit = True, 0
 
     def leave(self, job: Job, task: Task) -> None:
         """The task is not with its worker any more. What the store has is forgotten then."""
@@ -105,20 +116,24 @@ class Tasks:
         """The tasks of a worker."""
         return [(job, task) for job, task in self._all() if task.worker == worker]
 
-    def look(self, now: float) -> tuple[list[KillWorker], list[str]]:
-        """The workers that are to be killed, and those that are given up, not having died."""
+    def look(self, now: float) -> tuple[list[KillWorker | LookAtWorker], list[str]]:
+        """The workers to be killed or looked at, and those that are given up, not having died."""
         self._clock.look(now)
-        kill, give_up = [], []
+        found: list[KillWorker | LookAtWorker] = []
+        give_up = []
         for job, task in self._all():
             if self._is_due(job, task):
                 task.kills += 1
                 if task.kills <= _KILLS:
-                    kill.append(KillWorker(task.worker))
+                    found.append(KillWorker(task.worker))
                 else:
                     log.warning("the worker %s can't be killed; continuing without it", task.worker)
                     self.places.give_up(task.worker)
                     give_up.append(task.worker)
-        return kill, give_up
+            elif self._is_to_be_looked_at(job, task):
+                task.looked = self._clock.seconds
+                found.append(LookAtWorker(job.batch.id, task.number, task.worker))
+        return found, give_up
 
     def _is_due(self, job: Job, task: Task) -> bool:
         """Whether something is to be done about a task's worker now."""
@@ -126,12 +141,22 @@ class Tasks:
         if task.began is None:
             return False
         if task.overdue is None:
-            limit = self._limit_of(job, task)
-            if now - task.began <= limit:
+            limit, passed = self._limit_of(job, task), now - task.began
+            if not is_over(limit, passed, task.used):
                 return False
-            log.warning("batch %s: took longer than %.0f s on %s", job.batch.id, limit, task.worker)
+            message = "batch %s: took %.0f s on %s, %.0f of them of the processor; %.0f are allowed"
+            log.warning(message, job.batch.id, passed, task.worker, task.used, limit)
+            task.hindered = task.hindered and task.used <= limit
             task.overdue = now
         return now - task.overdue >= _KILL_SECONDS * task.kills
+
+    def _is_to_be_looked_at(self, job: Job, task: Task) -> bool:
+        """Whether a task's limit has passed, so that it matters what its worker did meanwhile."""
+        if task.began is None or task.overdue is not None:
+            return False
+        now, limit = self._clock.seconds, self._limit_of(job, task)
+        since = None if task.looked is None else now - task.looked
+        return now - task.began > limit and (since is None or since >= _LOOK_AGAIN * limit)
 
     def _limit_of(self, job: Job, task: Task) -> float:
         """The seconds that a task may take: for the batch, or for the harmless text before it."""

@@ -36,9 +36,11 @@ def judge(job: Job, task: Task, explained: bool) -> Verdict:
     """What becomes of a batch, and a note of it in its `tries`. The task is the one that ended.
 
     A death that is explained otherwise is none of the batch's, nor is one before it was begun
-    with. A batch that took too long is to blame, as it was ended for that.
+    with. A batch that took too long is to blame, as it was ended for that; not where its worker
+    was kept from working.
     """
-    tries, overdue = job.tries, task.overdue is not None
+    tries, overdue = job.tries, task.too_long
+    explained |= task.overdue is not None and task.hindered
     if not task.to_blame:
         tries.unbegun += not explained
         if job.alone:

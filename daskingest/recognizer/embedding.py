@@ -13,7 +13,7 @@ import numpy as np
 from spacy.attrs import ORTH, intify_attr
 
 from daskingest.recognizer.arrays import Attributes, Floats, Ints, aligned_zeros
-from daskingest.recognizer.kernels import whole_vectors
+from daskingest.recognizer.vectors import whole_vectors
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daskingest.recognizer import amx
 from daskingest.recognizer.arrays import Floats, Ints, aligned_zeros
 from daskingest.recognizer.embedding import MAX_TYPES, EmbeddingTable, TokenTypes, Unsupported
-from daskingest.recognizer.kernels import AVAILABLE, ROWS, Maxout, convolve, convolve_types
+from daskingest.recognizer.kernels import AVAILABLE, Maxout, convolve, convolve_types
+from daskingest.recognizer.vectors import ROWS
 
 if TYPE_CHECKING:
     from spacy.vocab import Vocab
@@ -38,6 +40,16 @@ class _Layer:
     shift: Floats
     """(width,)"""
 
+    def arguments(self, split: bool) -> tuple[Any, ...]:
+        """What its kernel needs between the inputs and the outputs."""
+        maxout, width = self.maxout, len(self.scale)
+        weights = (
+            amx.split_weights(self.weights, self.weights.shape[2] // width)
+            if split
+            else maxout.weights
+        )
+        return weights, maxout.biases, self.scale, self.shift
+
 
 class Encoder:
     """Computes token vectors with the weights of one model's `tok2vec`, which are copied from it.
@@ -50,7 +62,12 @@ class Encoder:
         if not AVAILABLE:
             raise Unsupported("NUMBA_DISABLE_JIT is set")
         embed, layers, window = _parts(tok2vec)
-        self._first, *self._rest = layers
+        self._first, *rest = layers
+        split = amx.usable() and len(self._first.weights) <= amx.MAX_PIECES
+        self._convolve: Any = amx.convolve_split if split else convolve
+        self._rest = [layer.arguments(split) for layer in rest]
+        self.operations = sum(2 * layer.weights.size for layer in rest)
+        """Floating-point operations of a row's products: those that are not looked up."""
         self.reach = len(layers) * window
         self._table = EmbeddingTable(embed, vocab, self._first.weights)
         self.columns = self._table.columns
@@ -58,11 +75,6 @@ class Encoder:
         self.generation = 0
         width = len(self._first.scale)
         self._streams = aligned_zeros(2, _STRIDE + 2 * self.reach + ROWS, width)
-
-    @property
-    def operations(self) -> int:
-        """Floating-point operations of a row's products: those that are not looked up."""
-        return sum(2 * layer.weights.size for layer in self._rest)
 
     def encode(self, types: Ints) -> Floats:
         """The vectors, (n, width), of n consecutive tokens.
@@ -100,8 +112,7 @@ class Encoder:
         convolve_types(rows, *known, first.scale, first.shift, outputs)
         for layer in self._rest:
             inputs, outputs = outputs, inputs
-            weights = layer.maxout.weights, layer.maxout.biases
-            convolve(inputs, *weights, layer.scale, layer.shift, outputs)
+            self._convolve(inputs, *layer, outputs)
         out[:] = outputs[self.reach : self.reach + len(out)]
 
 

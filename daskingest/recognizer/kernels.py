@@ -3,8 +3,7 @@
 A library's matrix product writes its result to memory, and bias, maxout and normalization then read
 it from there, one after the other. Here a small tile of the result is computed completely in
 registers, with the pieces of a maxout side by side, and only the best of them is written. numba
-compiles the loops for the current processor when they are first called, and caches them until this
-file changes; so everything that they consist of is in this file.
+compiles the loops for the current processor when they are first called.
 """
 
 from __future__ import annotations
@@ -12,63 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
-from numba.core.errors import TypingError
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from daskingest.recognizer.arrays import Floats, Indices, Ints, aligned_zeros
+from daskingest.recognizer.compiling import compiled
+from daskingest.recognizer.vectors import LANES, ROWS, Emitter, OneByOne, require, whole_vectors
 
 try:
     import fcntl
 except ImportError:  # Windows has none
     fcntl = None  # type: ignore[assignment]
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-
-def _tile_shape() -> tuple[int, int]:
-    """Floats per vector register, and rows of a tile: as many as three pieces' sums fit registers.
-
-    They depend on the processor that numba compiles for, which is part of its cache's key.
-    """
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    has = set(features.split(","))
-    if "+avx512f" in has:
-        return 16, 8
-    if "+avx2" in has:
-        return 8, 4
-    return 4, 8 if "+neon" in has else 4
-
-
-LANES, ROWS = _tile_shape()
 PANEL = 64
 """Rows that pass through a layer together, so that each block of its weights is in the cache."""
-
-
-def whole_vectors(width: int) -> int:
-    """The width, rounded up to a whole number of vectors."""
-    return -(-width // LANES) * LANES
-
-
-def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile when first called, to run without the GIL. Sums may be computed in any order."""
-    options: dict[str, Any] = {
-        "nogil": True,
-        "fastmath": {"reassoc", "contract", "nsz"},
-        "error_model": "numpy",  # so that divisions need no branch
-    }
-    try:
-        result: Callable[_P, _R] = njit(cache=True, **options)(function)
-    except RuntimeError:  # there is no folder for the cache
-        result = njit(**options)(function)
-    return result
 
 
 @contextmanager
@@ -111,67 +71,6 @@ class Maxout:
         """By piece, (blocks * LANES,)."""
 
 
-class _Emitter:
-    """Emits the code that both tiles share: vectors of LANES floats at positions in arrays."""
-
-    integer = ir.IntType(64)
-    vector = ir.VectorType(ir.FloatType(), LANES)
-
-    def __init__(self, context: Any, builder: Any) -> None:
-        self._context, self.builder = context, builder
-
-    def array(self, kind: Any, value: Any) -> Any:
-        return self._context.make_array(kind)(self._context, self.builder, value)
-
-    def number(self, value: int) -> Any:
-        return self.integer(value)
-
-    def product(self, first: Any, *factors: Any) -> Any:
-        for factor in factors:
-            first = self.builder.mul(first, factor)
-        return first
-
-    def at(self, pointer: Any, *offsets: Any) -> Any:
-        for offset in offsets:
-            pointer = self.builder.gep(pointer, [offset])
-        return pointer
-
-    def load(self, pointer: Any) -> Any:
-        place = self.builder.bitcast(pointer, self.vector.as_pointer())
-        return self.builder.load(place, align=4)
-
-    def repeat(self, value: Any) -> Any:
-        """A vector with the same value in each lane."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-        one = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(one, undefined, zeros)
-
-    def sums(self, kind: Any, biases: Any, column: Any) -> list[Any]:
-        """A variable for each piece, initialised with its bias. LLVM keeps them in registers."""
-        variables = []
-        for piece in range(len(kind)):
-            bias = self.array(kind.dtype, self.builder.extract_value(biases, piece))
-            variables.append(cgutils.alloca_once(self.builder, self.vector))
-            self.builder.store(self.load(self.at(bias.data, column)), variables[-1])
-        return variables
-
-    def store_best(self, variables: list[Any], pointer: Any) -> None:
-        best, *others = map(self.builder.load, variables)
-        for other in others:
-            better = self.builder.fcmp_ordered(">", other, best)
-            best = self.builder.select(better, other, best)
-        place = self.builder.bitcast(pointer, self.vector.as_pointer())
-        self.builder.store(best, place, align=4)
-
-
-def _require(*arrays: tuple[Any, Any]) -> None:
-    """Check the types of arrays: the tiles access their memory directly."""
-    for array, dtype in arrays:
-        if not (isinstance(array, types.Array) and array.layout == "C" and array.dtype == dtype):
-            raise TypingError(f"expected a C-ordered array of {dtype}, got {array}")
-
-
 def _product_tile(
     _: Any, inputs: Any, start: Any, stride: Any, weights: Any, biases: Any, block: Any, out: Any
 ) -> Any:
@@ -181,15 +80,13 @@ def _product_tile(
     and each of the others `stride` after the one before. The block's columns of `out` (ROWS, any)
     are set.
     """
-    _require(*((array, types.float32) for array in (inputs, weights, *biases, out)))
+    require(*((array, types.float32) for array in (inputs, weights, *biases, out)))
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        emit, kinds = _Emitter(context, builder), signature.args
+        emit, kinds = Emitter(context, builder), signature.args
         inputs_, start_, stride_, weights_, biases_, block_, out_ = arguments
         vector, pieces = emit.vector, len(kinds[4])
-        multiply_add = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
-        )
+        multiply_add = emit.function("fmuladd", vector, 3)
         array, target = emit.array(kinds[3], weights_), emit.array(kinds[6], out_)
         depth, width = builder.extract_value(array.shape, 1), builder.extract_value(target.shape, 1)
         column, line = emit.product(block_, emit.number(LANES)), emit.number(pieces * LANES)
@@ -207,7 +104,9 @@ def _product_tile(
                     builder.store(result, total)
         for row in range(ROWS):
             offset = emit.product(width, emit.number(row))
-            emit.store_best(sums[row], emit.at(target.data, offset, column))
+            emit.store_best(
+                list(map(builder.load, sums[row])), emit.at(target.data, offset, column)
+            )
         return context.get_dummy_value()
 
     return types.void(inputs, start, stride, weights, biases, block, out), codegen
@@ -220,11 +119,11 @@ def _sum_tile(
 
     `products` are (any, window, pieces, any). The window's indices in it are `rows` from `start`.
     """
-    _require((rows, types.int32))
-    _require(*((array, types.float32) for array in (products, *biases, out)))
+    require((rows, types.int32))
+    require(*((array, types.float32) for array in (products, *biases, out)))
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        emit, kinds = _Emitter(context, builder), signature.args
+        emit, kinds = Emitter(context, builder), signature.args
         rows_, start_, products_, biases_, block_, out_ = arguments
         array = emit.array(kinds[2], products_)
         window, pieces, width = (builder.extract_value(array.shape, axis) for axis in (1, 2, 3))
@@ -238,31 +137,60 @@ def _sum_tile(
             for piece, total in enumerate(sums):
                 product = emit.load(emit.at(place, emit.product(width, emit.number(piece))))
                 builder.store(builder.fadd(builder.load(total), product), total)
-        emit.store_best(sums, emit.at(emit.array(kinds[5], out_).data, column))
+        emit.store_best(
+            list(map(builder.load, sums)), emit.at(emit.array(kinds[5], out_).data, column)
+        )
         return context.get_dummy_value()
 
     return types.void(rows, start, products, biases, block, out), codegen
 
 
+def _normal_row(
+    _: Any, values: Any, row: Any, scale: Any, shift: Any, inputs: Any, at: Any, out: Any, to: Any
+) -> Any:
+    """Layer normalization of a row of values, plus a row of the layer's inputs (the residual).
+
+    `values` may have more columns than `inputs` and `out`, which are (any, width).
+    """
+    require(*((array, types.float32) for array in (values, scale, shift, inputs, out)))
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors, ones = Emitter(context, builder), OneByOne(context, builder)
+        values, scale, shift, inputs, out = (
+            vectors.row(signature.args[i], arguments[i], row and arguments[row])
+            for i, row in ((0, 1), (2, None), (3, None), (4, 5), (6, 7))
+        )
+        width = builder.extract_value(vectors.array(signature.args[2], arguments[2]).shape, 0)
+        share = builder.fdiv(vectors.real(1), builder.sitofp(width, vectors.real))
+
+        def mean_of(term: Callable[[Emitter, Any], Any]) -> Any:
+            total = builder.fadd(*(each.sum_of(width, term) for each in (vectors, ones)))
+            return builder.fmul(total, share)
+
+        def deviation(emit: Emitter, place: Any) -> Any:
+            return builder.fsub(emit.load(emit.at(values, place)), emit.repeat(mean))
+
+        def square(emit: Emitter, place: Any) -> Any:
+            return builder.fmul(deviation(emit, place), deviation(emit, place))
+
+        mean = mean_of(lambda emit, place: emit.load(emit.at(values, place)))
+        variance = builder.fadd(mean_of(square), vectors.real(1e-8))
+        root = builder.call(vectors.function("sqrt", vectors.real), [variance])
+        factor = builder.fdiv(vectors.real(1), root)
+        for emit in (vectors, ones):
+            with emit.places(width) as place:
+                a, b, c = (emit.load(emit.at(each, place)) for each in (scale, shift, inputs))
+                normal = builder.fmul(deviation(emit, place), emit.repeat(factor))
+                result = builder.fadd(builder.fadd(builder.fmul(normal, a), b), c)
+                emit.store(result, emit.at(out, place))
+        return context.get_dummy_value()
+
+    return types.void(values, row, scale, shift, inputs, at, out, to), codegen
+
+
 _products: Any = intrinsic(_product_tile)
 _sums: Any = intrinsic(_sum_tile)
-
-
-@compiled
-def _normalize(values: Floats, scale: Floats, shift: Floats, inputs: Floats, out: Floats) -> None:
-    """Layer normalization of one row of values, plus the layer's inputs (the residual)."""
-    width = len(scale)
-    mean = np.float32(0)
-    for i in range(width):
-        mean += values[i]
-    mean /= np.float32(width)
-    variance = np.float32(0)
-    for i in range(width):
-        variance += (values[i] - mean) * (values[i] - mean)
-    # In 64 bits, or else LLVM divides each value: it may reassociate.
-    factor = np.float32(1 / np.sqrt(np.float64(variance / np.float32(width)) + 1e-8))
-    for i in range(width):
-        out[i] = (values[i] - mean) * factor * scale[i] + shift[i] + inputs[i]
+normalize: Any = intrinsic(_normal_row)
 
 
 @compiled
@@ -295,7 +223,7 @@ def convolve(
                 _products(flat, first * width, width, weights, biases, block, tile)
         for row in range(start, stop):
             i = row + edge
-            _normalize(best[row - start], scale, shift, inputs[i], out[i])
+            normalize(best, row - start, scale, shift, inputs, i, out, i)
 
 
 @compiled
@@ -313,13 +241,13 @@ def convolve_types(
     `types` are indices in `embedded` (any, width), the layer's inputs, and in `products` (any,
     window, pieces, width rounded up to whole vectors).
     """
-    window, width = products.shape[1], len(scale)
-    best = np.empty(products.shape[3], np.float32)
+    window = products.shape[1]
+    best = np.empty((1, products.shape[3]), np.float32)
     for start in range(len(types) - window + 1):
-        for block in range(len(best) // LANES):
+        for block in range(best.size // LANES):
             _sums(types, start, products, biases, block, best)
         middle = start + window // 2
-        _normalize(best[:width], scale, shift, embedded[types[middle]], out[middle])
+        normalize(best, 0, scale, shift, embedded, types[middle], out, middle)
 
 
 @compiled

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daskingest.recognizer.arrays import Flags, Indices, Ints
-from daskingest.recognizer.kernels import compiled
+from daskingest.recognizer.compiling import compiled
 
 Keys = NDArray[np.uint64]
 

@@ -16,8 +16,11 @@ from __future__ import annotations
 
 from daskingest.sqlite_file import SqliteSchema
 
-FREQUENT = 16
+FREQUENT = 64
 """Words, and words under a label, are in the indexes by count from this count on."""
+
+FREQUENT_BEFORE = 16
+"""The same, in version 2."""
 
 _WORDS = """
 CREATE TABLE words (
@@ -45,6 +48,9 @@ CREATE INDEX words_by_label ON words (publication, label, count - other DESC, wo
     WHERE count - other >= {FREQUENT};
 CREATE INDEX other_labels_by_count ON other_labels (publication, label, count DESC, word)
     WHERE count >= {FREQUENT};
+"""
+
+_VIEWS = """
 CREATE VIEW labels AS
     SELECT publication, word, label, count - other AS count FROM words WHERE count > other
     UNION ALL SELECT publication, word, label, count FROM other_labels;
@@ -78,6 +84,7 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 {_RUNS.strip()}
 {_INDEXES.strip()}
+{_VIEWS.strip()}
 """
 
 _FROM_1 = f"""
@@ -98,6 +105,13 @@ INSERT INTO other_labels
     WHERE labels.label IS NOT words.label;
 DROP TABLE labels_before;
 DROP TABLE words_before;
+{_VIEWS.strip()}
+"""
+
+_FROM_2 = f"""
+DROP INDEX IF EXISTS words_by_count;
+DROP INDEX IF EXISTS words_by_label;
+DROP INDEX IF EXISTS other_labels_by_count;
 {_INDEXES.strip()}
 """
 
@@ -106,13 +120,14 @@ AS_NOW = {
     "CREATE TEMP VIEW words AS SELECT *, NULL AS label, count AS other, 0 AS spelling, "
     "NULL AS months FROM main.words;"
     "CREATE TEMP VIEW other_labels AS SELECT * FROM main.labels;",
+    2: "",
 }
 """What makes a connection read a file of an earlier version as if it were of this one."""
 
 SCHEMA = SqliteSchema(
     application_id=0x6461736B,  # "dask"
-    version=2,
+    version=3,
     script=_SCRIPT.strip(),
-    upgrades={1: _FROM_1.strip()},
+    upgrades={1: _FROM_1.strip(), 2: _FROM_2.strip()},
     readable=tuple(AS_NOW),
 )

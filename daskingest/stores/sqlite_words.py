@@ -18,12 +18,13 @@ from daskingest.grouping import grouped
 from daskingest.resources import usable_cores
 from daskingest.sqlite_file import SqliteFile
 from daskingest.stores import Word
-from daskingest.stores.sqlite_layout import AS_NOW, FREQUENT
+from daskingest.stores.sqlite_layout import AS_NOW, FREQUENT, FREQUENT_BEFORE
 
 _ORDER = "ORDER BY count DESC, word LIMIT :limit"
 _ALPHABETICAL = "ORDER BY word LIMIT :limit"
 
-_FREQUENT = f"{{n}} >= {FREQUENT}"  # n is the count
+# n is the count. SQLite takes an index of some rows where the query has the same words as that.
+_FREQUENT = f"{{n}} >= {FREQUENT} AND {{n}} >= {FREQUENT_BEFORE}"
 _AFTER = "{n} <= :count AND ({n} < :count OR word > :word)"
 _OF_ONE_COUNT = "{n} = :count AND word > :word"
 
