@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from distributed import Client, performance_report
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
 from daskingest.models import find_model
+from daskingest.pipeline.batch_size import even
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.destination import Destination, destination
 from daskingest.pipeline.driver import Driver, Observer, open_driver
@@ -116,11 +118,14 @@ class Run(Observer):
 
     def _look_up(self, model: str, rejects: PatientRejects) -> None:
         """Find out what is counted of the files."""
-        settings, progress = self._settings, self._progress
+        files, progress = self._gathered.files, self._progress
+        sizes = [each.size_of(each.extent) or each.origin.content_size for each in files]
+        settings = self._settings
+        settings = replace(settings, batch_bytes=even(settings.batch_bytes, sizes))
         before = {id(each.file): each for each in self._runs}
         runs: list[FileRun] = []
         lost: list[FileRun] = []
-        for file in self._gathered.files:
+        for file in files:
             try:
                 runs.append(FileRun(file, model, settings, rejects))
             except DaskingestError as error:
