@@ -128,8 +128,9 @@ FlushInterval = Annotated[
 BatchBytes = Annotated[
     int,
     Option(
-        "Bytes of a file in one task, or at most in one of the service's micro-batches. A resumed "
-        "run keeps the value it began with.",
+        "Most bytes of a file in one task, about, or in one of the service's micro-batches. Files "
+        "are cut smaller, to 128 KiB at least, for workers to have the same number of tasks. A "
+        "resumed run keeps the value it began with.",
         min=1,
     ),
 ]

@@ -7,6 +7,7 @@ and sockets are counted. The kernel counts what goes over sockets.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -51,6 +52,7 @@ class Process(NamedTuple):
     connections: list[Connection]
     modules: int
     compiled: int
+    collections: int
     threads: int
     read: int
     written: int
@@ -66,6 +68,7 @@ def look() -> Process:
         [_connection(each) for each in me.net_connections("tcp") if each.raddr],
         len(sys.modules),
         sum(sum(each.cache_misses.values()) for each in loops),
+        sum(each["collections"] for each in gc.get_stats()),
         me.num_threads(),
         int(io["rchar"]),
         int(io["wchar"]),
@@ -139,6 +142,9 @@ class Guarded(Run):
                 after[each].modules - before[each].modules for each in extract
             ),
             "compiled": sum(each.compiled for each in (*after.values(), now)),
+            "collections": max(
+                after[each].collections - before[each].collections for each in extract
+            ),
             "threads": max(each.threads for each in after.values()),
             "read by workers": sum(after[each].read - before[each].read for each in extract),
             "processes": len(psutil.Process().children(recursive=True)),

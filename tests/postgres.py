@@ -10,12 +10,14 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
+import psutil
 import psycopg
 from parts import lacking
 from program import free_port, until
@@ -63,6 +65,21 @@ class Server:
         assert self._process is not None
         self._process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
         self._process.wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Connections are accepted and kept, and nothing is answered, for the while."""
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        server.suspend()  # first, so that it starts no more processes
+        processes = [server, *server.children(recursive=True)]
+        for each in processes:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in processes:
+                each.resume()
 
     def url(self, database: str, user: str = USER, password: str = PASSWORD) -> str:
         """Of a database, for a user with a password."""
@@ -123,12 +140,20 @@ def server() -> Iterator[Server]:
 
 
 class Wire:
-    """Stands between a store and the server, and may cut connections that commit."""
+    """Stands between a store and the server, and may cut connections that commit, or be silent, or
+    slow."""
 
     def __init__(self, server: Server) -> None:
         self.cut_at = ""
         """`before` or `after` the next commit arrives at the server; empty: not at all."""
         self.cuts = 0
+        self.talking = threading.Event()
+        """Nothing is passed on unless it is set."""
+        self.talking.set()
+        self.silent_at = b""
+        """What is passed on no more when it comes from the store, nor what follows."""
+        self.delay = 0.0
+        """Seconds that everything takes, each way."""
         self._server = server.port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -151,6 +176,11 @@ class Wire:
     def _pass_on(self, source: socket.socket, target: socket.socket, when: str) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
+                if self.silent_at and self.silent_at in data:
+                    self.silent_at = b""
+                    self.talking.clear()
+                self.talking.wait()
+                time.sleep(self.delay)
                 if self.cut_at == when and b"COMMIT\0" in data:  # the statement, or that it is done
                     self.cut_at, self.cuts = "", self.cuts + 1
                     break

@@ -12,7 +12,7 @@ import pytest
 from daskingest.counts import Counts
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Counted
-from daskingest.stores import Publication, ReadableStore, open_store
+from daskingest.stores import Publication, ReadableStore, open_store, reading
 from daskingest.stores.reading import ReadPool, find_publication
 
 NAMES = ["The Washington Post", "The New York Times", "Vox", "Reuters"]
@@ -66,6 +66,28 @@ def test_readers_read_on_threads_of_their_own(url: str) -> None:
         found = asyncio.run(go())
     assert {count for count, _ in found} == {len(NAMES)}
     assert all(name.startswith("reader") for _, name in found)
+
+
+def test_a_store_that_does_not_answer_keeps_nobody_waiting(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when all threads read from it; once it answers, they do."""
+    monkeypatch.setattr(reading, "ANSWER_SECONDS", 0.2)
+    answers = threading.Event()
+
+    async def go() -> None:
+        silent = (read_pool.read(lambda store: answers.wait()) for _ in range(20))
+        for each in await asyncio.gather(*silent, return_exceptions=True):
+            assert str(each) == "the store has not answered for 0 seconds"
+        answers.set()
+        monkeypatch.setattr(reading, "ANSWER_SECONDS", 30.0)
+        assert await read_pool.read(lambda store: len(store.publications())) == len(NAMES)
+        last = asyncio.ensure_future(read_pool.read(lambda store: store.publications()))
+        read_pool.close()
+        await asyncio.wait([last])
+
+    read_pool = ReadPool(url)
+    asyncio.run(go())
 
 
 def test_a_store_that_comes_later_is_read_then(tmp_path: Path) -> None:

@@ -16,6 +16,12 @@ def test_names_are_spelled_as_they_were(name: str) -> None:
     assert spelled(name.lower(), spelling_of(name, name.lower())) == name
 
 
+@given(st.text(st.characters(codec="ascii")))
+def test_capitals_of_ascii_are_its_bits(name: str) -> None:
+    bits = sum(letter.isupper() << at for at, letter in enumerate(name[:63]))
+    assert spelling_of(name, name.lower()) == bits
+
+
 @given(st.text())
 def test_any_text_keeps_its_word(name: str) -> None:
     """Each letter is as it was written, or in lower case; none is another one."""

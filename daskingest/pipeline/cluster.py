@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -40,6 +41,10 @@ DASHBOARD_PORT = 8787
 _LOG_TOPIC = "daskingest-log"
 _HOST = "127.0.0.1"
 _UNREGISTER_SECONDS = 5.0
+_YOUNG = 50_000
+"""New objects before an extraction worker looks for garbage among them. A batch makes tens of
+thousands of entities and counters, none of them garbage: by default that was half a percent of it.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +96,7 @@ class LoadModel(WorkerPlugin):
             from daskingest.models import load_model
 
             load_model(self._model, self._recognizer)
+            gc.set_threshold(_YOUNG)
             os.nice(self._niceness)
 
     async def _is_left(self, worker: Any) -> bool:

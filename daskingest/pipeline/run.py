@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from distributed import Client, performance_report
 
 from daskingest.errors import DaskingestError, StoreError, UsageError
 from daskingest.models import find_model
+from daskingest.pipeline.batch_size import even
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.destination import Destination, destination
 from daskingest.pipeline.driver import Driver, Observer, open_driver
@@ -25,6 +27,7 @@ from daskingest.pipeline.rejects import RejectsFile
 from daskingest.pipeline.repeating import repeating
 from daskingest.pipeline.saver_places import savers_note
 from daskingest.pipeline.savers import Work
+from daskingest.pipeline.store_thread import told_if_silent
 from daskingest.pipeline.summary import Outcome, Summary, files_text, status_text, total_of
 from daskingest.pipeline.tls import Tls
 from daskingest.pipeline.waiting import NotThere, SchedulerLost, patiently
@@ -115,11 +118,14 @@ class Run(Observer):
 
     def _look_up(self, model: str, rejects: PatientRejects) -> None:
         """Find out what is counted of the files."""
-        settings, progress = self._settings, self._progress
+        files, progress = self._gathered.files, self._progress
+        sizes = [each.size_of(each.extent) or each.origin.content_size for each in files]
+        settings = self._settings
+        settings = replace(settings, batch_bytes=even(settings.batch_bytes, sizes))
         before = {id(each.file): each for each in self._runs}
         runs: list[FileRun] = []
         lost: list[FileRun] = []
-        for file in self._gathered.files:
+        for file in files:
             try:
                 runs.append(FileRun(file, model, settings, rejects))
             except DaskingestError as error:
@@ -127,7 +133,8 @@ class Run(Observer):
                     raise
                 before[id(file)].fail(error)  # it could be read when the run began
                 lost.append(before[id(file)])
-        self._destination = destination(settings, progress)
+        with told_if_silent(progress.warn):
+            self._destination = destination(settings, progress)
         self._destination.look_up(runs, progress if len(runs) == 1 else Quiet(progress))
         self._runs = [*apart(runs, progress), *lost]
 
@@ -160,11 +167,15 @@ class Run(Observer):
         """Find out what is counted by now, as soon as the store tells."""
         while not self._stopping:
             try:
-                return await asyncio.to_thread(self._look_up, model, rejects)
+                await asyncio.to_thread(self._look_up, model, rejects)
             except StoreError as error:
                 self._progress.warn(f"waiting: {error}")
-            await asyncio.sleep(_PAUSE_SECONDS)
-        return None
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            for each in self._runs:
+                if isinstance(each.error, UsageError):  # nobody's: it was right when the run began
+                    each.error = DaskingestError(str(each.error))
+            return
 
     async def _count(self, model: str) -> None:
         settings = self._settings

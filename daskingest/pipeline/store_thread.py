@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from daskingest.errors import StoreError
@@ -13,7 +15,9 @@ from daskingest.ledger import LedgerError
 from daskingest.stores import Replaced, Store, open_store
 
 _RETRY_FIRST, _RETRY_MOST = 0.5, 30.0  # seconds
-_LONG_SECONDS = 120.0  # for one call
+LONG_SECONDS = 120.0
+"""For one call, after which it is told that a store does not answer."""
+
 _COMMIT_SIZE = 100_000  # counters, until the store is open
 
 log = logging.getLogger(__name__)
@@ -69,9 +73,9 @@ class StoreThread:
 
     async def _see_through(self, call: asyncio.Future[T]) -> T:
         """What the call returns; if that takes long, it is told."""
-        done, _ = await asyncio.wait([call], timeout=_LONG_SECONDS)
+        done, _ = await asyncio.wait([call], timeout=LONG_SECONDS)
         if not done:
-            await self._say(f"the store has not answered for {_LONG_SECONDS:.0f} seconds")
+            await self._say(_silent())
         return await call
 
     async def _say(self, trouble: str) -> None:
@@ -82,3 +86,19 @@ class StoreThread:
         if self.store is None:
             self.store = open_store(self._url, create=True, writers=self._writers)
         return work(self.store)
+
+
+@contextmanager
+def told_if_silent(say: Callable[[str], object]) -> Iterator[None]:
+    """If what is done with a store inside the context takes long, `say` is called, on a thread."""
+    timer = threading.Timer(LONG_SECONDS, lambda: say(f"waiting: {_silent()}"))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _silent() -> str:
+    return f"the store has not answered for {LONG_SECONDS:.0f} seconds"

@@ -25,6 +25,7 @@ from daskingest.models import find_model
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.saver_places import savers_note
 from daskingest.pipeline.savers import Work
+from daskingest.pipeline.store_thread import told_if_silent
 from daskingest.pipeline.tls import Tls
 from daskingest.pipeline.waiting import patiently
 from daskingest.service.background import Background
@@ -178,7 +179,9 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
     metrics, in_flight = Metrics(asyncio.get_running_loop().time()), InFlight()
     limits = Limits(settings.batch_articles, settings.batch_bytes, settings.batch_seconds)
     async with AsyncExitStack() as stack:
-        with await asyncio.to_thread(open_store, store_url, create=True) as store:
+        with told_if_silent(log.warning):
+            store = await asyncio.to_thread(open_store, store_url, create=True)
+        with store:
             billed = store.billed
             spool = stack.enter_context(closing(Spool(Path(settings.data_dir))))
             check_spool(spool, store, Path(settings.data_dir), settings.take_over)

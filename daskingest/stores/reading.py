@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import local
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread, local
 from typing import TypeVar
 
 from daskingest.articles import publication_key
-from daskingest.errors import UsageError
+from daskingest.errors import StoreError, UsageError
 from daskingest.shown import NO_ALIASES
 from daskingest.stores import Publication, ReadableStore, open_store
 from daskingest.stores.aliased import Kept, aliased
 from daskingest.stores.aliases import ALONE, Aliases, aliases_from
 from daskingest.text import as_unicode
 
+ANSWER_SECONDS = 30.0
+"""For one read, with the wait for a thread."""
+
 _THREADS = 4
+_END_SECONDS = 5.0
 
 T = TypeVar("T")
 
@@ -32,29 +39,71 @@ def open_to_read(url: str, aliases: str = NO_ALIASES) -> ReadableStore:
 
 
 class ReadPool:
-    """Threads that read the store at a URL; each opens it for itself, and none writes."""
+    """Threads that read the store at a URL; each opens it for itself, and none writes.
+
+    They are daemons: one that waits for a store that does not answer keeps no program from ending.
+    """
 
     def __init__(self, url: str, aliases: Aliases = ALONE) -> None:
         self.url = url
         self._aliases = aliases
         self._kept: Kept = {}
-        self._threads = ThreadPoolExecutor(_THREADS, "reader")
+        self._reads: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._closed = False
         self._stores = local()
+        self._threads = [
+            Thread(target=self._go_on, name=f"reader_{number}", daemon=True)
+            for number in range(_THREADS)
+        ]
+        for each in self._threads:
+            each.start()
 
     async def read(self, work: Callable[[ReadableStore], T]) -> T:
-        """What `work` returns, called with the store. Raises StoreError if it cannot be read."""
+        """What `work` returns, called with the store. Raises StoreError if it cannot be read, or
+        does not answer within half a minute.
+        """
+        result: Future[T] = Future()
 
-        def with_store() -> T:
-            if not hasattr(self._stores, "store"):
-                self._stores.store = aliased(open_store(self.url), self._aliases, self._kept)
-            store: ReadableStore = self._stores.store
-            return work(store)
+        def read() -> None:
+            if self._closed:
+                result.cancel()
+            if result.set_running_or_notify_cancel():
+                try:
+                    result.set_result(work(self._store()))
+                except BaseException as error:
+                    result.set_exception(error)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, with_store)
+        self._reads.put(read)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.wrap_future(result)
+        except TimeoutError:
+            raise StoreError(
+                f"the store has not answered for {ANSWER_SECONDS:.0f} seconds"
+            ) from None
 
     def close(self) -> None:
-        """Start no more reads."""
-        self._threads.shutdown(cancel_futures=True)
+        """Start no more reads, and wait a moment for those that are under way."""
+        self._closed = True
+        with suppress(Empty):
+            while read := self._reads.get_nowait():
+                read()
+        for _ in self._threads:
+            self._reads.put(None)
+        deadline = time.monotonic() + _END_SECONDS
+        for each in self._threads:
+            each.join(max(0.0, deadline - time.monotonic()))
+
+    def _go_on(self) -> None:
+        while (read := self._reads.get()) is not None:
+            read()
+
+    def _store(self) -> ReadableStore:
+        """This thread's."""
+        if not hasattr(self._stores, "store"):
+            self._stores.store = aliased(open_store(self.url), self._aliases, self._kept)
+        store: ReadableStore = self._stores.store
+        return store
 
 
 def publication_named(store: ReadableStore, name: str) -> Publication | None:

@@ -249,6 +249,8 @@ class SqliteStore:
         folder = self._path.absolute().parent
         if self._path.is_file() and not os.access(self._path, os.R_OK):
             return f"{error}: you may not read it; ask for permission, or name another with --store"
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return f"{error}: another program is writing to it, and has to end that first"
         return str(error) if folder.is_dir() else f"{error}: there is no folder {folder}; create it"
 
     @contextmanager
