@@ -46,7 +46,7 @@ def test_a_convolution(width: int, pieces: int, reach: int, rows: int) -> None:
     inputs = numbers(rows + 2 * reach, width)
     out = np.full_like(inputs, 7)
     layer = Maxout(weights, bias)
-    convolve(inputs, layer.weights, layer.biases, scale, shift, out)
+    convolve(inputs, layer.weights, layer.biases, scale, shift, inputs, out)
 
     windows = sliding_window_view(inputs, (window, width)).reshape(rows, -1)
     middle = slice(reach, reach + rows)
@@ -69,7 +69,7 @@ def test_a_convolution_with_amx_is_as_exact(width: int, pieces: int, reach: int,
     zeros, ones = np.zeros(width, np.float32), np.ones(width, np.float32)
     out = np.full_like(inputs, 7)
     biases = Maxout(weights, bias).biases
-    amx.convolve_split(inputs, amx.split_weights(weights, window), biases, ones, zeros, out)
+    amx.convolve_split(inputs, amx.split_weights(weights, window), biases, ones, zeros, inputs, out)
 
     windows = sliding_window_view(inputs, (window, width)).reshape(rows, -1)
     middle = slice(reach, reach + rows)
@@ -116,7 +116,7 @@ def test_a_convolution_of_known_products(width: int, pieces: int, reach: int) ->
     out, wanted = np.zeros_like(inputs), np.zeros_like(inputs)
     layer = Maxout(weights, bias)
     convolve_types(types, embedded, products, layer.biases, scale, shift, out)
-    convolve(inputs, layer.weights, layer.biases, scale, shift, wanted)
+    convolve(inputs, layer.weights, layer.biases, scale, shift, inputs, wanted)
     np.testing.assert_allclose(out, wanted, rtol=1e-3, atol=1e-4)
 
 
@@ -146,7 +146,7 @@ def test_too_few_rows() -> None:
     layer, scale = Maxout(numbers(1, 8, 24), numbers(8)), numbers(8)
     inputs = numbers(ROWS + 1, 8)
     with pytest.raises(ValueError, match="too few rows"):
-        convolve(inputs, layer.weights, layer.biases, scale, scale, inputs.copy())
+        convolve(inputs, layer.weights, layer.biases, scale, scale, inputs, inputs.copy())
 
 
 @pytest.mark.parametrize("change", [np.asfortranarray, np.float64])
@@ -154,7 +154,7 @@ def test_arrays_of_another_layout(change: Callable[[Floats], Floats]) -> None:
     layer, scale = Maxout(numbers(1, 8, 24), numbers(8)), numbers(8)
     inputs = numbers(ROWS + 2, 8)
     with pytest.raises(TypingError, match="expected a C-ordered array of float32"):
-        convolve(inputs, change(layer.weights), layer.biases, scale, scale, inputs.copy())
+        convolve(inputs, change(layer.weights), layer.biases, scale, scale, inputs, inputs.copy())
 
 
 def test_where_numba_may_not_compile_spacy_computes() -> None:

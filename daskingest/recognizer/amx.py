@@ -238,6 +238,7 @@ def convolve_split(
     biases: tuple[Floats, ...],
     scale: Floats,
     shift: Floats,
+    added: Floats,
     out: Floats,
 ) -> None:
     """The same as `kernels.convolve`, of any number of rows, and of at most three pieces."""
@@ -263,5 +264,5 @@ def convolve_split(
                 _best(sums[tile // _SIZE], biases, block * _SIZE, best[tile:])
         for row in range(some):
             i = start + row + edge
-            normalize(best, row, scale, shift, inputs, i, out, i)
+            normalize(best, row, scale, shift, added, i, out, i)
     _release()

@@ -1,11 +1,12 @@
 """Embeds token types: the part of a model's `Tok2Vec` that looks at each token alone.
 
 The result depends only on a few of the token's attributes, so it is computed once for each distinct
-row of them (a *type*), by spaCy's own layers, and kept in a table.
+row of them (a *type*), and kept in a table. What it is mixed of, spaCy's own layers look up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,10 +80,15 @@ class EmbeddingTable:
     padding.
     """
 
-    def __init__(self, embed: Model[Any, Any], vocab: Vocab, weights: Floats) -> None:
-        """`weights` are the first layer's: (pieces, width, window * width)."""
+    def __init__(
+        self, embed: Model[Any, Any], vocab: Vocab, mix: Callable[[Floats], Floats], weights: Floats
+    ) -> None:
+        """`mix` computes the embedding's last layer, of the rows that all before it result in.
+
+        `weights` are the first convolution's: (pieces, width, window * width).
+        """
         self.columns = attributes_of(embed, vocab)
-        self._embed, self._vocab = embed, vocab
+        self._features, self._vocab, self._mix = embed.layers[:-2], vocab, mix
         pieces, width, inputs = weights.shape
         window = inputs // width
         by_place = weights.reshape(pieces, width, window, width).transpose(3, 2, 0, 1)
@@ -128,8 +134,10 @@ class EmbeddingTable:
     def _add(self, fresh: Ints, attributes: Attributes) -> None:
         places, self._free = np.split(self._free, [len(fresh)])
         columns = {attribute: i for i, attribute in enumerate(self.columns)}
-        source = _TypesAsDoc(self._vocab, columns, attributes)
-        self.embedded[places] = embedded = self._embed.predict([source])[0]
+        features: Any = [_TypesAsDoc(self._vocab, columns, attributes)]
+        for layer in self._features:
+            features = layer.predict(features)
+        self.embedded[places] = embedded = self._mix(features.dataXd)
         products = (embedded @ self._weights).reshape(len(fresh), *self.products.shape[1:3], -1)
         self.products[places, :, :, : embedded.shape[1]] = products
         self._types[places] = fresh

@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from spacy.vocab import Vocab
     from thinc.api import Model
 
+_MIXER = "with_array(maxout>>layernorm>>dropout)"
 _STRIDE = 1_024  # rows that pass through all layers together, and stay in the cache
 _LOOKED_UP = 12 * _STRIDE  # rows looked up together; less than half of the table's
 
 
 @dataclass(slots=True)
 class _Layer:
-    """One convolution: maxout over a window, layer normalization, and a residual connection."""
+    """Maxout over a window, and layer normalization."""
 
     weights: Floats
-    """(pieces, width, window * width)"""
+    """(pieces, width, inputs): those of a window"""
     maxout: Maxout
     """Of these weights."""
     scale: Floats
@@ -40,15 +41,10 @@ class _Layer:
     shift: Floats
     """(width,)"""
 
-    def arguments(self, split: bool) -> tuple[Any, ...]:
-        """What its kernel needs between the inputs and the outputs."""
-        maxout, width = self.maxout, len(self.scale)
-        weights = (
-            amx.split_weights(self.weights, self.weights.shape[2] // width)
-            if split
-            else maxout.weights
-        )
-        return weights, maxout.biases, self.scale, self.shift
+    def arguments(self, split: bool, window: int) -> tuple[Any, ...]:
+        """What its kernel needs between the inputs and what is added."""
+        weights = amx.split_weights(self.weights, window) if split else self.maxout.weights
+        return weights, self.maxout.biases, self.scale, self.shift
 
 
 class Encoder:
@@ -61,15 +57,16 @@ class Encoder:
     def __init__(self, tok2vec: Model[Any, Any], vocab: Vocab) -> None:
         if not AVAILABLE:
             raise Unsupported("NUMBA_DISABLE_JIT is set")
-        embed, layers, window = _parts(tok2vec)
+        embed, mixer, layers, window = _parts(tok2vec)
         self._first, *rest = layers
         split = amx.usable() and len(self._first.weights) <= amx.MAX_PIECES
         self._convolve: Any = amx.convolve_split if split else convolve
-        self._rest = [layer.arguments(split) for layer in rest]
+        self._rest = [layer.arguments(split, 2 * window + 1) for layer in rest]
+        self._mixer = mixer.arguments(split, 1)
         self.operations = sum(2 * layer.weights.size for layer in rest)
         """Floating-point operations of a row's products: those that are not looked up."""
         self.reach = len(layers) * window
-        self._table = EmbeddingTable(embed, vocab, self._first.weights)
+        self._table = EmbeddingTable(embed, vocab, self._mix, self._first.weights)
         self.columns = self._table.columns
         self.types = TokenTypes(len(self.columns))
         self.generation = 0
@@ -104,6 +101,15 @@ class Encoder:
             self._table.clear()
             self.generation += 1
 
+    def _mix(self, features: Floats) -> Floats:
+        """The embeddings of rows of features."""
+        rows = np.zeros((max(len(features), ROWS), features.shape[1]), np.float32)
+        rows[: len(features)] = features
+        nothing = np.zeros((len(rows), len(self._first.scale)), np.float32)
+        out = np.empty_like(nothing)
+        self._convolve(rows, *self._mixer, nothing, out)
+        return out[: len(features)]
+
     def _encode(self, rows: Ints, out: Floats) -> None:
         """The vectors of tokens, given by their rows in the table, without `reach` at both ends."""
         inputs, outputs = self._streams[:, : len(rows) + ROWS]
@@ -112,19 +118,20 @@ class Encoder:
         convolve_types(rows, *known, first.scale, first.shift, outputs)
         for layer in self._rest:
             inputs, outputs = outputs, inputs
-            self._convolve(inputs, *layer, outputs)
+            self._convolve(inputs, *layer, inputs, outputs)
         out[:] = outputs[self.reach : self.reach + len(out)]
 
 
-def _parts(tok2vec: Model[Any, Any]) -> tuple[Model[Any, Any], list[_Layer], int]:
-    """The embedding, the encoder's layers, and its window. Raises Unsupported."""
+def _parts(tok2vec: Model[Any, Any]) -> tuple[Model[Any, Any], _Layer, list[_Layer], int]:
+    """The embedding, its last layer, the encoder's layers and window. Raises Unsupported."""
     if not (tok2vec.has_ref("embed") and tok2vec.has_ref("encode")):
         raise Unsupported(f"its tok2vec is {tok2vec.name}")
     embed, encode = tok2vec.get_ref("embed"), tok2vec.get_ref("encode")
     known = {"extract_features", "list2ragged", "ints-getitem", "hashembed", "static_vectors"}
     known |= {"maxout", "layernorm", "dropout", "ragged2list"}
     leaves = [node.name for node in embed.walk() if not node.layers]
-    if "extract_features" not in leaves or not known.issuperset(leaves):
+    mixed = [node.name for node in embed.layers[-2:]] == [_MIXER, "ragged2list"]
+    if "extract_features" not in leaves or not known.issuperset(leaves) or not mixed:
         raise Unsupported(f"its embedding is {embed.name}")
     nodes = list(encode.walk(order="dfs_pre"))
     layer = "residual(expand_window>>maxout>>layernorm>>dropout)"
@@ -135,9 +142,15 @@ def _parts(tok2vec: Model[Any, Any]) -> tuple[Model[Any, Any], list[_Layer], int
     windows = {node.attrs["window_size"] for node in nodes if node.name == "expand_window"}
     if len(windows) != 1 or encode.attrs.get("pad") != depth * max(windows):
         raise Unsupported("its encoder pads texts differently")
+    (mixer,) = _layers(embed.layers[-2])
+    return embed, mixer, _layers(encode), windows.pop()
+
+
+def _layers(model: Model[Any, Any]) -> list[_Layer]:
+    nodes = list(model.walk(order="dfs_pre"))
     maxouts = [node for node in nodes if node.name == "maxout"]
     norms = [node for node in nodes if node.name == "layernorm"]
-    return embed, [_layer(*pair) for pair in zip(maxouts, norms, strict=True)], windows.pop()
+    return [_layer(*pair) for pair in zip(maxouts, norms, strict=True)]
 
 
 def _layer(maxout: Model[Any, Any], norm: Model[Any, Any]) -> _Layer:

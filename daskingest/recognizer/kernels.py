@@ -200,12 +200,14 @@ def convolve(
     biases: tuple[Floats, ...],
     scale: Floats,
     shift: Floats,
+    added: Floats,
     out: Floats,
 ) -> None:
-    """One convolution: maxout over a window of rows, layer normalization, a residual connection.
+    """One convolution: maxout over a window of rows, layer normalization, and what is added.
 
-    `out` is (rows, width), as `inputs` is; half a window at both ends is not written. There must be
-    at least ROWS rows between them; otherwise it raises ValueError.
+    `added` are the inputs themselves where there is a residual connection. `out` is as large, with
+    as many rows as `inputs`; half a window at both ends is not written. There must be at least ROWS
+    rows between them; otherwise it raises ValueError.
     """
     rows, width = inputs.shape
     edge = weights.shape[1] // width // 2
@@ -223,7 +225,7 @@ def convolve(
                 _products(flat, first * width, width, weights, biases, block, tile)
         for row in range(start, stop):
             i = row + edge
-            normalize(best, row - start, scale, shift, inputs, i, out, i)
+            normalize(best, row - start, scale, shift, added, i, out, i)
 
 
 @compiled
