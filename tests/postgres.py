@@ -10,7 +10,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -140,8 +139,7 @@ def server() -> Iterator[Server]:
 
 
 class Wire:
-    """Stands between a store and the server, and may cut connections that commit, or be silent, or
-    slow."""
+    """Stands between a store and the server, and may cut connections that commit, or be silent."""
 
     def __init__(self, server: Server) -> None:
         self.cut_at = ""
@@ -152,8 +150,6 @@ class Wire:
         self.talking.set()
         self.silent_at = b""
         """What is passed on no more when it comes from the store, nor what follows."""
-        self.delay = 0.0
-        """Seconds that everything takes, each way."""
         self._server = server.port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -180,7 +176,6 @@ class Wire:
                     self.silent_at = b""
                     self.talking.clear()
                 self.talking.wait()
-                time.sleep(self.delay)
                 if self.cut_at == when and b"COMMIT\0" in data:  # the statement, or that it is done
                     self.cut_at, self.cuts = "", self.cuts + 1
                     break
