@@ -62,6 +62,8 @@ class ReadPool:
         """What `work` returns, called with the store. Raises StoreError if it cannot be read, or
         does not answer within half a minute.
         """
+        if self._closed:
+            raise StoreError("the store is not read any more: the program is about to end")
         result: Future[T] = Future()
 
         def read() -> None:
