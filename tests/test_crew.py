@@ -24,7 +24,7 @@ def test_a_worker_that_has_gone_since_the_last_look_is_looked_at_in_vain() -> No
 
     async def ask() -> None:
         async with (
-            Scheduler(protocol="inproc", dashboard=False) as scheduler,
+            Scheduler(protocol="inproc", dashboard_address="127.0.0.1:0") as scheduler,
             Client(scheduler.address, asynchronous=True) as client,
         ):
             crew = Crew(client, Work("", "", 0.0, 0.0), hooks)
