@@ -5,7 +5,7 @@ from __future__ import annotations
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import PackedCounts
-from daskingest.pipeline.pending import Pending
+from daskingest.pipeline.pending import Pending, most_pending
 
 
 def counts_of(*words: str) -> PackedCounts:
@@ -76,3 +76,11 @@ def test_a_saver_that_is_behind_still_gathers() -> None:
         sizes.append(len(pending.first.batches))
         pending.remove_first(started=0, seconds=1)
     assert min(sizes) >= 5
+
+
+def test_more_may_wait_where_there_is_memory_and_the_process_may_have_it() -> None:
+    gib = 1 << 30
+    assert most_pending(free=gib) == most_pending(64 * gib, limit=gib) == 8_000_000
+    assert most_pending(free=64 * gib) == 24_000_000
+    assert 8_000_000 < most_pending(64 * gib, limit=2 * gib) < 12_000_000
+    assert most_pending(64 * gib, limit=4 * gib) > 23_000_000

@@ -7,6 +7,7 @@ import itertools
 import sqlite3
 from pathlib import Path
 
+from distributed import Client, Scheduler, Worker
 from program import PATIENCE, content
 
 from daskingest.counts import Counts, Tally
@@ -47,6 +48,25 @@ def test_batches_are_committed_together_and_once(tmp_path: Path) -> None:
 
     asyncio.run(go())
     assert content(tmp_path / "a.db") == ({"p": 2}, {("p", "a", "ORG"): 2, ("p", "b", "ORG"): 1})
+
+
+def most_pending_in_a_saver(url: str) -> int:
+    return Saver(url, 3600, "me")._pending.most
+
+
+def test_no_more_waits_than_the_saver_s_worker_may_hold(tmp_path: Path) -> None:
+    """Beyond its limit it would be replaced, again and again, and what waited extracted anew."""
+
+    async def go() -> int:
+        async with (
+            Scheduler(protocol="inproc", dashboard_address="127.0.0.1:0") as scheduler,
+            Worker(scheduler.address, memory_limit="1 GiB", dashboard=False),
+            Client(scheduler.address, asynchronous=True) as client,
+        ):
+            future = client.submit(most_pending_in_a_saver, f"sqlite:///{tmp_path}/a.db")
+            return int(await future)
+
+    assert asyncio.run(go()) == 8_000_000
 
 
 def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.pipeline.pending import most_pending, rest_after
+from daskingest.resources import free_memory
 from daskingest.sample.names import Whole
 from daskingest.settings import Settings
 from daskingest.stores import Store, open_store
@@ -85,7 +86,7 @@ class Gathering:
 
     def __init__(self, rate: float = RATE) -> None:
         self._rate = rate
-        self._most = most_pending() // 2 // _COUNTERS
+        self._most = most_pending(free_memory()) // 2 // _COUNTERS
         self._gather(0.0)
 
     def seen(self, commit: Commit) -> None:

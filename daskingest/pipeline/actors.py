@@ -61,6 +61,17 @@ class ActorAddress:
         return {"op": "actor_execute", **call}
 
 
+def memory_limit() -> int | None:
+    """The bytes that the process may take as a worker, beyond which it is replaced, if it is one
+    and has a limit."""
+    try:
+        worker: Any = get_worker()
+    except ValueError:
+        return None
+    limit: int | None = worker.memory_manager.memory_limit
+    return limit
+
+
 def is_lost(error: Exception) -> bool:
     """Whether a future's error says that the actor's worker went, and not what its class raised.
 

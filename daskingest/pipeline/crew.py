@@ -153,9 +153,11 @@ class Crew:
         if worker is None:
             return
         found = None
-        with suppress(OSError):
+        try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 found = await worker_process.look(self._client, task.worker, worker.nanny)
+        except Exception as error:  # as of one that has gone since the last look
+            log.debug("the worker %s could not be looked at: %r", task.worker, error)
         used, hindered = (found.used, found.stopped) if found else (None, worker.nanny)
         self._hooks.tell(WorkerLooked(task.batch_id, task.task, used, hindered))
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts, merged
-from daskingest.resources import free_memory
 
 _LEAST_PENDING, _MOST_PENDING = 8_000_000, 24_000_000
 _COUNTER = 45  # bytes that a counter has in memory while it waits
@@ -93,13 +92,14 @@ def rest_after(seconds: float) -> float:
     return min(_REST * seconds, _LONGEST_REST)
 
 
-def most_pending() -> int:
-    """How many counters may wait, in all batches: those that a tenth of the free memory holds, from
-    8 million, or some 350 MB, to 24.
+def most_pending(free: int, limit: int | None = None) -> int:
+    """How many counters may wait, in all batches: those that a tenth of the free memory holds, and
+    a quarter of the process's limit if it has one, in bytes; from 8 million, or some 350 MB, to 24.
 
     Half of them are in a commit at most, and large commits into a large store cost less.
     """
-    return min(max(free_memory() // 10 // _COUNTER, _LEAST_PENDING), _MOST_PENDING)
+    room = free // 10 if limit is None else min(free // 10, limit // 4)
+    return min(max(room // _COUNTER, _LEAST_PENDING), _MOST_PENDING)
 
 
 class Pending:

@@ -16,10 +16,12 @@ from functools import partial
 
 from daskingest.ledger import BatchId, Entry, Ledger, Shards
 from daskingest.packed import PackedCounts
+from daskingest.pipeline.actors import memory_limit
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
 from daskingest.pipeline.pending import Commit, News, Pending, Report, most_pending
 from daskingest.pipeline.store_thread import StoreThread
+from daskingest.resources import free_memory
 from daskingest.stores import AlreadyCommitted, Hold, Store
 
 _POLL_SECONDS = 10.0
@@ -38,7 +40,7 @@ class Saver:
         self._interval = flush_interval
         self._owner = owner
         self._store = StoreThread(url, self._tell, savers)
-        self._pending = Pending(most_pending())
+        self._pending = Pending(most_pending(free_memory(), memory_limit()))
         self._holds = Holds()
         self._news = News()
         self._taking = asyncio.Lock()

@@ -22,7 +22,7 @@ class ProcessSeen:
 
 
 async def look(client: Client, worker: str, nanny: bool) -> ProcessSeen | None:
-    """See a worker's process, from its nanny if it has one. None if that does not answer."""
+    """See a worker's process, from its nanny if it has one. None if there is none to be seen."""
     found = await client.run(
         _seen_by_nanny if nanny else _seen_by_itself,
         workers=[worker],
@@ -38,8 +38,9 @@ async def kill(client: Client, worker: str, nanny: bool) -> None:
     await client.run(work, workers=[worker], nanny=nanny, on_error="ignore")
 
 
-def _seen_by_nanny(dask_worker: Any) -> ProcessSeen:
-    return _seen(psutil.Process(dask_worker.pid))
+def _seen_by_nanny(dask_worker: Any) -> ProcessSeen | None:
+    pid = dask_worker.pid  # there is none while another process is started
+    return _seen(psutil.Process(pid)) if pid else None
 
 
 def _seen_by_itself() -> ProcessSeen:
