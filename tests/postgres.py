@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -72,13 +72,17 @@ class Server:
         server = psutil.Process(self._process.pid)
         server.suspend()  # first, so that it starts no more processes
         processes = [server, *server.children(recursive=True)]
-        for each in processes:
-            each.suspend()
+
+        def all_of_them(act: Callable[[psutil.Process], None]) -> None:
+            for each in processes:
+                with suppress(psutil.NoSuchProcess):  # a connection's, which was just ending
+                    act(each)
+
+        all_of_them(psutil.Process.suspend)
         try:
             yield
         finally:
-            for each in processes:
-                each.resume()
+            all_of_them(psutil.Process.resume)
 
     def url(self, database: str, user: str = USER, password: str = PASSWORD) -> str:
         """Of a database, for a user with a password."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from daskingest.cli.exit_codes import ExitCode
@@ -54,6 +55,23 @@ def test_asked_before_there_was_anything_to_stop() -> None:
 
     asyncio.run(work())
     assert command.log == ["stopping", "stop"]
+
+
+def test_asked_while_it_waits_for_what_never_comes() -> None:
+    aborted = threading.Event()
+    interrupts = Interrupts(exit=lambda code: aborted.set())
+    with interrupts.waiting(0.01):
+        interrupts.request()
+        assert aborted.wait(30)
+
+
+def test_asked_while_it_waits_for_what_comes() -> None:
+    command = Command()
+    with command.interrupts.waiting(0.3):
+        command.interrupts.request()
+    with command.interrupts.waiting(3600):
+        time.sleep(0.4)
+    assert command.log == ["stopping"]
 
 
 def test_it_stops_once_though_asked_while_it_attaches() -> None:

@@ -16,6 +16,7 @@ from postgres import PASSWORD, Wire
 from postgres import Server as Postgresql
 from program import Program, Server, content, until
 
+from daskingest.cli.exit_codes import ExitCode
 from daskingest.stores import open_store
 
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."
@@ -157,6 +158,21 @@ def test_one_that_is_silent_at_the_start_is_told_and_waited_for(
     else:
         assert program.wait() == 0, program.output
         assert emulated.content(postgresql_url)[0]
+    wire.close()
+
+
+def test_a_service_that_waits_for_one_at_its_start_stops_when_it_is_told_to(
+    tmp_path: Path, postgresql: Postgresql, postgresql_url: str, impatient: str
+) -> None:
+    wire = Wire(postgresql)
+    wire.silent_at = b"pg_tables"
+    store = ("--store", postgresql_url.replace(f":{postgresql.port}/", f":{wire.port}/"))
+    service = Server(tmp_path, *store, PYTHONPATH=impatient)
+    try:
+        until(lambda: SILENT in service.output or service.process.poll() is not None)
+        assert service.stop() == ExitCode.INTERRUPTED
+    finally:
+        wire.talking.set()
     wire.close()
 
 

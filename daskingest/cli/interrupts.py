@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from daskingest.cli.exit_codes import ExitCode
 from daskingest.pipeline.template import start_resource_tracker
 
+_LOOK_SECONDS = 0.1
+
 
 def _nothing() -> None:
     pass
@@ -61,6 +63,24 @@ class Interrupts:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is left to stop
                 self._loop.call_soon_threadsafe(self._stop_once)
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """For what may never come: if it lasts so many seconds after a request, that aborts."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                if self.asked:
+                    if not over.wait(seconds):
+                        self.abort()
+                    return
+
+        threading.Thread(target=watch, name="waiting", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
     def abort(self) -> None:
         """End at once. Child processes notice that this process is gone, and end too."""

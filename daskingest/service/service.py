@@ -10,7 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    nullcontext,
+)
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -169,8 +176,11 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
-    """A running service with its cluster, spool and store, until the context ends.
+async def open_service(
+    settings: ServeSettings, opening: AbstractContextManager[object] | None = None
+) -> AsyncIterator[Service]:
+    """A running service with its cluster, spool and store, until the context ends. The store, which
+    may never answer, is opened and asked in the context `opening`, before there is a cluster.
 
     What is in the spool at the end stays there. Raises DaskingestError if it can't start.
     """
@@ -179,9 +189,11 @@ async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
     metrics, in_flight = Metrics(asyncio.get_running_loop().time()), InFlight()
     limits = Limits(settings.batch_articles, settings.batch_bytes, settings.batch_seconds)
     async with AsyncExitStack() as stack:
-        with told_if_silent(log.warning):
-            store = await asyncio.to_thread(open_store, store_url, create=True)
-        with store:
+        with (
+            told_if_silent(log.warning),
+            opening or nullcontext(),
+            await asyncio.to_thread(open_store, store_url, create=True) as store,
+        ):
             billed = store.billed
             spool = stack.enter_context(closing(Spool(Path(settings.data_dir))))
             check_spool(spool, store, Path(settings.data_dir), settings.take_over)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daskingest.service.service import Service
 
 _ANSWER_SECONDS = 5  # for requests that are being answered when the service ends
+_OPEN_SECONDS = 5.0  # for the store, when the service is to end
 _LOG = LogSettings(level=Level.INFO, format=Format.JSON)
 
 logger = logging.getLogger("daskingest.serve")
@@ -34,7 +35,8 @@ def serve(settings: ServeSettings, log: LogSettings = _LOG) -> None:
     What it acknowledges is on disk and is counted once, even if it is killed. Keys come from
     DASKINGEST_API_KEY (several are separated by commas), and are sent as `Authorization: Bearer
     KEY`. At the first Ctrl-C or SIGTERM it refuses new articles and finishes the spool; the second
-    stops it at once. /openapi.json describes the requests.
+    stops it at once. One that comes while it opens the store waits for that, five seconds at most.
+    /openapi.json describes the requests.
 
     Exit codes: 0 stopped as asked (what is not counted then waits for the next start), 1 failed,
     2 wrong usage, 130 stopped at once.
@@ -114,7 +116,8 @@ class _Serving:
         from daskingest.service.service import open_service
 
         try:
-            async with open_service(settings) as service:
+            opening = self._interrupts.waiting(_OPEN_SECONDS)
+            async with open_service(settings, opening) as service:
                 self._started(service)
                 yield service
         except BaseException as error:
