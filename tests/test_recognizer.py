@@ -162,7 +162,9 @@ def test_an_entity_ruler_before_it() -> None:
     assert "Obama in Berlin" in {e.text for e in docs[1].ents}
 
 
-def test_other_widths_and_labels() -> None:
+@pytest.mark.parametrize("mixer", [3, 4])
+def test_other_widths_and_labels(mixer: int) -> None:
+    """An embedding's last layer has three pieces, unless somebody builds another one."""
     config = {
         "model": {
             "@architectures": "spacy.TransitionBasedParser.v2",
@@ -199,6 +201,9 @@ def test_other_widths_and_labels() -> None:
     ner = nlp.add_pipe("ner", config=config)
     for label in ("X-Y", "Z"):
         ner.add_label(label)  # type: ignore[attr-defined]
+    tok2vec = ner.model.get_ref("tok2vec").layers[0]  # type: ignore[attr-defined]
+    [last] = [each for each in tok2vec.get_ref("embed").walk() if each.name == "maxout"]
+    last.set_dim("nP", mixer, force=True)
     nlp.initialize()
     for name in ("lower", "upper"):
         part = ner.model.get_ref(name)  # type: ignore[attr-defined]

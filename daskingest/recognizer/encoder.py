@@ -59,7 +59,8 @@ class Encoder:
             raise Unsupported("NUMBA_DISABLE_JIT is set")
         embed, mixer, layers, window = _parts(tok2vec)
         self._first, *rest = layers
-        split = amx.usable() and len(self._first.weights) <= amx.MAX_PIECES
+        pieces = max(len(each.weights) for each in (mixer, *rest))
+        split = amx.usable() and pieces <= amx.MAX_PIECES
         self._convolve: Any = amx.convolve_split if split else convolve
         self._rest = [layer.arguments(split, 2 * window + 1) for layer in rest]
         self._mixer = mixer.arguments(split, 1)
