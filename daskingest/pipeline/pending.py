@@ -93,12 +93,13 @@ def rest_after(seconds: float) -> float:
 
 
 def most_pending(free: int, limit: int | None = None) -> int:
-    """How many counters may wait, in all batches: those that a tenth of the free memory holds, and
-    a quarter of the process's limit if it has one, in bytes; from 8 million, or some 350 MB, to 24.
+    """How many counters may wait, in all batches: those that a tenth holds of the free memory, or
+    of the process's limit if it has one, in bytes; from 8 million, or some 350 MB, to 24.
 
-    Half of them are in a commit at most, and large commits into a large store cost less.
+    Half of them are in a commit at most, and large commits into a large store cost less. A commit
+    takes as much memory again while they are merged, and the store's cache is besides.
     """
-    room = free // 10 if limit is None else min(free // 10, limit // 4)
+    room = min(free, limit or free) // 10
     return min(max(room // _COUNTER, _LEAST_PENDING), _MOST_PENDING)
 
 

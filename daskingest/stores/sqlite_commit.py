@@ -21,6 +21,8 @@ _LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is fre
 _TOGETHER = (1000, 30, 1)
 """Rows in a statement. Each size is another statement to prepare, so there are few."""
 
+_SLICE = 50 * _TOGETHER[0]  # rows that are Python's objects at a time
+
 _COLUMNS = ("publication", "word", "n", "label", "spelling", "months")
 
 # The module `sqlite3` takes three times as long to bind a None as a text.
@@ -67,7 +69,9 @@ class SqliteCommit:
         rows = rows.sort_by([("publication", "ascending"), ("word", "ascending")])
         months = rows["months"].fill_null("")
         rows = rows.drop_columns("months").append_column("months", months)
-        self._insert(_WORDS, [rows[name].to_pylist() for name in _COLUMNS])
+        for start in range(0, len(rows), _SLICE):
+            some = rows.slice(start, _SLICE)
+            self._insert(_WORDS, [some[name].to_pylist() for name in _COLUMNS])
         self._insert(_OTHER_LABELS, list(zip(*self._other, strict=True)))
 
     def _of_other_label(self, publication: int, word: str, label: str | None, n: int) -> int:
