@@ -1096,6 +1096,27 @@ def test_an_empty_source_is_asked_again_when_something_has_changed() -> None:
     assert dispatcher.handle(Taken([])) == []
 
 
+def test_a_saver_that_rests_is_told_to_commit_before_it_holds_all_that_may_be_open() -> None:
+    """Or else the workers would wait until it has rested."""
+    dispatcher = started()
+    owed, taken, drained = [Take(2, 1)], 0, list[int]()
+    while owed and taken < 1_000:
+        found: list[Instruction] = []
+        for take in owed:
+            found += dispatcher.handle(
+                Taken([rows(1, taken + i, taken + i) for i in range(take.most)])
+            )
+            taken += take.most
+        ended = [each for each in found if isinstance(each, Submit)]
+        for each in ended:
+            found += dispatcher.handle(Extracted(each.batch.id, each.task, []))
+        drained += [taken for each in found if isinstance(each, Drain)]
+        owed = [each for each in found if isinstance(each, Take)]
+    assert drained
+    assert drained[0] < 0.6 * taken < 100
+    assert len(drained) == 1
+
+
 def test_what_the_store_never_takes_is_cut_down_to_the_article_and_rejected() -> None:
     batch = rows(2)
     first, _ = batch.parts(1)

@@ -60,7 +60,6 @@ from daskingest.pipeline.events import (
     WorkersSeen,
 )
 from daskingest.pipeline.jobs import Job, Jobs, State, Task
-from daskingest.pipeline.places import TASKS_PER_WORKER
 from daskingest.pipeline.resuming import take_up
 from daskingest.pipeline.saver_numbers import SaverNumbers
 from daskingest.pipeline.tasks import TaskEnd, TaskNews, Tasks
@@ -81,7 +80,6 @@ from daskingest.pipeline.verdicts import (
 _TRIES = 3  # of a batch whose task raises an error
 _TRIES_TO_SAVE = 10  # of a batch whose worker does not reach the saver
 _CONTROLS = 10  # that may fail one after the other
-_OPEN_PER_TASK = 32  # batches that the saver may hold for each task that may run
 
 log = logging.getLogger(__name__)
 
@@ -336,6 +334,7 @@ class Dispatcher:
     def _go_on(self) -> Iterator[Instruction]:
         if self._savers.complete:
             yield from self._submissions()
+            yield from self._relief()
             yield from self._conclusion()
 
     def _submissions(self) -> Iterator[Instruction]:
@@ -372,9 +371,7 @@ class Dispatcher:
     def _ask(self, kept: str | None) -> Iterator[Instruction]:
         """Ask the source for batches, if there may be some."""
         room, idle = self._places.room(kept)
-        # Batches that are open may have their articles with them: the driver holds few.
-        few = self._jobs.open < _OPEN_PER_TASK * TASKS_PER_WORKER * max(1, self._places.workers)
-        if self._source.due and few:
+        if self._source.due and self._jobs.open < self._places.most_open:
             self._source.ask()
             yield Take(room, idle)
 
@@ -386,13 +383,17 @@ class Dispatcher:
             yield Withdraw(job.batch.id, task)
             yield from self._submit(job, worker)
 
+    def _relief(self) -> Iterator[Instruction]:
+        """A saver with half of all that may be open rests no longer: workers would wait."""
+        if 2 * self._jobs[State.HANDED] >= self._places.most_open and not self._savers.draining:
+            yield from map(Drain, self._savers.drain(self._jobs.handed()))
+
     def _conclusion(self) -> Iterator[Instruction]:
         """The end, if there is no more to come; before it, the savers' last commits."""
         ending = self._stopping or self._source.ended
         if not ending or self._source.awaited or self._jobs.in_flight:
             return
         if self._jobs[State.HANDED]:
-            handed = [job.batch for job in self._jobs.handed()]
-            yield from map(Drain, self._savers.drain(handed))
+            yield from map(Drain, self._savers.drain(self._jobs.handed()))
         elif not self._jobs[State.MEASURED] and (self._stopping or not self._jobs.open):
             yield End(complete=not self._stopping)

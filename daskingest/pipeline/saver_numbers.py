@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from daskingest.pipeline.batch import Batch
+from daskingest.pipeline.jobs import Job
 
 
 def place_of(shard: int, places: int) -> int:
@@ -26,6 +27,11 @@ class SaverNumbers:
         """Whether there is one in each place."""
         return None not in self.now
 
+    @property
+    def draining(self) -> bool:
+        """Whether one was told to commit what it has, and has told nothing since."""
+        return bool(self._draining)
+
     def lost(self, number: int) -> int | None:
         """It is gone. Returns its place, unless it was replaced before."""
         if number not in self.now:
@@ -39,9 +45,9 @@ class SaverNumbers:
         self._put(place, number)
         self._draining.discard(place)
 
-    def drain(self, handed: Sequence[Batch]) -> list[int]:
+    def drain(self, handed: Iterable[Job]) -> list[int]:
         """Those that are to commit what they have now, of these batches: they are told so once."""
-        awaited = {self.place_of(shard) for batch in handed for shard in batch.wanted}
+        awaited = {self.place_of(shard) for job in handed for shard in job.batch.wanted}
         found = []
         for place in sorted(awaited - self._draining):
             if (number := self.now[place]) is not None:
