@@ -6,7 +6,8 @@
 Prints a line for each commit. Rows are different (publication, word) pairs. The CPU time is that of
 this process: of a store in PostgreSQL, the server's is what the time has besides. A commit has what
 arrives until a saver makes it, which gathers more where commits take long: of 17 batches a second,
-which is 8 GB in eight minutes, or of `--rate`. With `--flush` all commits have as many batches.
+which is 8 GB in eight minutes on sixteen workers, or of `--rate`. With `--flush` all commits have as
+many batches.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.pipeline.pending import most_pending, rest_after
+from daskingest.pipeline.places import OPEN_PER_TASK, TASKS_PER_WORKER
 from daskingest.resources import free_memory
 from daskingest.sample.names import Whole
 from daskingest.settings import Settings
@@ -39,6 +41,7 @@ ROWS, FLUSH, RATE = 8_000_000, 80, 17.0
 """How far the store grows; how many batches are merged for a commit into a small store, and how
 many arrive in a second."""
 
+_WORKERS = 16  # whose driver has a saver commit when it has half of all that may be open
 _COUNTERS = 5_600  # in a batch
 
 _FIRST = 30  # batches in the first commit: some 100,000 rows
@@ -86,7 +89,8 @@ class Gathering:
 
     def __init__(self, rate: float = RATE) -> None:
         self._rate = rate
-        self._most = most_pending(free_memory()) // 2 // _COUNTERS
+        fit = most_pending(free_memory()) // 2 // _COUNTERS
+        self._most = min(fit, _WORKERS * TASKS_PER_WORKER * OPEN_PER_TASK // 2)
         self._gather(0.0)
 
     def seen(self, commit: Commit) -> None:

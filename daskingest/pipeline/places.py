@@ -11,7 +11,8 @@ from daskingest.ledger import BatchId
 TASKS_PER_WORKER = 2
 """One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""
 
-_OPEN_PER_TASK = 32  # batches that the saver may hold for each task that may run
+OPEN_PER_TASK = 32
+"""Batches that the saver may hold for each task that may run."""
 
 _OLD_ENTRIES = 8  # of the heap, for each that is not, before it is made again
 
@@ -45,7 +46,7 @@ class Places:
     def most_open(self) -> int:
         """How many batches may be on their way: those may have their articles with them, so the
         driver holds few."""
-        return _OPEN_PER_TASK * TASKS_PER_WORKER * max(1, self.workers)
+        return OPEN_PER_TASK * TASKS_PER_WORKER * max(1, self.workers)
 
     def are(self, workers: Collection[str]) -> bool:
         """Whether they are these."""
