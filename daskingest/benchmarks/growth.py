@@ -6,8 +6,8 @@
 Prints a line for each commit. Rows are different (publication, word) pairs. The CPU time is that of
 this process: of a store in PostgreSQL, the server's is what the time has besides. A commit has what
 arrives until a saver makes it, which gathers more where commits take long: of 17 batches a second,
-which is 8 GB in eight minutes on sixteen workers, or of `--rate`. With `--flush` all commits have as
-many batches.
+which is 8 GB in eight minutes on sixteen workers, or of `--rate`. With `--flush` all commits have
+as many batches.
 """
 
 from __future__ import annotations

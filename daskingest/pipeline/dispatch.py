@@ -326,7 +326,7 @@ class Dispatcher:
         self._savers.started(event.saver, event.place)
         # A part becomes known only by the entry of the batch that it is a part of: parts come last.
         yield from self._in_the_store(dict(sorted(event.ledger.items(), key=lambda item: item[0])))
-        for job in self._jobs.handed():
+        for job in list(self._jobs.handed()):
             self._jobs.take_back(job, self._savers.at([event.place], job.batch))
 
     # Instructions that follow from the current state.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import heappop, heappush
@@ -268,9 +268,9 @@ class Jobs:
         """The jobs whose batches the store does not have."""
         return [job for job in self._jobs.values() if job.state is not State.STORED]
 
-    def handed(self) -> list[Job]:
-        """Those whose counts the savers have."""
-        return [job for job in self._jobs.values() if job.state is State.HANDED]
+    def handed(self) -> Iterator[Job]:
+        """Those whose counts the savers have, one after the other, while none is changed."""
+        return (job for job in self._jobs.values() if job.state is State.HANDED)
 
     def _enqueue(self, job: Job) -> None:
         if job.alone:

@@ -47,8 +47,11 @@ class SaverNumbers:
 
     def drain(self, handed: Iterable[Job]) -> list[int]:
         """Those that are to commit what they have now, of these batches: they are told so once."""
-        awaited = {self.place_of(shard) for job in handed for shard in job.batch.wanted}
-        found = []
+        awaited, found = set[int](), list[int]()
+        for job in handed:
+            awaited.update(map(self.place_of, job.batch.wanted))
+            if len(awaited) == len(self.now):
+                break  # the first batch tells all of them, mostly
         for place in sorted(awaited - self._draining):
             if (number := self.now[place]) is not None:
                 self._draining.add(place)
