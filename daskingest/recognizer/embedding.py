@@ -1,19 +1,22 @@
 """Embeds token types: the part of a model's `Tok2Vec` that looks at each token alone.
 
 The result depends only on a few of the token's attributes, so it is computed once for each distinct
-row of them (a *type*), and kept in a table. What it is mixed of, spaCy's own layers look up.
+row of them (a *type*), and kept in a table. What it is mixed of, spaCy's own layers look up, or
+`hashed` where it is hash embeddings alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from spacy.attrs import ORTH, intify_attr
 
 from daskingest.recognizer.arrays import Attributes, Floats, Ints, aligned_zeros
+from daskingest.recognizer.hashed import HashEmbeddings
+from daskingest.recognizer.lookup import Numbers, with_room
 from daskingest.recognizer.vectors import whole_vectors
 
 if TYPE_CHECKING:
@@ -32,13 +35,13 @@ class Unsupported(Exception):
 
 
 class TokenTypes:
-    """Numbers for token types: each distinct row of attributes gets the next number, from 1.
+    """Numbers for token types: each distinct row of attributes gets one, from 1.
 
     Number 0 is padding.
     """
 
     def __init__(self, width: int) -> None:
-        self._numbers: dict[int, int] = {}
+        self._numbers = Numbers()
         self._attributes = np.zeros((1024, width), np.uint64)
         mixers = np.random.default_rng(0).integers(2**63, size=width, dtype=np.uint64)
         self._mixers = mixers * np.uint64(2) + np.uint64(1)  # odd, so that no bits are lost
@@ -49,27 +52,20 @@ class TokenTypes:
     def number(self, attributes: Attributes) -> Ints:
         """Each row's type. Rows are distinguished by a 64-bit hash, as strings are in spaCy."""
         keys = (attributes * self._mixers).sum(axis=1, dtype=np.uint64)
-        unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        numbers = np.empty(len(unique), np.int32)
-        fresh = []
-        for i, key in enumerate(unique.tolist()):
-            number = self._numbers.get(key)
-            if number is None:
-                fresh.append(i)
-                number = self._numbers[key] = len(self)
-            numbers[i] = number
-        self._reserve(len(self))
-        self._attributes[numbers[fresh]] = attributes[first[fresh]]
-        return numbers[inverse]
+        keys ^= keys >> np.uint64(32)  # the low bits, too, depend on all of them
+        numbers = self._numbers.of(keys)
+        new = np.flatnonzero(numbers < 0)
+        if len(new):
+            fresh, first = np.unique(keys[new], return_index=True)
+            known = len(self)
+            self._numbers.add(fresh)
+            self._attributes = with_room(self._attributes, len(self))
+            self._attributes[known : len(self)] = attributes[new[first]]
+            numbers[new] = self._numbers.of(keys[new])
+        return (numbers + 1).astype(np.int32)
 
     def attributes(self, numbers: Ints) -> Attributes:
         return self._attributes[numbers]
-
-    def _reserve(self, rows: int) -> None:
-        if rows > len(self._attributes):
-            grown = np.zeros((2 * rows, self._attributes.shape[1]), np.uint64)
-            grown[: len(self._attributes)] = self._attributes
-            self._attributes = grown
 
 
 class EmbeddingTable:
@@ -89,6 +85,8 @@ class EmbeddingTable:
         """
         self.columns = attributes_of(embed, vocab)
         self._features, self._vocab, self._mix = embed.layers[:-2], vocab, mix
+        hashed = HashEmbeddings.are(self._features)
+        self._hashed = HashEmbeddings(self._features, self.columns) if hashed else None
         pieces, width, inputs = weights.shape
         window = inputs // width
         by_place = weights.reshape(pieces, width, window, width).transpose(3, 2, 0, 1)
@@ -133,16 +131,21 @@ class EmbeddingTable:
 
     def _add(self, fresh: Ints, attributes: Attributes) -> None:
         places, self._free = np.split(self._free, [len(fresh)])
-        columns = {attribute: i for i, attribute in enumerate(self.columns)}
-        features: Any = [_TypesAsDoc(self._vocab, columns, attributes)]
-        for layer in self._features:
-            features = layer.predict(features)
-        self.embedded[places] = embedded = self._mix(features.dataXd)
+        self.embedded[places] = embedded = self._mix(self._features_of(attributes))
         products = (embedded @ self._weights).reshape(len(fresh), *self.products.shape[1:3], -1)
         self.products[places, :, :, : embedded.shape[1]] = products
         self._types[places] = fresh
         self._last_use[places] = self._clock
         self._rows[fresh] = places
+
+    def _features_of(self, attributes: Attributes) -> Floats:
+        if self._hashed is not None:
+            return self._hashed(attributes)
+        columns = {attribute: i for i, attribute in enumerate(self.columns)}
+        features: Any = [_TypesAsDoc(self._vocab, columns, attributes)]
+        for layer in self._features:
+            features = layer.predict(features)
+        return cast(Floats, features.dataXd)
 
 
 @dataclass(slots=True)

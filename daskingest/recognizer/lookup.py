@@ -54,29 +54,20 @@ def cut(texts: Sequence[str]) -> Cut:
     return Cut(keys[:n], places[0, :n], places[1, :n], spaced[:n], counts)
 
 
-class Known:
-    """What is known of pieces: of each, some rows of three numbers.
-
-    Pieces are numbered from 0 in the order in which they were added.
-    """
+class Numbers:
+    """Keys, numbered from 0 in the order in which they were added."""
 
     def __init__(self) -> None:
         self._keys = np.zeros(1 << 12, np.uint64)  # with _slots, a hash table of the numbers
         self._slots = np.full(1 << 12, -1, np.int32)
-        self._rows = np.empty((1 << 12, 3), np.int32)
-        self._ends = np.zeros(1 << 10, np.intp)  # where each one's rows begin; the last one's end
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
-    def add(self, keys: Keys, rows: Ints, lengths: Indices) -> None:
-        """Add pieces that are not there yet, with as many of the rows each as `lengths` says."""
-        size, used = self._size + len(keys), self._ends[self._size]
-        self._rows = _with_room(self._rows, used + len(rows))
-        self._rows[used : used + len(rows)] = rows
-        self._ends = _with_room(self._ends, size + 1)
-        self._ends[self._size + 1 : size + 1] = used + np.cumsum(lengths)
+    def add(self, keys: Keys) -> None:
+        """Number keys that are not there yet, each of which is given once."""
+        size = self._size + len(keys)
         numbers = np.arange(self._size, size)
         if 2 * size > len(self._slots):
             there = self._slots >= 0
@@ -87,11 +78,40 @@ class Known:
         _seek(keys, self._keys, self._slots, numbers)
         self._size = size
 
-    def numbers(self, keys: Keys) -> Indices:
-        """The pieces' numbers; -1 for those that are not known."""
+    def of(self, keys: Keys) -> Indices:
+        """The keys' numbers; -1 for those that have none."""
         numbers = np.full(len(keys), -1)
         _seek(keys, self._keys, self._slots, numbers)
         return numbers
+
+
+class Known:
+    """What is known of pieces: of each, some rows of three numbers.
+
+    Pieces are numbered from 0 in the order in which they were added.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = Numbers()
+        self._rows = np.empty((1 << 12, 3), np.int32)
+        self._ends = np.zeros(1 << 10, np.intp)  # where each one's rows begin; the last one's end
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, keys: Keys, rows: Ints, lengths: Indices) -> None:
+        """Add pieces that are not there yet, with as many of the rows each as `lengths` says."""
+        before, size = len(self), len(self) + len(keys)
+        used = self._ends[before]
+        self._rows = with_room(self._rows, used + len(rows))
+        self._rows[used : used + len(rows)] = rows
+        self._ends = with_room(self._ends, size + 1)
+        self._ends[before + 1 : size + 1] = used + np.cumsum(lengths)
+        self._numbers.add(keys)
+
+    def numbers(self, keys: Keys) -> Indices:
+        """The pieces' numbers; -1 for those that are not known."""
+        return self._numbers.of(keys)
 
     def rows(self, numbers: Indices) -> tuple[Ints, Indices]:
         """The rows of these pieces, one piece's after the other's, and how many each has."""
@@ -101,7 +121,7 @@ class Known:
         return self._rows[shifts + np.arange(len(shifts))], lengths
 
 
-def _with_room(array: NDArray[Any], rows: int) -> NDArray[Any]:
+def with_room(array: NDArray[Any], rows: int) -> NDArray[Any]:
     """The array, or if it has fewer rows than these, a larger one that begins with its rows."""
     if rows <= len(array):
         return array
