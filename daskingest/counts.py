@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from daskingest.articles import publication_key
@@ -59,7 +61,9 @@ class Counts:
         Of a publication, and of each word in it, the first name is kept.
         """
         key = publication_key(publication)
-        mine = self.publications.setdefault(key, PublicationCounts(publication))
+        mine = self.publications.get(key)
+        if mine is None:
+            mine = self.publications[key] = PublicationCounts(publication)
         mine.articles += 1
         words = []
         for name, label in entities:
@@ -70,7 +74,7 @@ class Counts:
         mine.words.update(words)
         if month is not None:
             mine.article_months[month] += 1
-            mine.months.update((word, month) for word, _ in words)
+            mine.months.update(zip(map(itemgetter(0), words), repeat(month), strict=False))
 
     def packed(self) -> PackedCounts:
         """The same counts as they travel and are stored. Raises UnicodeEncodeError."""

@@ -118,9 +118,10 @@ def split_text(text: str, longest: int) -> Iterator[str]:
 def _count(group: list[_TextPart], find: Finder) -> None:
     """Count a group of complete articles, or raise an error and count none of them."""
     names: dict[int, list[tuple[str, str]]] = {}
+    words: dict[int, int] = {}
     dropped: Counter[int] = Counter()
-    entities = find([part.text for part in group])
-    for part, its in zip(group, entities, strict=True):
+    found_in = find.read([part.text for part in group])
+    for part, (its, words[part.row]) in zip(group, found_in, strict=True):
         mine = names.setdefault(part.row, [])
         for start, end, label in its:
             if label in SKIPPED_LABELS or not (name := fold_space(part.text[start:end])):
@@ -134,7 +135,8 @@ def _count(group: list[_TextPart], find: Finder) -> None:
         found.counts.add_article(article.publication, names[row], article.month)
         found.tally.articles += 1
         found.tally.dated += article.month is not None
-        found.tally.text_words += len(article.content.split())
+        whole = part.text == article.content  # else it may have been cut within a word
+        found.tally.text_words += words[row] if whole else len(article.content.split())
         found.tally.entities += len(names[row])
         found.tally.dropped += dropped[row]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from email.utils import parsedate
+from functools import lru_cache
 
 _FIRST_YEAR, _LAST_YEAR = 1500, 2199
 """Years outside are mistakes, or of another calendar."""
@@ -40,8 +41,11 @@ def month_of(date: object) -> int | None:
     or in English (`June 1, 2016`). None if it is something else. `01/02/2016` is: who wrote it
     knows which of them is the month.
     """
-    if not isinstance(date, str):
-        return None
+    return _month_in(date) if isinstance(date, str) else None
+
+
+@lru_cache(1 << 12)  # those of neighbouring articles are often the same
+def _month_in(date: str) -> int | None:
     found = _YEAR_FIRST.match(date)
     if found:
         return month_number(int(found[1]), int(found[2] or found[3]))

@@ -90,6 +90,17 @@ def test_a_text_too_long_for_the_model_is_one_article(
     assert found["angela merkel", "PERSON"] == 3 * whole.words["angela merkel", "PERSON"]
 
 
+@pytest.mark.parametrize("kind", RecognizerKind)
+def test_words_are_what_stands_between_white_space(
+    kind: RecognizerKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = load_model(find_model(), kind)
+    monkeypatch.setattr(find.nlp, "max_length", 40)
+    texts = ["in\u00a0Berlin,\n\n on\tMonday  ", "\u3000\x1d.", "x" * 90 + " y", "to be cut " * 9]
+    for text in texts:
+        assert extract([Article(text, "P")], find).tally.text_words == len(text.split())
+
+
 @given(st.text(st.sampled_from("ab \n"), max_size=60), st.integers(1, 20))
 def test_splitting_keeps_the_text(text: str, longest: int) -> None:
     parts = list(split_text(text, longest))

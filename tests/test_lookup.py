@@ -19,6 +19,7 @@ def test_pieces_are_what_stands_between_white_space(texts: list[str]) -> None:
     pieces, whole = cut(texts), "".join(texts)
     wanted = [re.findall(r"\S+ ?|\s+", text) for text in texts]
     assert pieces.counts.tolist() == [len(its) for its in wanted]
+    assert pieces.words.tolist() == [len(text.split()) for text in texts]
     found = _strings(pieces, whole)
     words = [(each, not each.isspace()) for its in wanted for each in its]
     assert found == [each.removesuffix(" ") if word else each for each, word in words]

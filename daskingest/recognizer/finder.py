@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _BATCH_CHARS = 100_000  # in a batch of nlp.pipe: the model's memory grows with them
 
 log = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """A text's entities, in order, and its number of words: what stands between white space."""
+
+    entities: list[EntitySpan]
+    words: int
 
 
 class Finder:
@@ -40,26 +47,33 @@ class Finder:
                 log.warning("texts are tokenized by spaCy, which is slower: %s", reason)
 
     def __call__(self, texts: Sequence[str]) -> list[list[EntitySpan]]:
-        """Each text's entities, in order. Texts are at most `nlp.max_length` characters long.
+        """Each text's entities, as `read` finds them."""
+        return [each.entities for each in self.read(texts)]
+
+    def read(self, texts: Sequence[str]) -> list[Found]:
+        """What is in each text. Texts are at most `nlp.max_length` characters long.
 
         Call it inside the pipeline's memory zone, so that the vocabulary does not grow.
         """
         if self.recognizer is None:
             longest = max(map(len, texts), default=0)
             docs = self.nlp.pipe(texts, batch_size=max(1, _BATCH_CHARS // max(longest, 1)))
-            return [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in docs]
+            its = [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in docs]
+            words = [len(text.split()) for text in texts]
+            return list(map(Found, its, words))
         with self.recognizer.lock:
             return self._find(self.recognizer, texts)
 
-    def _find(self, recognizer: Recognizer, texts: Sequence[str]) -> list[list[EntitySpan]]:
+    def _find(self, recognizer: Recognizer, texts: Sequence[str]) -> list[Found]:
         recognizer.encoder.trim()
         tokenized = self.pieces.read(texts)
         last = np.zeros(len(tokenized.types), bool)
         entities = recognizer.find(tokenized.types, tokenized.counts, tokenized.spaces, last)
-        starts, ends = tokenized.offsets()
+        starts, ends = (each.data for each in tokenized.offsets())  # items are Python's numbers
         labels = recognizer.decoder.labels
         first = np.cumsum(tokenized.counts) - tokenized.counts
-        return [
-            [(int(starts[a + s]), int(ends[a + e - 1]), labels[label]) for s, e, label in its]
+        located = [
+            [(starts[a + s], ends[a + e - 1], labels[label]) for s, e, label in its]
             for a, its in zip(first.tolist(), entities, strict=True)
         ]
+        return list(map(Found, located, tokenized.words.tolist()))

@@ -39,7 +39,9 @@ class Cut:
     spaced: Flags
     """Those that a space follows which belongs to them."""
     counts: Indices
-    """Of each text, the number of its pieces."""
+    """Of each text, the number of its pieces,"""
+    words: Indices
+    """and of those that are not white space."""
 
 
 def cut(texts: Sequence[str]) -> Cut:
@@ -48,10 +50,10 @@ def cut(texts: Sequence[str]) -> Cut:
     keys = np.empty(len(codes), np.uint64)
     places = np.empty((2, len(codes)), np.intp)
     spaced = np.empty(len(codes), bool)
-    counts = np.empty(len(texts), np.intp)
+    counts, words = np.empty((2, len(texts)), np.intp)
     ends = np.cumsum([len(text) for text in texts], dtype=np.intp)
-    n = _cut(codes, ends, _SPACES, _SEED, keys, places, spaced, counts)
-    return Cut(keys[:n], places[0, :n], places[1, :n], spaced[:n], counts)
+    n = _cut(codes, ends, _SPACES, _SEED, keys, places, spaced, counts, words)
+    return Cut(keys[:n], places[0, :n], places[1, :n], spaced[:n], counts, words)
 
 
 class Numbers:
@@ -140,11 +142,13 @@ def _cut(
     places: Indices,
     spaced: Flags,
     counts: Indices,
+    words: Indices,
 ) -> int:
     """Set what Cut has, in arrays that have room for it; return the number of pieces."""
     n, start = 0, 0
     for text in range(len(text_ends)):
         before, end = n, text_ends[text]
+        words[text] = 0
         while start < end:
             white = codes[start] < len(spaces) and spaces[codes[start]]
             stop, key = start, seed  # FNV-1a, with its high bits mixed in
@@ -154,6 +158,7 @@ def _cut(
                 stop += 1
             keys[n], places[0, n], places[1, n] = key, start, stop
             spaced[n] = not white and stop < end and codes[stop] == 32
+            words[text] += not white
             start = stop + spaced[n]
             n += 1
         counts[text] = n - before

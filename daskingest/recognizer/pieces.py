@@ -37,10 +37,13 @@ _SPACE_AFTER, _IS_SPACE, _LENGTH_SHIFT = 1, 2, 2
 
 
 class TokenizedTexts:
-    """The tokens of several texts, concatenated: their records, and each text's number of them."""
+    """The tokens of several texts, concatenated: their records, and each text's number of them.
 
-    def __init__(self, records: Ints, counts: Indices) -> None:
-        self.records, self.counts = records, counts
+    `words` are the texts' numbers of words, which are what stands between white space.
+    """
+
+    def __init__(self, records: Ints, counts: Indices, words: Indices) -> None:
+        self.records, self.counts, self.words = records, counts, words
         self.types, self._info, self._parts = records.T
 
     @property
@@ -134,7 +137,7 @@ class Pieces:
         ends = np.cumsum(lengths)
         records[ends[pieces.spaced] - 1, 1] |= _SPACE_AFTER
         text_ends = np.concatenate([[0], ends])[np.cumsum(pieces.counts)]
-        tokenized = TokenizedTexts(records, np.diff(text_ends, prepend=0))
+        tokenized = TokenizedTexts(records, np.diff(text_ends, prepend=0), pieces.words)
         joints = tokenized.joints(self._cases)
         if not len(joints):
             return tokenized
@@ -150,7 +153,8 @@ class Pieces:
             lengths[last] = len(together)
         parts.append(records[done:])
         text_ends = np.concatenate([[0], np.cumsum(lengths)])[np.cumsum(pieces.counts)]
-        return TokenizedTexts(np.concatenate(parts), np.diff(text_ends, prepend=0))
+        counts = np.diff(text_ends, prepend=0)
+        return TokenizedTexts(np.concatenate(parts), counts, pieces.words)
 
     def _records(self, doc: Doc) -> Ints:
         array: Attributes = doc.to_array(self._columns)  # type: ignore[assignment]
