@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from daskingest.recognizer.finder import Finder
 
 EXTRACTION_FAILED = "extraction failed"
-_GROUP_CHARS = 100_000  # extracted together: shares work, and takes little memory
+GROUP_CHARS = 200_000
+"""Characters extracted together: with half as many, a word takes a tenth more of the processor."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def extract_shards(
     shards = {shard: Extraction() for shard in wanted}
     with find.nlp.memory_zone():
         articles = _articles(rows, shards, number)
-        for several in grouped(articles, lambda each: len(each[1].content), _GROUP_CHARS):
+        for several in grouped(articles, lambda each: len(each[1].content), GROUP_CHARS):
             group = [
                 _TextPart(row, article, text, found)
                 for row, article, found in several

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskingest.benchmarks.figures import Rates
+from daskingest.extraction import GROUP_CHARS
 from daskingest.grouping import grouped
 from daskingest.models import load_model, load_pipeline
 from daskingest.recognizer import Recognizer
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _WARM_UP = 2_000  # articles before those that are timed
 _BLOCK = 384  # rows of one bare product
-_GROUP_CHARS = 100_000
 
 Texts = Sequence[str]
 
@@ -74,7 +74,7 @@ class Contestants:
 
     def _recognize(self, texts: Texts) -> None:
         with self._find.nlp.memory_zone():
-            for group in grouped(texts, len, _GROUP_CHARS):
+            for group in grouped(texts, len, GROUP_CHARS):
                 self._find(group)
 
     @staticmethod

@@ -16,6 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from daskingest.extraction import GROUP_CHARS
 from daskingest.grouping import grouped
 from daskingest.models import load_model
 from daskingest.recognizer.arrays import Floats, Ints
@@ -24,7 +25,6 @@ from daskingest.recognizer.vectors import LANES
 
 _SUMS = 12  # independent, so that none waits for another; with two operands they fit 16 registers
 _ROUNDS = 400_000  # some 3 ms
-_GROUP_CHARS = 100_000
 
 
 def _fused_loop(_: Any, rounds: Any, factor: Any, out: Any) -> Any:
@@ -95,11 +95,11 @@ def encoder_vs_peak(model: str, texts: Sequence[str]) -> float:
     peaks = []
     known, new = texts[: len(texts) // 2], texts[len(texts) // 2 :]
     with find.nlp.memory_zone():
-        for group in grouped(known, len, _GROUP_CHARS):
+        for group in grouped(known, len, GROUP_CHARS):
             find(group)
         vars(encoder)["encode"] = timed
         try:
-            for group in grouped(new, len, _GROUP_CHARS):
+            for group in grouped(new, len, GROUP_CHARS):
                 peaks.append(peak())
                 find(group)
         finally:
