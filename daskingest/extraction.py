@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXTRACTION_FAILED = "extraction failed"
 GROUP_CHARS = 200_000
-"""Characters extracted together: with half as many, a word takes a tenth more of the processor."""
+"""Characters extracted together: with fewer a word takes longer, with more it takes more memory."""
 
 log = logging.getLogger(__name__)
 

@@ -30,6 +30,10 @@ TABLE_ROWS = 32_768
 """Types whose embeddings are kept, at 4 KB each for a width of 96, 3 pieces and a window of 1."""
 
 
+_STAYS = 300
+"""The calls by which a type that was used again is kept for longer: most are never."""
+
+
 class Unsupported(Exception):
     """The model can't be computed here; the message says why."""
 
@@ -94,7 +98,7 @@ class EmbeddingTable:
         self.embedded = aligned_zeros(TABLE_ROWS, width)
         self.products = aligned_zeros(TABLE_ROWS, window, pieces, whole_vectors(width))
         self._types = np.zeros(TABLE_ROWS, np.int32)  # by row
-        self._last_use = np.zeros(TABLE_ROWS, np.int64)  # by row
+        self._kept_for = np.zeros(TABLE_ROWS, np.int64)  # by row; the lowest is forgotten first
         self.clear()
 
     def clear(self) -> None:
@@ -112,20 +116,20 @@ class EmbeddingTable:
         self._clock += 1
         rows = self._rows[numbers]
         missing = rows < 0
-        self._last_use[rows[~missing]] = self._clock
+        self._kept_for[rows[~missing]] = self._clock + _STAYS
         if missing.any():
             fresh = np.unique(numbers[missing])
             if len(fresh) > len(self._free):
                 self._forget(len(fresh))
             self._add(fresh, types.attributes(fresh))
-            rows = self._rows[numbers]
+            rows[missing] = self._rows[numbers[missing]]
         return rows
 
     def _forget(self, number: int) -> None:
-        """Free at least `number` rows: those used longest ago."""
-        self._last_use[0] = self._last_use[self._free] = self._clock
+        """Free at least `number` rows: those used longest ago, of those used once before others."""
+        self._kept_for[0] = self._kept_for[self._free] = self._clock + _STAYS
         number = max(number - len(self._free), TABLE_ROWS // 8)
-        oldest = np.argpartition(self._last_use, number)[:number]
+        oldest = np.argpartition(self._kept_for, number)[:number]
         self._rows[self._types[oldest]] = -1
         self._free = np.concatenate([self._free, oldest])
 
@@ -135,7 +139,7 @@ class EmbeddingTable:
         products = (embedded @ self._weights).reshape(len(fresh), *self.products.shape[1:3], -1)
         self.products[places, :, :, : embedded.shape[1]] = products
         self._types[places] = fresh
-        self._last_use[places] = self._clock
+        self._kept_for[places] = self._clock
         self._rows[fresh] = places
 
     def _features_of(self, attributes: Attributes) -> Floats:
