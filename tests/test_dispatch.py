@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ from daskingest.pipeline.events import (
     WorkersSeen,
 )
 from daskingest.pipeline.held import Holds
+from daskingest.pipeline.jobs import Jobs
 from daskingest.pipeline.pending import Commit, Flush, News, Pending
 from daskingest.pipeline.places import TASKS_PER_WORKER
 from daskingest.pipeline.verdicts import KILLED_WORKER, NOT_TAKEN, TOO_LONG
@@ -83,6 +85,7 @@ class Rows:
     """
 
     numbers: tuple[int, ...]
+    held: int = 0
 
     @property
     def size(self) -> int:
@@ -1096,15 +1099,24 @@ def test_an_empty_source_is_asked_again_when_something_has_changed() -> None:
     assert dispatcher.handle(Taken([])) == []
 
 
-def test_a_saver_that_rests_is_told_to_commit_before_it_holds_all_that_may_be_open() -> None:
-    """Or else the workers would wait until it has rested."""
+@pytest.mark.parametrize(("held", "most"), [(0, 2048), (1 << 20, 64), (32 << 20, 8)])
+def test_a_saver_that_rests_is_told_to_commit_before_it_holds_all_that_may_be_open(
+    held: int, most: int
+) -> None:
+    """Or else the workers would wait until it has rested. Batches that the driver has the articles
+    of are fewer, the larger they are."""
     dispatcher = started()
     owed, taken, drained = [Take(2, 1)], 0, list[int]()
-    while owed and taken < 1_000:
+    while owed and taken < 10_000:
         found: list[Instruction] = []
         for take in owed:
             found += dispatcher.handle(
-                Taken([rows(1, taken + i, taken + i) for i in range(take.most)])
+                Taken(
+                    [
+                        Batch(BatchId(RUN, str(taken + i)), Rows((taken + i,), held))
+                        for i in range(take.most)
+                    ]
+                )
             )
             taken += take.most
         ended = [each for each in found if isinstance(each, Submit)]
@@ -1113,8 +1125,23 @@ def test_a_saver_that_rests_is_told_to_commit_before_it_holds_all_that_may_be_op
         drained += [taken for each in found if isinstance(each, Drain)]
         owed = [each for each in found if isinstance(each, Take)]
     assert drained
-    assert drained[0] < 0.6 * taken < 100
+    assert most <= taken < most + 2
+    assert most / 2 <= drained[0] <= most / 2 + 2
     assert len(drained) == 1
+
+
+def test_what_batches_hold_in_memory_is_held_until_the_store_has_all_of_them() -> None:
+    jobs = Jobs()
+    whole = Batch(BatchId(RUN, "0"), Rows((1, 2, 3), 100))
+    job = jobs.add(whole)
+    jobs.add(Batch(BatchId(RUN, "1"), Rows((4,), 50)))
+    assert jobs.held == 75
+    parts = [jobs.add(part) for part in whole.parts(1)]
+    jobs.stored(job, whole.wanted)
+    assert jobs.held == 50
+    for part, held in zip(parts, (75, 50), strict=True):
+        jobs.stored(part, part.batch.wanted)
+        assert jobs.held == held
 
 
 def test_what_the_store_never_takes_is_cut_down_to_the_article_and_rejected() -> None:

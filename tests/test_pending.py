@@ -7,6 +7,8 @@ from daskingest.ledger import BatchId, Counted
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.pending import Pending, most_pending
 
+BATCH = 4_500  # bytes, of a few words
+
 
 def counts_of(*words: str) -> PackedCounts:
     counts = Counts()
@@ -55,7 +57,7 @@ def test_a_flush_takes_as_many_batches_as_fit_when_merged() -> None:
 
 def test_half_of_the_memory_closes_a_flush() -> None:
     """The other half can be gathered while it is committed."""
-    pending = Pending(most=40)
+    pending = Pending(most=2 * BATCH)
     for number in range(2):
         add(pending, number, counts_of(*"abcdefgh"), limit=1_000)
     assert pending.first is not None
@@ -65,7 +67,7 @@ def test_half_of_the_memory_closes_a_flush() -> None:
 
 def test_a_saver_that_is_behind_still_gathers() -> None:
     """While one half is committed, what comes after it is one flush, too, however full it is."""
-    pending = Pending(most=100)
+    pending = Pending(most=10 * BATCH)
     number = 0
     sizes = []
     for _ in range(10):
@@ -80,7 +82,20 @@ def test_a_saver_that_is_behind_still_gathers() -> None:
 
 def test_more_may_wait_where_there_is_memory_and_the_process_may_have_it() -> None:
     gib = 1 << 30
-    assert most_pending(free=gib) == most_pending(64 * gib, limit=gib) == 8_000_000
-    assert most_pending(free=64 * gib) == 24_000_000
-    assert 8_000_000 < most_pending(64 * gib, limit=4 * gib) < 12_000_000
-    assert most_pending(64 * gib, limit=16 * gib) == 24_000_000
+    assert most_pending(free=gib) == most_pending(64 * gib, limit=gib) == 384 << 20
+    assert most_pending(free=64 * gib) == gib
+    assert 400 << 20 < most_pending(64 * gib, limit=4 * gib) < 420 << 20
+    assert most_pending(64 * gib, limit=16 * gib) == gib
+
+
+def test_what_waits_is_measured_in_bytes() -> None:
+    """Words may be long, and a counter has its months besides."""
+    pending, long = Pending(most=1_000_000), counts_of(*(f"{n:0250}" for n in range(1_000)))
+    add(pending, 1, long, limit=1_000_000)
+    add(pending, 2, long, limit=1_000_000)
+    assert pending.first is not None
+    assert pending.first.closed
+    add(pending, 3, long, limit=1_000_000)
+    assert not pending.full
+    add(pending, 4, long, limit=1_000_000)
+    assert pending.full

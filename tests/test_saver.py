@@ -66,7 +66,7 @@ def test_no_more_waits_than_the_saver_s_worker_may_hold(tmp_path: Path) -> None:
             future = client.submit(most_pending_in_a_saver, f"sqlite:///{tmp_path}/a.db")
             return int(await future)
 
-    assert asyncio.run(go()) == 8_000_000
+    assert asyncio.run(go()) == 384 << 20
 
 
 def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:
         store = saver._store.store
         assert store is not None
         store.commit_size = 10
-        saver._pending.most = 20
+        saver._pending.most = 20_000  # some five batches
         db = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
         db.execute("BEGIN IMMEDIATE")
         adding = [

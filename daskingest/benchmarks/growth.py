@@ -31,7 +31,7 @@ from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.pipeline.pending import most_pending, rest_after
-from daskingest.pipeline.places import OPEN_PER_TASK, TASKS_PER_WORKER
+from daskingest.pipeline.places import most_open
 from daskingest.resources import free_memory
 from daskingest.sample.names import Whole
 from daskingest.settings import Settings
@@ -42,7 +42,7 @@ ROWS, FLUSH, RATE = 8_000_000, 80, 17.0
 many arrive in a second."""
 
 _WORKERS = 16  # whose driver has a saver commit when it has half of all that may be open
-_COUNTERS = 5_600  # in a batch
+_BATCH = 250_000, 440_000  # bytes that a batch's counts take, without months and with them
 
 _FIRST = 30  # batches in the first commit: some 100,000 rows
 _TOGETHER = 3  # commits that are compared: the median of so many
@@ -87,10 +87,10 @@ class Commit:
 class Gathering:
     """How many batches a saver has for its next commit, of which so many arrive in a second."""
 
-    def __init__(self, rate: float = RATE) -> None:
+    def __init__(self, rate: float = RATE, dated: bool = False) -> None:
         self._rate = rate
-        fit = most_pending(free_memory()) // 2 // _COUNTERS
-        self._most = min(fit, _WORKERS * TASKS_PER_WORKER * OPEN_PER_TASK // 2)
+        fit = most_pending(free_memory()) // _BATCH[dated]
+        self._most = min(fit, most_open(_WORKERS)) // 2
         self._gather(0.0)
 
     def seen(self, commit: Commit) -> None:
@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--store", help="a file to keep, or the URL of an empty store")
     options = parser.parse_args()
     limit = int(options.memory * 2**30) if options.memory else None
-    gathering = Gathering(options.rate)
+    gathering = Gathering(options.rate, options.dated)
 
     def show(commit: Commit) -> None:
         print(commit, flush=True)

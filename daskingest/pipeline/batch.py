@@ -24,6 +24,10 @@ class RowSource(Protocol):
     def size(self) -> int:
         """Length in bytes."""
 
+    @property
+    def held(self) -> int:
+        """The bytes of memory that it takes here, which are few if a worker reads it elsewhere."""
+
     def rows(self) -> Iterator[Article | Reject]:
         """The rows, the same at every call."""
 

@@ -42,8 +42,9 @@ _LOG_TOPIC = "daskingest-log"
 _HOST = "127.0.0.1"
 _UNREGISTER_SECONDS = 5.0
 _YOUNG = 50_000
-"""New objects before an extraction worker looks for garbage among them. A batch makes tens of
-thousands of entities and counters, none of them garbage: by default that was half a percent of it.
+"""New objects before a worker looks for garbage among them. A batch makes tens of thousands of
+entities and counters, and a commit as many values, none of them garbage: by default that was half a
+percent of the one and five of the other.
 """
 
 log = logging.getLogger(__name__)
@@ -92,11 +93,12 @@ class LoadModel(WorkerPlugin):
         if wrong := self._wrong(extracts):
             log.error("worker %s is refused: %s", worker.address, wrong)
             await _retire(worker, REFUSED + wrong)
-        elif extracts:
+            return
+        gc.set_threshold(_YOUNG)
+        if extracts:
             from daskingest.models import load_model
 
             load_model(self._model, self._recognizer)
-            gc.set_threshold(_YOUNG)
             os.nice(self._niceness)
 
     async def _is_left(self, worker: Any) -> bool:

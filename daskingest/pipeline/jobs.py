@@ -111,6 +111,7 @@ class Jobs:
         self._tried: set[BatchId] = set()  # suspects that are with a worker
         self._quiet: set[BatchId] = set()
         self._parts: Counter[BatchId] = Counter()  # of each batch as given, what the store lacks
+        self._held = 0
 
     def __getitem__(self, state: State) -> int:
         return self._count[state]
@@ -119,6 +120,11 @@ class Jobs:
     def open(self) -> int:
         """How many batches the store does not have, as far as is known."""
         return len(self._jobs) - self._count[State.STORED]
+
+    @property
+    def held(self) -> float:
+        """The bytes of memory that an open one holds here, on average."""
+        return self._held / max(1, self.open)
 
     @property
     def in_flight(self) -> int:
@@ -144,6 +150,8 @@ class Jobs:
         job = self._jobs.get(batch.id)
         if job is None:
             job = self._jobs[batch.id] = Job(batch, alone)
+            if batch.id.given not in self._parts:
+                self._held += batch.source.held
             self._parts[batch.id.given] += len(batch.wanted)
             self._count[job.state] += 1
             self._enqueue(job)
@@ -225,6 +233,7 @@ class Jobs:
         if self._parts[given]:
             return False
         del self._parts[given]
+        self._held -= job.batch.source.held
         return True
 
     def _end_of(self, job: Job) -> None:

@@ -5,6 +5,7 @@ Nothing here waits or knows a clock.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from typing import NamedTuple
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import PackedCounts, merged
 
-_LEAST_PENDING, _MOST_PENDING = 8_000_000, 24_000_000
-_COUNTER = 45  # bytes that a counter has in memory while it waits
+_LEAST_PENDING, _MOST_PENDING = 384 << 20, 1 << 30  # bytes
+_BATCH = 4096  # bytes that a batch takes besides its counts
 
 _REST, _LONGEST_REST = 9, 60.0
 """After a commit there is a rest of so many times its duration, and of at most so many seconds.
@@ -66,9 +67,10 @@ class Flush:
     size: int = 0
     """At least as many counters as the batches have together."""
     held: int = 0
-    """What the batches add to `Pending.size`: their counters, each batch's for itself."""
+    """What the batches add to `Pending.size`."""
     _merged: PackedCounts = field(default_factory=PackedCounts)
     _of: int = 0  # of the first so many batches
+    _merging: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int) -> None:
         """Take a batch. The flush is closed when it has `limit` counters."""
@@ -81,10 +83,12 @@ class Flush:
             self.closed = self.size >= limit or self.size > 0.9 * before
 
     def merged(self) -> PackedCounts:
-        """The sum of the batches' counts."""
-        new = [counts for counts, _ in list(self.batches.values())[self._of :]]
-        self._merged, self._of = merged([self._merged, *new]), len(self.batches)
-        return self._merged
+        """The sum of the batches' counts. When the flush is closed, any thread may ask for it."""
+        with self._merging:
+            new = [counts for counts, _ in list(self.batches.values())[self._of :]]
+            if new:
+                self._merged, self._of = merged([self._merged, *new]), len(self.batches)
+            return self._merged
 
 
 def rest_after(seconds: float) -> float:
@@ -93,22 +97,22 @@ def rest_after(seconds: float) -> float:
 
 
 def most_pending(free: int, limit: int | None = None) -> int:
-    """How many counters may wait, in all batches: those that a tenth holds of the free memory, or
-    of the process's limit if it has one, in bytes; from 8 million, or some 350 MB, to 24.
+    """How many bytes of counts may wait, in all batches: a tenth of the free memory, or of the
+    process's limit if it has one, but from 384 MiB to one GiB.
 
-    Half of them are in a commit at most, and large commits into a large store cost less. A commit
-    takes as much memory again while they are merged, and the store's cache is besides.
+    Half of them are in a commit at most, and large commits into a large store cost less. A counter
+    has some 45 bytes, and one with its months 75. A commit takes twice as much again while they are
+    merged, and the store's cache is besides.
     """
-    room = min(free, limit or free) // 10
-    return min(max(room // _COUNTER, _LEAST_PENDING), _MOST_PENDING)
+    return min(max(min(free, limit or free) // 10, _LEAST_PENDING), _MOST_PENDING)
 
 
 class Pending:
     """Batches that wait to be committed, grouped into flushes, oldest first."""
 
     def __init__(self, most: int = _LEAST_PENDING) -> None:
-        self.most = most
-        self.size = 0
+        self.most = most  # bytes
+        self.size = 0  # bytes
         self._rested = 0.0  # when the rest after the last commit ends
         self._flushes: deque[Flush] = deque()
         self._sizes: dict[BatchId, int] = {}
@@ -121,7 +125,7 @@ class Pending:
 
     @property
     def full(self) -> bool:
-        """Whether as many counters are pending as memory allows."""
+        """Whether as much is pending as memory allows."""
         return self.size >= self.most
 
     @property
@@ -131,17 +135,19 @@ class Pending:
 
     def add(
         self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int, now: float
-    ) -> None:
-        """Add a batch to the last flush, which is closed when it has `limit` counters."""
+    ) -> Flush:
+        """Add a batch to the last flush, which is closed when it has `limit` counters. Returns
+        that flush."""
         if not self._flushes or self._flushes[-1].closed:
             self._flushes.append(Flush(now))
         flush = self._flushes[-1]
         flush.add(batch_id, counts, entry, limit)
-        self._sizes[batch_id] = counts.size + 1
-        self.size += counts.size + 1
-        flush.held += counts.size + 1
+        self._sizes[batch_id] = size = counts.nbytes + _BATCH
+        self.size += size
+        flush.held += size
         # Of this flush alone: else, as long as all is full, each flush would be of one batch.
         flush.closed |= flush.held >= self.most // 2
+        return flush
 
     def remove_first(self, started: float, seconds: float) -> None:
         """Remove the first flush: it is committed, which was started then and took so long."""

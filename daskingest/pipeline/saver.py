@@ -89,7 +89,10 @@ class Saver:
             if batch_id in self._pending or self._holds.is_settled(batch_id):
                 return
             limit, now = self._store.commit_size, time.monotonic()
-            self._pending.add(batch_id, counts, entry, limit, now)
+            flush = self._pending.add(batch_id, counts, entry, limit, now)
+            if flush.closed:
+                # Beside the commit of the one before, which then needs not wait for it.
+                asyncio.get_running_loop().run_in_executor(None, flush.merged)
             self._changed.notify_all()
 
     async def enter(self, entries: Ledger) -> None:

@@ -36,8 +36,13 @@ class SpooledBatch:
     reason: Reason
     waited: float
 
+    @property
+    def held(self) -> int:
+        """All of its bytes. With `rows` and `size` this makes it a batch's RowSource."""
+        return self.size
+
     def rows(self) -> Iterator[Article | Reject]:
-        """The articles. With `size`, in bytes, this makes it a batch's RowSource."""
+        """The articles."""
         return iter(self.articles)
 
 

@@ -68,6 +68,11 @@ class DataRange(ABC):
     def size(self) -> int:
         """Length in bytes."""
 
+    @property
+    def held(self) -> int:
+        """The bytes of its content that it has with it."""
+        return len(self.data or b"")
+
     @abstractmethod
     def placed_rows(self) -> Iterator[tuple[int, Article | Reject]]:
         """The rows in order, each an article or a reject, with its place in the file.

@@ -1,7 +1,8 @@
-"""Adds counts to the tables of an SQLite store: in key order, many rows with each statement.
+"""Adds counts to the tables of an SQLite store: many rows with each statement.
 
-With a row each, calls would take more time than all that SQLite does. While a statement runs, so do
-other threads.
+They come in the order of a publication's words, if they were merged, so that pages are changed one
+after the other. With a row each, calls would take more time than all that SQLite does. While a
+statement runs, so do other threads.
 """
 
 from __future__ import annotations
@@ -66,7 +67,6 @@ class SqliteCommit:
         numbers = pa.array(self._add_publications(counts), pa.int64())
         rows = with_months(counts)
         rows = rows.set_column(0, "publication", numbers.take(rows["publication"]))
-        rows = rows.sort_by([("publication", "ascending"), ("word", "ascending")])
         months = rows["months"].fill_null("")
         rows = rows.drop_columns("months").append_column("months", months)
         for start in range(0, len(rows), _SLICE):
