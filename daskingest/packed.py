@@ -123,6 +123,16 @@ def merged(parts: Sequence[PackedCounts]) -> PackedCounts:
     )
 
 
+def in_order(counts: PackedCounts) -> PackedCounts:
+    """The same in the order in which `merged` has it; just looked through if it was merged."""
+    words = counts.words["word"]
+    numbers = counts.words["publication"].to_numpy()
+    follows = pc.less_equal(words.slice(0, max(0, len(words) - 1)), words.slice(1)).to_numpy()
+    steps = np.diff(numbers)
+    is_ordered = bool(np.all((steps > 0) | (steps == 0) & follows))
+    return counts if is_ordered else merged([counts])
+
+
 def _sum(tables: Sequence[pa.Table], numbers: Sequence[_Numbers], schema: pa.Schema) -> pa.Table:
     """One row for each key, which are the first three columns; ordered by the first two.
 

@@ -17,7 +17,8 @@ class SqliteSchema:
 
     `script` makes the tables, and may fill them. Its statements are separated by a semicolon at the
     end of a line, and are run in one transaction. `upgrades` has, by version, such a script that
-    makes the next version of it. Files of the versions `readable` can be read as they are.
+    makes the next version of it. Files of the versions `readable` can be read as they are. A new
+    file has pages of `page_size` bytes.
     """
 
     application_id: int
@@ -25,6 +26,7 @@ class SqliteSchema:
     script: str
     upgrades: Mapping[int, str] = field(default_factory=dict)
     readable: Collection[int] = ()
+    page_size: int = 4096
 
 
 class SchemaError(Exception):
@@ -134,6 +136,7 @@ class SqliteFile:
             time.sleep(0.01)
 
     def _create_tables(self, schema: SqliteSchema) -> None:
+        self.connection.execute(f"PRAGMA page_size = {schema.page_size}")
         with self.transaction() as db:
             if not self._is_empty():
                 return  # another process was quicker

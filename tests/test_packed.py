@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daskingest import packed
 from daskingest.counts import Counts
-from daskingest.packed import PackedCounts, merged
+from daskingest.packed import PackedCounts, in_order, merged
 
 ENTITIES = st.lists(
     st.tuples(st.sampled_from(["Ab", "ab", "AB", "é", "𝄞x", "b"]), st.sampled_from("GO")),
@@ -45,6 +45,8 @@ def test_a_merge_has_one_row_for_each_key_in_order(
                 first.setdefault((key, word), (label, its.spellings[word]))
         parts.append(counts.packed())
     total = merged(parts)
+    assert in_order(total) is total
+    assert all(in_order(part) in (part, merged([part])) for part in parts)
     found = rows(total, "words")
     assert [row[:2] for row in found] == sorted(row[:2] for row in found)
     assert Counter({(key_of(total, row[0]), *row[1:3]): row[3] for row in found}) == words

@@ -30,6 +30,7 @@ from daskingest.benchmarks.counters import PUBLICATIONS, Drawn, Stream, counts_o
 from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
+from daskingest.packed import merged
 from daskingest.pipeline.pending import most_pending, rest_after
 from daskingest.pipeline.places import most_open
 from daskingest.resources import free_memory
@@ -165,7 +166,7 @@ def measure_at(
 
 
 def _commit(store: Store, number: int, flush: Flush, size: Callable[[], int]) -> Commit:
-    counts = counts_of(flush.drawn)
+    counts = merged([counts_of(flush.drawn)])  # as a saver merges them, beside the commit before
     articles = int(flush.drawn.articles.sum()) // flush.batches
     tally = Tally(rows=articles, articles=articles)
     ids = [BatchId(_RUN, f"{number}-{i}") for i in range(flush.batches)]

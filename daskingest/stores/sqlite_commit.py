@@ -1,7 +1,7 @@
 """Adds counts to the tables of an SQLite store: many rows with each statement.
 
-They come in the order of a publication's words, if they were merged, so that pages are changed one
-after the other. With a row each, calls would take more time than all that SQLite does. While a
+They come in the order of a publication's words, so that pages are changed one after the other. With
+a row each, calls would take more time than all that SQLite does. While a
 statement runs, so do other threads.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from daskingest.packed import PackedCounts, PackedPublication
+from daskingest.packed import PackedCounts, PackedPublication, in_order
 from daskingest.resources import free_memory
 from daskingest.stores.month_texts import LONG, summed, text_of
 from daskingest.stores.word_rows import with_months
@@ -65,7 +65,7 @@ class SqliteCommit:
         """Add all counts. To be called inside a transaction."""
         self._other.clear()
         numbers = pa.array(self._add_publications(counts), pa.int64())
-        rows = with_months(counts)
+        rows = with_months(in_order(counts))
         rows = rows.set_column(0, "publication", numbers.take(rows["publication"]))
         months = rows["months"].fill_null("")
         rows = rows.drop_columns("months").append_column("months", months)

@@ -130,4 +130,5 @@ SCHEMA = SqliteSchema(
     script=_SCRIPT.strip(),
     upgrades={1: _FROM_1.strip(), 2: _FROM_2.strip()},
     readable=tuple(AS_NOW),
+    page_size=8192,
 )
