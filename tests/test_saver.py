@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from distributed import Client, Scheduler, Worker
@@ -94,6 +95,26 @@ def test_a_full_saver_makes_the_workers_wait(tmp_path: Path) -> None:
 
     asyncio.run(go())
     assert content(tmp_path / "a.db")[0] == {"p": 20}
+
+
+def test_a_full_flush_is_merged_while_the_one_before_it_is_written(tmp_path: Path) -> None:
+    async def go() -> None:
+        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600, "me")
+        await saver.take_over("r")
+        saver._pending.most = 20_000  # in halves of some two or three batches
+        with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            batches = [saver.add(named(f"r:{i}"), counts_of("a"), rows()) for i in range(6)]
+            adding = asyncio.gather(*batches)
+            flushes = saver._pending._flushes
+            while len(flushes) < 2 or flushes[1].unmerged or not flushes[1].closed:
+                await asyncio.sleep(0.01)
+            db.execute("ROLLBACK")
+        await adding
+        await saver.drain()
+
+    asyncio.run(asyncio.wait_for(go(), PATIENCE))
+    assert content(tmp_path / "a.db") == ({"p": 6}, {("p", "a", "ORG"): 6})
 
 
 def test_late_copies_of_what_is_forgotten_are_not_counted(tmp_path: Path) -> None:

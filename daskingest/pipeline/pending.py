@@ -82,12 +82,17 @@ class Flush:
             # Batches have words in common: merge again and again, while that makes room.
             self.closed = self.size >= limit or self.size > 0.9 * before
 
+    @property
+    def unmerged(self) -> int:
+        """How many batches were added since their sum was asked for."""
+        return len(self.batches) - self._of
+
     def merged(self) -> PackedCounts:
         """The sum of the batches' counts. When the flush is closed, any thread may ask for it."""
         with self._merging:
-            new = [counts for counts, _ in list(self.batches.values())[self._of :]]
-            if new:
-                self._merged, self._of = merged([self._merged, *new]), len(self.batches)
+            if new := [counts for counts, _ in list(self.batches.values())[self._of :]]:
+                self._merged = merged([self._merged, *new])
+                self._of += len(new)
             return self._merged
 
 
@@ -146,8 +151,7 @@ class Pending:
         self._sizes[batch_id] = size = counts.nbytes + _BATCH
         self.size += size
         flush.held += size
-        # Of this flush alone: else, as long as all is full, each flush would be of one batch.
-        flush.closed |= flush.held >= self.most // 2
+        flush.closed |= flush.held >= self.most // 2 or self.full
         return flush
 
     def remove_first(self, started: float, seconds: float) -> None:
