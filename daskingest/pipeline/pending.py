@@ -102,14 +102,14 @@ def rest_after(seconds: float) -> float:
 
 
 def most_pending(free: int, limit: int | None = None) -> int:
-    """How many bytes of counts may wait, in all batches: a tenth of the free memory, and a fifth of
-    the process's limit if it has one, but from 384 MiB to one GiB.
+    """How many bytes of counts may wait, in all batches: a tenth of the free memory, and an eighth
+    of the process's limit if it has one, but from 384 MiB to one GiB.
 
     Half of them are in a commit at most, and large commits into a large store cost less. A counter
     has some 45 bytes, and one with its months 75. A commit takes twice as much again while they are
     merged, and the store's cache is besides.
     """
-    room = min(free // 10, (limit or free) // 5)
+    room = min(free // 10, (limit or free) // 8)
     return min(max(room, _LEAST_PENDING), _MOST_PENDING)
 
 

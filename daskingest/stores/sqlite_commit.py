@@ -17,12 +17,12 @@ from daskingest.resources import free_memory
 from daskingest.stores.month_texts import LONG, summed, text_of
 from daskingest.stores.word_rows import with_months
 
-_LEAST_CACHE, _MOST_CACHE = 64 << 20, 512 << 20  # bytes; a quarter of what is free, between these
+_LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is free, between these
 
 _TOGETHER = (1000, 30, 1)
 """Rows in a statement. Each size is another statement to prepare, so there are few."""
 
-_SLICE = 50 * _TOGETHER[0]  # rows that are Python's objects at a time
+_SLICE = 4 * _TOGETHER[0]  # rows that are Python's objects at a time: they fit the second cache
 
 _COLUMNS = ("publication", "word", "n", "label", "spelling", "months")
 
