@@ -7,6 +7,8 @@ from datetime import datetime
 from email.utils import parsedate
 from functools import lru_cache
 
+_LONGEST_KNOWN = 64  # characters: what is in the place of a date may be a whole text
+
 _FIRST_YEAR, _LAST_YEAR = 1500, 2199
 """Years outside are mistakes, or of another calendar."""
 
@@ -41,10 +43,16 @@ def month_of(date: object) -> int | None:
     or in English (`June 1, 2016`). None if it is something else. `01/02/2016` is: who wrote it
     knows which of them is the month.
     """
-    return _month_in(date) if isinstance(date, str) else None
+    if not isinstance(date, str):
+        return None
+    return _known(date) if len(date) <= _LONGEST_KNOWN else _month_in(date)
 
 
 @lru_cache(1 << 12)  # those of neighbouring articles are often the same
+def _known(date: str) -> int | None:
+    return _month_in(date)
+
+
 def _month_in(date: str) -> int | None:
     found = _YEAR_FIRST.match(date)
     if found:

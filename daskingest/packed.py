@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+_PUBLICATION, _ITS_MONTH = 500, 100  # bytes, as objects
 _Numbers = NDArray[np.int64]
 _ROOM = 2**62  # less than what an int64 has
 
@@ -72,8 +73,10 @@ class PackedCounts:
 
     @property
     def nbytes(self) -> int:
-        """What the tables take in memory."""
-        return int(self.words.nbytes + self.months.nbytes)
+        """About what they take in memory."""
+        months = sum(len(each.months) for each in self.publications)
+        objects = _PUBLICATION * len(self.publications) + _ITS_MONTH * months
+        return int(self.words.nbytes + self.months.nbytes + objects)
 
     def by_publication(self) -> Iterator[tuple[PackedPublication, Counters, Counters]]:
         """Each publication, by key, with its counters by label and by month."""

@@ -18,7 +18,7 @@ from daskingest.sample.maker import MARK_END, MARKS
 
 def test_names_are_found_by_their_marks() -> None:
     text = f"In {MARKS['GPE']}Berlin{MARK_END}, {MARKS['PERSON']}Ada\nKrüger{MARK_END} spoke."
-    [found] = Recorded()([text])
+    [(found, _)] = Recorded().read([text])
     assert [(text[start:end], label) for start, end, label in found] == [
         ("Berlin", "GPE"),
         ("Ada\nKrüger", "PERSON"),

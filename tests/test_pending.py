@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import PackedCounts
 from daskingest.pipeline.pending import Pending, most_pending
 
-BATCH = 4_500  # bytes, of a few words
+BATCH = 5_000  # bytes, of a few words
 
 
 def counts_of(*words: str) -> PackedCounts:
@@ -87,6 +89,29 @@ def test_more_may_wait_where_there_is_memory_and_the_process_may_have_it() -> No
     assert most_pending(64 * gib, limit=4 * gib) == gib // 2
     assert 400 << 20 < most_pending(4 * gib, limit=4 * gib) < 420 << 20
     assert most_pending(64 * gib, limit=16 * gib) == gib
+
+
+def test_a_saver_that_is_behind_gathers_whatever_sizes_batches_have() -> None:
+    """What is left of a half by the one before makes no small commits."""
+    words = itertools.cycle([*"abcdefghijklm"[:7], *map(str, range(1_000))])
+    several = [counts_of(*itertools.islice(words, n)) for n in (30, 210, 90, 350, 150)]
+    pending, number, sizes = Pending(most=400_000), 0, []
+    for _ in range(40):
+        while not pending.full:
+            add(pending, number, several[number % 5], limit=1_000_000)
+            number += 1
+        assert pending.first is not None
+        assert pending.first.closed
+        sizes.append(len(pending.first.batches))
+        pending.remove_first(started=0, seconds=1)
+    assert min(sizes) > 0.8 * max(sizes)
+
+
+def test_publications_are_measured_too() -> None:
+    counts = Counts()
+    for number in range(1_000):
+        counts.add_article(str(number), [("a", "ORG")], month=number % 7)
+    assert 500_000 < counts.packed().nbytes < 1_000_000
 
 
 def test_what_waits_is_measured_in_bytes() -> None:

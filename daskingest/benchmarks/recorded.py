@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from daskingest import models
+from daskingest.recognizer.finder import Found
 from daskingest.sample.maker import MARK_END, MARKS
 from daskingest.text import EntitySpan
 
@@ -37,11 +38,13 @@ class Recorded:
         """There is nothing to be freed."""
         return nullcontext()
 
-    def __call__(self, texts: Sequence[str]) -> list[list[EntitySpan]]:
-        """The names in each text, in order."""
-        return [
-            [(*name.span(2), _LABELS[name[1]]) for name in _NAME.finditer(text)] for text in texts
-        ]
+    def read(self, texts: Sequence[str]) -> list[Found]:
+        """The names in each text, in order, and the number of its words."""
+        return [Found(_names(text), len(text.split())) for text in texts]
+
+
+def _names(text: str) -> list[EntitySpan]:
+    return [(*name.span(2), _LABELS[name[1]]) for name in _NAME.finditer(text)]
 
 
 def dask_setup(worker: Any) -> None:

@@ -88,7 +88,7 @@ class Flush:
         return len(self.batches) - self._of
 
     def merged(self) -> PackedCounts:
-        """The sum of the batches' counts. When the flush is closed, any thread may ask for it."""
+        """The sum of the batches' counts so far. Any thread may ask for it."""
         with self._merging:
             if new := [counts for counts, _ in list(self.batches.values())[self._of :]]:
                 self._merged = merged([self._merged, *new])
@@ -151,7 +151,8 @@ class Pending:
         self._sizes[batch_id] = size = counts.nbytes + _BATCH
         self.size += size
         flush.held += size
-        flush.closed |= flush.held >= self.most // 2 or self.full
+        # Of this flush alone: else, as long as all is full, flushes would be of a few batches.
+        flush.closed |= flush.held >= self.most // 2
         return flush
 
     def remove_first(self, started: float, seconds: float) -> None:

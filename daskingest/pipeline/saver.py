@@ -90,7 +90,7 @@ class Saver:
                 return
             limit, now = self._store.commit_size, time.monotonic()
             flush = self._pending.add(batch_id, counts, entry, limit, now)
-            if flush.closed:
+            if flush.closed or self._pending.full:
                 # Beside the commit of the one before, which then needs not wait for it.
                 asyncio.get_running_loop().run_in_executor(None, flush.merged)
             self._changed.notify_all()

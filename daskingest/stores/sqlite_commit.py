@@ -17,7 +17,7 @@ from daskingest.resources import free_memory
 from daskingest.stores.month_texts import LONG, summed, text_of
 from daskingest.stores.word_rows import with_months
 
-_LEAST_CACHE, _MOST_CACHE = 64 << 20, 1 << 30  # bytes; a quarter of what is free, between these
+_LEAST_CACHE, _MOST_CACHE = 64 << 20, 512 << 20  # bytes; a quarter of what is free, between these
 
 _TOGETHER = (1000, 30, 1)
 """Rows in a statement. Each size is another statement to prepare, so there are few."""
