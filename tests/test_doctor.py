@@ -23,6 +23,7 @@ from daskingest.doctor.finding import Finding, Verdict
 from daskingest.ledger import BatchId, Begun, Done, Ledger, Shards
 from daskingest.packed import PackedCounts
 from daskingest.stores import open_store
+from daskingest.stores.sqlite_layout import SCHEMA
 
 GIB = 1 << 30
 CPUINFO = Path("/proc/cpuinfo")
@@ -261,7 +262,8 @@ def test_a_damaged_store(tmp_path: Path) -> None:
     file = tmp_path / "s.db"
     open_store(f"sqlite:///{file}", create=True).close()
     content = bytearray(file.read_bytes())
-    content[-4096:] = bytes(4096)
+    page = SCHEMA.page_size
+    content[-page:] = bytes(page)
     file.write_bytes(content)
     found = places.check_store(f"sqlite:///{file}")
     assert found.verdict is Verdict.PROBLEM
