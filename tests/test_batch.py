@@ -35,7 +35,7 @@ class Texts:
     """Articles with these texts, and a reject for each empty one."""
 
     texts: tuple[str, ...]
-    held: int = 0
+    nbytes: int = 0
 
     @property
     def size(self) -> int:

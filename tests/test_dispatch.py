@@ -85,7 +85,7 @@ class Rows:
     """
 
     numbers: tuple[int, ...]
-    held: int = 0
+    nbytes: int = 0
 
     @property
     def size(self) -> int:
@@ -1099,9 +1099,9 @@ def test_an_empty_source_is_asked_again_when_something_has_changed() -> None:
     assert dispatcher.handle(Taken([])) == []
 
 
-@pytest.mark.parametrize(("held", "most"), [(0, 2048), (1 << 20, 64), (32 << 20, 8)])
+@pytest.mark.parametrize(("nbytes", "most"), [(0, 2048), (1 << 20, 64), (32 << 20, 8)])
 def test_a_saver_that_rests_is_told_to_commit_before_it_holds_all_that_may_be_open(
-    held: int, most: int
+    nbytes: int, most: int
 ) -> None:
     """Or else the workers would wait until it has rested. Batches that the driver has the articles
     of are fewer, the larger they are."""
@@ -1113,7 +1113,7 @@ def test_a_saver_that_rests_is_told_to_commit_before_it_holds_all_that_may_be_op
             found += dispatcher.handle(
                 Taken(
                     [
-                        Batch(BatchId(RUN, str(taken + i)), Rows((taken + i,), held))
+                        Batch(BatchId(RUN, str(taken + i)), Rows((taken + i,), nbytes))
                         for i in range(take.most)
                     ]
                 )
@@ -1135,13 +1135,13 @@ def test_what_batches_hold_in_memory_is_held_until_the_store_has_all_of_them() -
     whole = Batch(BatchId(RUN, "0"), Rows((1, 2, 3), 100))
     job = jobs.add(whole)
     jobs.add(Batch(BatchId(RUN, "1"), Rows((4,), 50)))
-    assert jobs.held == 75
+    assert jobs.mean_nbytes == 75
     parts = [jobs.add(part) for part in whole.parts(1)]
     jobs.stored(job, whole.wanted)
-    assert jobs.held == 50
-    for part, held in zip(parts, (75, 50), strict=True):
+    assert jobs.mean_nbytes == 50
+    for part, nbytes in zip(parts, (75, 50), strict=True):
         jobs.stored(part, part.batch.wanted)
-        assert jobs.held == held
+        assert jobs.mean_nbytes == nbytes
 
 
 def test_what_the_store_never_takes_is_cut_down_to_the_article_and_rejected() -> None:

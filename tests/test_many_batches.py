@@ -31,7 +31,7 @@ from daskingest.pipeline.events import (
 @dataclass(frozen=True)
 class NoRows:
     size: int = 100
-    held: int = 0
+    nbytes: int = 0
 
     def rows(self) -> Iterator[Article | Reject]:
         return iter(())

@@ -70,7 +70,7 @@ class Numbers:
 
     count: int
     size: int = 10
-    held: int = 0
+    nbytes: int = 0
 
     def rows(self) -> Iterator[Article | Reject]:
         return (Article(str(number), f"P{number % 5}") for number in range(self.count))

@@ -42,7 +42,7 @@ _REPORTED = 64  # batches that the store gets at once
 @dataclass(frozen=True, slots=True)
 class _NoRows:
     size: int = 0
-    held: int = 0
+    nbytes: int = 0
 
     def rows(self) -> Iterator[Article | Reject]:
         return iter(())

@@ -25,14 +25,16 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from dask.utils import parse_bytes
 
 from daskingest.benchmarks.counters import PUBLICATIONS, Drawn, Stream, counts_of
 from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import merged
+from daskingest.pipeline.dask_settings import WORKER_MEMORY
 from daskingest.pipeline.pending import most_pending, rest_after
-from daskingest.pipeline.places import most_open
+from daskingest.pipeline.places import Places
 from daskingest.resources import free_memory
 from daskingest.sample.names import Whole
 from daskingest.settings import Settings
@@ -90,8 +92,8 @@ class Gathering:
 
     def __init__(self, rate: float = RATE, dated: bool = False) -> None:
         self._rate = rate
-        fit = most_pending(free_memory()) // _BATCH[dated]
-        self._most = min(fit, most_open(_WORKERS)) // 2
+        fit = most_pending(free_memory(), parse_bytes(WORKER_MEMORY)) // _BATCH[dated]
+        self._most = min(fit, Places([str(each) for each in range(_WORKERS)]).most_open()) // 2
         self._gather(0.0)
 
     def seen(self, commit: Commit) -> None:
@@ -206,7 +208,6 @@ def main() -> None:
     parser.add_argument("--store", help="a file to keep, or the URL of an empty store")
     options = parser.parse_args()
     limit = int(options.memory * 2**30) if options.memory else None
-    gathering = Gathering(options.rate, options.dated)
 
     def show(commit: Commit) -> None:
         print(commit, flush=True)
@@ -214,6 +215,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, limited_memory(limit) as said:
         print(said)
+        gathering = Gathering(options.rate, options.dated)
         flush, dated = options.flush or gathering, options.dated
         several = flushes(options.rows, flush, dated=dated, publications=options.publications)
         if "://" in (store := options.store or f"{folder}/growth.db"):

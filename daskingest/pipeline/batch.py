@@ -25,7 +25,7 @@ class RowSource(Protocol):
         """Length in bytes."""
 
     @property
-    def held(self) -> int:
+    def nbytes(self) -> int:
         """The bytes of memory that it takes here, which are few if a worker reads it elsewhere."""
 
     def rows(self) -> Iterator[Article | Reject]:

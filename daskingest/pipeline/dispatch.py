@@ -371,7 +371,7 @@ class Dispatcher:
     def _ask(self, kept: str | None) -> Iterator[Instruction]:
         """Ask the source for batches, if there may be some."""
         room, idle = self._places.room(kept)
-        if self._source.due and self._jobs.open < self._places.most_open(self._jobs.held):
+        if self._source.due and self._jobs.open < self._places.most_open(self._jobs.mean_nbytes):
             self._source.ask()
             yield Take(room, idle)
 
@@ -385,7 +385,7 @@ class Dispatcher:
 
     def _relief(self) -> Iterator[Instruction]:
         """A saver with half of all that may be open rests no longer: workers would wait."""
-        half = self._places.most_open(self._jobs.held) // 2
+        half = self._places.most_open(self._jobs.mean_nbytes) // 2
         if self._jobs[State.HANDED] >= half and not self._savers.draining:
             yield from map(Drain, self._savers.drain(self._jobs.handed()))
 

@@ -111,7 +111,7 @@ class Jobs:
         self._tried: set[BatchId] = set()  # suspects that are with a worker
         self._quiet: set[BatchId] = set()
         self._parts: Counter[BatchId] = Counter()  # of each batch as given, what the store lacks
-        self._held = 0
+        self._nbytes = 0
 
     def __getitem__(self, state: State) -> int:
         return self._count[state]
@@ -122,9 +122,9 @@ class Jobs:
         return len(self._jobs) - self._count[State.STORED]
 
     @property
-    def held(self) -> float:
-        """The bytes of memory that an open one holds here, on average."""
-        return self._held / max(1, self.open)
+    def mean_nbytes(self) -> float:
+        """The bytes of memory that the source of an open one takes here, on average."""
+        return self._nbytes / max(1, self.open)
 
     @property
     def in_flight(self) -> int:
@@ -151,7 +151,7 @@ class Jobs:
         if job is None:
             job = self._jobs[batch.id] = Job(batch, alone)
             if batch.id.given not in self._parts:
-                self._held += batch.source.held
+                self._nbytes += batch.source.nbytes
             self._parts[batch.id.given] += len(batch.wanted)
             self._count[job.state] += 1
             self._enqueue(job)
@@ -233,7 +233,7 @@ class Jobs:
         if self._parts[given]:
             return False
         del self._parts[given]
-        self._held -= job.batch.source.held
+        self._nbytes -= job.batch.source.nbytes
         return True
 
     def _end_of(self, job: Job) -> None:

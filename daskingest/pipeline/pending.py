@@ -82,11 +82,6 @@ class Flush:
             # Batches have words in common: merge again and again, while that makes room.
             self.closed = self.size >= limit or self.size > 0.9 * before
 
-    @property
-    def unmerged(self) -> int:
-        """How many batches were added since their sum was asked for."""
-        return len(self.batches) - self._of
-
     def merged(self) -> PackedCounts:
         """The sum of the batches' counts so far. Any thread may ask for it."""
         with self._merging:
@@ -106,8 +101,8 @@ def most_pending(free: int, limit: int | None = None) -> int:
     of the process's limit if it has one, but from 384 MiB to one GiB.
 
     Half of them are in a commit at most, and large commits into a large store cost less. A counter
-    has some 45 bytes, and one with its months 75. A commit takes twice as much again while they are
-    merged, and the store's cache is besides.
+    has some 45 bytes, and one with its months 75. While they are merged, that takes up to four
+    times as much again, and the store's cache is besides.
     """
     room = min(free // 10, (limit or free) // 8)
     return min(max(room, _LEAST_PENDING), _MOST_PENDING)

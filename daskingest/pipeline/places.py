@@ -11,18 +11,10 @@ from daskingest.ledger import BatchId
 TASKS_PER_WORKER = 2
 """One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""
 
-_OPEN, _OPEN_PER_WORKER, _FEW_PER_WORKER = 2048, 64, 8
-_HELD_PER_WORKER = 64 << 20  # bytes of batches that are on their way
+_OPEN, _OPEN_PER_WORKER = 2048, 64  # the most batches that may be on their way: the larger one
+_BYTES_PER_WORKER, _FEW_PER_WORKER = 64 << 20, 8  # of those that have their articles with them
 
 _OLD_ENTRIES = 8  # of the heap, for each that is not, before it is made again
-
-
-def most_open(workers: int, held: float = 0.0) -> int:
-    """See `Places.most_open`, with so many workers."""
-    most = max(_OPEN, _OPEN_PER_WORKER * workers)
-    if not held:
-        return most
-    return min(most, max(_FEW_PER_WORKER * workers, int(_HELD_PER_WORKER * workers / held)))
 
 
 class Places:
@@ -50,12 +42,16 @@ class Places:
         """How many there are."""
         return len(self._workers)
 
-    def most_open(self, held: float = 0.0) -> int:
-        """How many batches may be on their way, of which each holds so many bytes of memory here.
+    def most_open(self, nbytes: float = 0.0) -> int:
+        """How many batches may be on their way, each of which takes so many bytes of memory here.
 
         Half of them a saver can gather for a commit: of a large file, what it takes in a minute.
         """
-        return most_open(max(1, self.workers), held)
+        workers = max(1, self.workers)
+        most = max(_OPEN, _OPEN_PER_WORKER * workers)
+        if not nbytes:
+            return most
+        return min(most, max(_FEW_PER_WORKER * workers, int(_BYTES_PER_WORKER * workers / nbytes)))
 
     def are(self, workers: Collection[str]) -> bool:
         """Whether they are these."""

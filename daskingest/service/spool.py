@@ -37,7 +37,7 @@ class SpooledBatch:
     waited: float
 
     @property
-    def held(self) -> int:
+    def nbytes(self) -> int:
         """All of its bytes. With `rows` and `size` this makes it a batch's RowSource."""
         return self.size
 

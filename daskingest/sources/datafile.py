@@ -69,7 +69,7 @@ class DataRange(ABC):
         """Length in bytes."""
 
     @property
-    def held(self) -> int:
+    def nbytes(self) -> int:
         """The bytes of its content that it has with it."""
         return len(self.data or b"")
 

@@ -1,8 +1,8 @@
 """Adds counts to the tables of an SQLite store: many rows with each statement.
 
 They come in the order of a publication's words, so that pages are changed one after the other. With
-a row each, calls would take more time than all that SQLite does. While a
-statement runs, so do other threads.
+a row each, calls would take more time than all that SQLite does. While a statement runs, so do
+other threads.
 """
 
 from __future__ import annotations
