@@ -113,7 +113,7 @@ class ProxiedTransport(httpx.BaseTransport):
 
 
 class AsyncProxiedTransport(httpx.AsyncBaseTransport):
-    """The same for an asynchronous client."""
+    """The same for an asynchronous client. A connection is lost in ways that httpx names, only."""
 
     def __init__(
         self, make: Callable[[httpx.Proxy | None], httpx.AsyncHTTPTransport], url: httpx.URL
@@ -123,7 +123,7 @@ class AsyncProxiedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx."""
         proxy, transport = self._ways.to(request.url)
-        with _naming(proxy):
+        with _naming(proxy), _lost_at_once():
             return await transport.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -143,6 +143,20 @@ def _naming(proxy: NamedProxy | None) -> Iterator[None]:
         said = "refused" if isinstance(error, httpx.ProxyError) else "did not answer"
         text = f"the proxy {proxy.shown} set by {proxy.variable} {said}: {error}"
         raise type(error)(text) from error
+
+
+@contextmanager
+def _lost_at_once() -> Iterator[None]:
+    """Have a connection that was reset before its first use be one that could not be made.
+
+    anyio asks such a one's socket, which is None by then, for the address of its peer.
+    """
+    try:
+        yield
+    except AttributeError as error:
+        if error.name != "getpeername" or error.obj is not None:
+            raise
+        raise httpx.ConnectError("the connection was reset before its first use") from error
 
 
 def _is_of_tls(error: BaseException | None) -> bool:

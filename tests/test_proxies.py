@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
+import struct
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 from program import run
 
-from daskingest.proxies import NamedProxy, proxy_for
+from daskingest.proxies import AsyncProxiedTransport, NamedProxy, proxy_for
 
 PROXY = {"HTTP_PROXY": "http://me:secret@proxy.example:3128", "https_proxy": "proxy.example:3129"}
 
@@ -84,3 +90,42 @@ def test_a_proxy_that_fails_is_named(tmp_path: Path, arguments: tuple[str, ...])
     assert code == 1, output
     assert f"the proxy http://{address} set by http_proxy did not answer" in output
     assert "secret" not in output
+
+
+@contextlib.contextmanager
+def resetting() -> Iterator[str]:
+    """The URL of a server that resets each connection as soon as it is open."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    at_once = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                    connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_a_connection_that_is_reset_at_once_is_one_that_is_lost() -> None:
+    async def ask(client: httpx.AsyncClient) -> None:
+        for _ in range(50):
+            with pytest.raises(httpx.TransportError):
+                await client.post("/", content=b"text")
+
+    async def ask_at_once(url: str) -> None:
+        transport = AsyncProxiedTransport(
+            lambda proxy: httpx.AsyncHTTPTransport(proxy=proxy), httpx.URL(url)
+        )
+        async with httpx.AsyncClient(base_url=url, transport=transport) as client:
+            await asyncio.gather(*(ask(client) for _ in range(16)))
+
+    with resetting() as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ask_at_once(url))
