@@ -18,7 +18,7 @@ from daskingest.articles import publication_key
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted
-from daskingest.packed import PackedCounts, PackedPublication
+from daskingest.packed import CompressedCounts, PackedCounts, PackedPublication
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.pending import Flush, Pending, Refusal
 from daskingest.pipeline.saver import Saver
@@ -74,7 +74,8 @@ def counts_of(*words: str, count: int = 1) -> PackedCounts:
 def flush_of(*batches: PackedCounts) -> Flush:
     pending = Pending()
     for number, counts in enumerate(batches):
-        pending.add(named(number), counts, Counted(Tally(rows=1)), 1_000_000, 0.0)
+        its = CompressedCounts.of(counts)
+        pending.add(named(number), its, Counted(Tally(rows=1)), 1_000_000, 0.0)
     assert pending.first is not None
     return pending.first
 
@@ -102,8 +103,8 @@ def test_values_that_cannot_be_written_are_invalid(url: str, name: str, articles
 def test_a_saver_goes_on_and_tells(url: str) -> None:
     async def go() -> None:
         saver = Saver(url, 0.0, "me")
-        await saver.add(named(0), counts_of(BAD), Counted())
-        await saver.add(named(1), counts_of("b"), Counted())
+        await saver.add(named(0), CompressedCounts.of(counts_of(BAD)), Counted())
+        await saver.add(named(1), CompressedCounts.of(counts_of("b")), Counted())
         async with asyncio.timeout(60):
             await saver.drain()
         report = await saver.report(0)

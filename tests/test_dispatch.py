@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from daskingest.articles import Article, Reject
 from daskingest.counts import Counts, Tally
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.deadlines import TimeLimit
@@ -166,7 +166,7 @@ class Saver:
 
     def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
         if batch_id not in self.pending and not self.holds.is_settled(batch_id):
-            self.pending.add(batch_id, counts, entry, limit=6, now=0.0)
+            self.pending.add(batch_id, CompressedCounts.of(counts), entry, limit=6, now=0.0)
 
     def flush(self, store: Store) -> None:
         flush: Flush | None = self.pending.first
@@ -1099,7 +1099,7 @@ def test_an_empty_source_is_asked_again_when_something_has_changed() -> None:
     assert dispatcher.handle(Taken([])) == []
 
 
-@pytest.mark.parametrize(("nbytes", "most"), [(0, 2048), (1 << 20, 64), (32 << 20, 8)])
+@pytest.mark.parametrize(("nbytes", "most"), [(0, 8192), (1 << 20, 64), (32 << 20, 8)])
 def test_a_saver_that_rests_is_told_to_commit_before_it_holds_all_that_may_be_open(
     nbytes: int, most: int
 ) -> None:

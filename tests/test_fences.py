@@ -13,7 +13,7 @@ from emulated import Proxy, Refused, content
 
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import AlreadyCommitted, Replaced, Store, open_store
 
@@ -30,6 +30,10 @@ def counts() -> PackedCounts:
     found = Counts()
     found.add_article("P", [("berlin", "GPE")])
     return found.packed()
+
+
+def compressed() -> CompressedCounts:
+    return CompressedCounts.of(counts())
 
 
 @pytest.fixture
@@ -84,20 +88,20 @@ async def trial(url: str, number: int) -> None:
     store = first._store.store
     assert store is not None
     _at_the_barrier(store, reached.set, gate.wait)
-    await first.add(BatchId(run, "1"), counts(), Counted())
+    await first.add(BatchId(run, "1"), compressed(), Counted())
     draining = asyncio.create_task(first.drain())
     await asyncio.to_thread(reached.wait)
     assert await second.take_over(run) == {}
-    await second.add(BatchId(run, "1"), counts(), Counted())
+    await second.add(BatchId(run, "1"), compressed(), Counted())
     await second.drain()
     await second.forget(run, 1)
-    await second.add(BatchId(run, "2"), counts(), Counted())
+    await second.add(BatchId(run, "2"), compressed(), Counted())
     await second.drain()
     gate.set()
     with pytest.raises(Replaced):
         await draining
     with pytest.raises(Replaced):
-        await first.add(BatchId(run, "3"), counts(), Counted())
+        await first.add(BatchId(run, "3"), compressed(), Counted())
     for each in (first, second):
         assert each._store.store is not None
         each._store.store.close()
@@ -134,7 +138,7 @@ def test_a_saver_that_was_replaced_while_it_waited_doubles_nothing(url: str) -> 
 def test_what_is_forgotten_leaves_the_ledger_when_nothing_more_comes(url: str) -> None:
     async def go() -> None:
         saver = Saver(url, 0.0, "one")
-        await saver.add(BatchId("r", "1"), counts(), Counted())
+        await saver.add(BatchId("r", "1"), compressed(), Counted())
         await saver.drain()
         await saver.forget("r", 1)
         with open_store(url) as store:
@@ -153,17 +157,17 @@ def test_the_ledger_stays_as_large_as_what_is_in_flight(url: str) -> None:
         saver = Saver(url, 3600, "one")
         await saver.take_over("r")
         for number in range(1, 31):
-            await saver.add(BatchId("r", str(number)), counts(), Counted())
+            await saver.add(BatchId("r", str(number)), compressed(), Counted())
             await saver.drain()
             if number > 3:
                 await saver.forget("r", number - 3)
-                await saver.add(BatchId("r", str(number - 3)), counts(), Counted())
+                await saver.add(BatchId("r", str(number - 3)), compressed(), Counted())
         ledger = open_store(url).ledger("r")
         assert set(ledger) == {BatchId("r", str(number)) for number in (27, 28, 29, 30)}
         again = Saver(url, 3600, "two")
         assert await again.take_over("r") == ledger
-        await again.add(BatchId("r", "26"), counts(), Counted())
-        await again.add(BatchId("r", "27"), counts(), Counted())
+        await again.add(BatchId("r", "26"), compressed(), Counted())
+        await again.add(BatchId("r", "27"), compressed(), Counted())
         await again.drain()
 
     asyncio.run(go())

@@ -24,7 +24,7 @@ from daskingest import packed
 from daskingest.counts import Counts, Tally
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted, Ledger
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.verdicts import TOO_MANY_WORDS
 from daskingest.stores import AlreadyCommitted, open_store
@@ -73,7 +73,10 @@ async def save_all(url: str, batches: list[PackedCounts], at_once: int = 4) -> N
     for first in range(0, len(batches), at_once):
         some = enumerate(batches[first : first + at_once], first)
         await asyncio.gather(
-            *(saver.add(BatchId("r", str(i)), counts, Counted(Tally(rows=i))) for i, counts in some)
+            *(
+                saver.add(BatchId("r", str(i)), CompressedCounts.of(counts), Counted(Tally(rows=i)))
+                for i, counts in some
+            )
         )
         await saver.drain()
     assert len((await saver.report(0)).committed) == len(batches)
@@ -260,7 +263,7 @@ def test_what_is_too_large_for_one_commit_is_halved(
     async def go() -> None:
         saver = Saver(firestore_url, 3600, "me")
         for i, counts in enumerate([*batches, large.packed()]):
-            await saver.add(BatchId("r", str(i)), counts, Counted())
+            await saver.add(BatchId("r", str(i)), CompressedCounts.of(counts), Counted())
         await saver.drain()
         report = await saver.report(0)
         assert report.refused == (BatchId("r", "20"),)

@@ -14,7 +14,7 @@ import pytest
 from daskingest.articles import Article
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.service.micro_batches import Limits
 from daskingest.service.restored import check_spool
@@ -27,10 +27,10 @@ ONE_EACH = Limits(1, 1_000_000, 0.0)
 
 
 @cache
-def counts() -> PackedCounts:
+def counts() -> CompressedCounts:
     found = Counts()
     found.add_article("P", [("berlin", "GPE")])
-    return found.packed()
+    return CompressedCounts.of(found.packed())
 
 
 class Week:

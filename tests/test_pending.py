@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
-from daskingest.packed import PackedCounts
-from daskingest.pipeline.pending import Pending, most_pending
+from daskingest.packed import CompressedCounts, PackedCounts, merged
+from daskingest.pipeline import pending as module
+from daskingest.pipeline.pending import Flush, Pending, most_pending, sums
 
-BATCH = 5_000  # bytes, of a few words
+BATCH = 7_000  # bytes, of a few words
 
 
 def counts_of(*words: str) -> PackedCounts:
@@ -21,7 +24,8 @@ def counts_of(*words: str) -> PackedCounts:
 def add(
     pending: Pending, number: int, counts: PackedCounts, limit: int = 100, now: float = 0
 ) -> None:
-    pending.add(BatchId("r", str(number)), counts, Counted(), limit, now)
+    its = CompressedCounts.of(counts)
+    pending.add(BatchId("r", str(number)), its, Counted(), limit, now)
 
 
 def test_a_flush_is_due_after_its_interval() -> None:
@@ -55,6 +59,26 @@ def test_a_flush_takes_as_many_batches_as_fit_when_merged() -> None:
     assert first.closed
     assert 25 <= len(first.batches) <= 32
     assert first.merged().size == 1 + 8 + len(first.batches) <= 41
+
+
+def test_what_is_merged_in_parts_is_what_is_merged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is merged while more comes."""
+    monkeypatch.setattr(module, "_TOGETHER", 20_000)
+    source = random.Random(1)
+    several = [counts_of(*(str(source.randrange(300)) for _ in range(50))) for _ in range(60)]
+    compressed = [CompressedCounts.of(each) for each in several]
+    assert [each.decompressed() for each in compressed] == several
+    whole, flush, times = merged(several), Flush(0), 0
+    for number, counts in enumerate(compressed):
+        flush.add(BatchId("r", str(number)), counts, Counted(), 1_000_000)
+        if flush.is_to_merge():
+            flush.merge()
+            times += 1
+            assert not flush.is_to_merge()
+    assert 5 < times < 20
+    assert flush.merged() == whole
+    assert 5 < len(parts := list(sums(compressed))) < 15
+    assert merged(parts) == whole
 
 
 def test_half_of_the_memory_closes_a_flush() -> None:

@@ -14,7 +14,7 @@ import pytest
 from daskingest.articles import Article
 from daskingest.errors import UsageError
 from daskingest.ledger import BatchId, Counted
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.service.micro_batches import Limits
 from daskingest.service.restored import check_spool
@@ -66,7 +66,7 @@ async def serve(
     await spool.release(articles, 0, Limits(1, 10**6, 0.0), drain=True)
     for number in spool.unfinished()[:counted]:
         for run in runs:
-            await saver.add(BatchId(run, str(number)), PackedCounts(), Counted())
+            await saver.add(BatchId(run, str(number)), CompressedCounts(), Counted())
         await saver.drain()
         await spool.forget([number])
         for run in runs:

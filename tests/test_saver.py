@@ -13,15 +13,15 @@ from program import PATIENCE, content
 
 from daskingest.counts import Counts, Tally
 from daskingest.ledger import BatchId, Counted, Entry
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import open_store
 
 
-def counts_of(*words: str) -> PackedCounts:
+def counts_of(*words: str) -> CompressedCounts:
     counts = Counts()
     counts.add_article("P", [(word, "ORG") for word in words])
-    return counts.packed()
+    return CompressedCounts.of(counts.packed())
 
 
 def named(text: str) -> BatchId:

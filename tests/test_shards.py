@@ -24,7 +24,7 @@ from daskingest.ledger import (
     read_ledger,
     shards_in,
 )
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.batch import Batch, planned
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.saver_places import savers_note, trouble_of
@@ -132,7 +132,7 @@ def test_a_new_run_gets_shards_and_keeps_them(tmp_path: Path) -> None:
         saver = Saver(url, 3600, "three")
         await saver.take_over("r~0", "r~2")
         batch = BatchId("r", "1")
-        await saver.add(batch.of_shard(2), PackedCounts(), Counted(Tally(rows=2)))
+        await saver.add(batch.of_shard(2), CompressedCounts(), Counted(Tally(rows=2)))
         await saver.drain()
 
     asyncio.run(go())
@@ -167,16 +167,16 @@ def test_one_shard_of_a_run_may_be_with_another_saver(tmp_path: Path) -> None:
         await first.take_over("r~0")
         await second.take_over("r~1")
         batch = BatchId("r", "1")
-        await first.add(batch.of_shard(0), PackedCounts(), Counted())
-        await second.add(batch.of_shard(1), PackedCounts(), Counted())
+        await first.add(batch.of_shard(0), CompressedCounts(), Counted())
+        await second.add(batch.of_shard(1), CompressedCounts(), Counted())
         await first.drain()
         await second.drain()
         third = Saver(url, 3600, "three")
         await third.take_over("r~1")
         other = BatchId("r", "2")
-        await first.add(other.of_shard(0), PackedCounts(), Counted())
+        await first.add(other.of_shard(0), CompressedCounts(), Counted())
         await first.drain()
-        await second.add(other.of_shard(1), PackedCounts(), Counted())
+        await second.add(other.of_shard(1), CompressedCounts(), Counted())
         with pytest.raises(Replaced):
             await second.drain()
 

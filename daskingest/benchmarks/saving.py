@@ -5,7 +5,7 @@
 Tasks draw batches (see `counters`) and hand them over as those of run-csv do. With a rate they keep
 to a schedule, and what matters is whether they can: how far behind it they get, and how long the
 savers let them wait. To draw a batch takes longer than to save it: with `--drawn FOLDER` all are
-drawn before the first one is handed over, into files of 0.25 MB a batch, which are kept there and
+drawn before the first one is handed over, into files of 0.06 MB a batch, which are kept there and
 used again the next time.
 
     python -m daskingest.benchmarks.saving --savers 4 --store postgresql://…
@@ -36,7 +36,7 @@ from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts
 from daskingest.pipeline.cluster import cluster
 from daskingest.pipeline.dask_settings import EXTRACT, SAVER
 from daskingest.pipeline.members import addresses
@@ -155,11 +155,14 @@ class Feed:
         name = f"{each.batches}{'-dated' * each.dated}-{len(self.savers)}-{self.first}.pickle"
         return (each.drawn or Path()) / name
 
-    def _batches(self) -> Iterator[list[PackedCounts]]:
+    def _batches(self) -> Iterator[list[CompressedCounts]]:
         stream = Stream(self.first + 1, dated=self.feeding.dated)
-        return (shards_of(stream.draw(), len(self.savers)) for _ in self.numbers)
+        return (
+            list(map(CompressedCounts.of, shards_of(stream.draw(), len(self.savers))))
+            for _ in self.numbers
+        )
 
-    def _read(self) -> Iterator[list[PackedCounts]]:
+    def _read(self) -> Iterator[list[CompressedCounts]]:
         with self._file.open("rb") as file:
             for _ in self.numbers:
                 yield pickle.load(file)

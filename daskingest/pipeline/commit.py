@@ -10,15 +10,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from daskingest.ledger import BatchId, Entry
-from daskingest.packed import PackedCounts, merged
-from daskingest.pipeline.pending import Flush, Refusal
+from daskingest.packed import CompressedCounts, PackedCounts, merged
+from daskingest.pipeline.pending import Flush, Refusal, sums
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Store, TooLarge
 
 _TRIES = 3  # of a batch alone, before it is taken to be invalid
 
 log = logging.getLogger(__name__)
 
-Batches = Mapping[BatchId, tuple[PackedCounts, Entry]]
+Batches = Mapping[BatchId, tuple[CompressedCounts, Entry]]
 
 
 @dataclass(slots=True)
@@ -100,4 +100,4 @@ def _check_store(
 
 
 def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> PackedCounts:
-    return merged([batches[batch_id][0] for batch_id in ids])
+    return merged(list(sums(batches[batch_id][0] for batch_id in ids)))

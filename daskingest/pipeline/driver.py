@@ -18,7 +18,7 @@ from distributed import Client
 
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts
 from daskingest.pipeline.actors import SaverLost
 from daskingest.pipeline.batch import Batch, BatchSource
 from daskingest.pipeline.crew import Crew, Hooks
@@ -225,7 +225,7 @@ class Driver:
     async def _hand_over(self, batch_id: BatchId, entry: Entry, number: int) -> None:
         try:
             saver = self._savers.with_number(number)
-            await saver.add(batch_id, PackedCounts(), entry)
+            await saver.add(batch_id, CompressedCounts(), entry)
             await saver.drain()
         except (SaverLost, Replaced):
             self._tell(NotHandedOver(batch_id, number))

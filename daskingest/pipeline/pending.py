@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
 from typing import NamedTuple
 
+from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Entry, Ledger
-from daskingest.packed import PackedCounts, merged
+from daskingest.packed import CompressedCounts, PackedCounts, merged
 
 _LEAST_PENDING, _MOST_PENDING = 384 << 20, 1 << 30  # bytes
+_TOGETHER = 64 << 20  # bytes, decompressed, that are merged at a time, at most: some 250 batches
 _BATCH = 4096  # bytes that a batch takes besides its counts
 
 _REST, _LONGEST_REST = 9, 60.0
@@ -59,36 +62,72 @@ class Report:
 
 @dataclass(slots=True)
 class Flush:
-    """Batches for one commit. When `closed`, it takes no more batches."""
+    """Batches for one commit. When `closed`, it takes no more batches.
+
+    They are merged some at a time, and those sums once all are there.
+    """
 
     since: float
-    batches: dict[BatchId, tuple[PackedCounts, Entry]] = field(default_factory=dict)
+    batches: dict[BatchId, tuple[CompressedCounts, Entry]] = field(default_factory=dict)
     closed: bool = False
     size: int = 0
     """At least as many counters as the batches have together."""
-    held: int = 0
-    """What the batches add to `Pending.size`."""
-    _merged: PackedCounts = field(default_factory=PackedCounts)
-    _of: int = 0  # of the first so many batches
+    _waiting: int = 0  # bytes, of all batches as they came
+    _came: int = 0  # bytes, of the same decompressed; how many of them are merged, or to be merged
+    _merged: int = 0
+    _to_merge: int = 0
+    _sums: list[PackedCounts] = field(default_factory=list)
+    _summed: int = 0  # bytes, of those
+    _of: int = 0  # they are of the first so many batches
     _merging: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int) -> None:
+    @property
+    def nbytes(self) -> int:
+        """What it has in memory, at most: batches, which may have to be committed in parts, sums,
+        and what is to be merged into those."""
+        return self._waiting + self._summed + self._came - self._merged
+
+    def add(self, batch_id: BatchId, counts: CompressedCounts, entry: Entry, limit: int) -> None:
         """Take a batch. The flush is closed when it has `limit` counters."""
         self.batches[batch_id] = counts, entry
         self.size += counts.size
+        self._waiting += len(counts.data) + _BATCH
+        self._came += counts.decompressed_nbytes
         if self.size >= limit:
             before = self.size
             self.size = self.merged().size
             # Batches have words in common: merge again and again, while that makes room.
             self.closed = self.size >= limit or self.size > 0.9 * before
 
+    def is_to_merge(self) -> bool:
+        """Whether `merge` has much to do. Says so once."""
+        much = self._came - self._to_merge >= _TOGETHER // 2
+        self._to_merge = self._came if much else self._to_merge
+        return much
+
+    def merge(self) -> None:
+        """Merge the batches that are not merged yet. Any thread may."""
+        with self._merging:
+            new = [counts for counts, _ in list(self.batches.values())[self._of :]]
+            self._sums += sums(new)
+            self._of += len(new)
+            self._summed = sum(each.nbytes for each in self._sums)
+            self._merged += sum(each.decompressed_nbytes for each in new)
+
     def merged(self) -> PackedCounts:
         """The sum of the batches' counts so far. Any thread may ask for it."""
+        self.merge()
         with self._merging:
-            if new := [counts for counts, _ in list(self.batches.values())[self._of :]]:
-                self._merged = merged([self._merged, *new])
-                self._of += len(new)
-            return self._merged
+            if len(self._sums) != 1:
+                self._sums = [merged(self._sums)]
+                self._summed = self._sums[0].nbytes
+            return self._sums[0]
+
+
+def sums(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
+    """Together the sum of all, in parts: as much is merged at a time as needs little memory."""
+    for some in grouped(counts, lambda each: each.decompressed_nbytes, _TOGETHER):
+        yield merged([each.decompressed() for each in some])
 
 
 def rest_after(seconds: float) -> float:
@@ -101,8 +140,9 @@ def most_pending(free: int, limit: int | None = None) -> int:
     of the process's limit if it has one, but from 384 MiB to one GiB.
 
     Half of them are in a commit at most, and large commits into a large store cost less. A counter
-    has some 45 bytes, and one with its months 75. While they are merged, that takes up to four
-    times as much again, and the store's cache is besides.
+    has some 12 bytes as it came, compressed, and 20 with its months; merged with others 45 and 75.
+    While the last sums are merged, that takes up to four times as much again, and the store's cache
+    is besides.
     """
     room = min(free // 10, (limit or free) // 8)
     return min(max(room, _LEAST_PENDING), _MOST_PENDING)
@@ -113,21 +153,19 @@ class Pending:
 
     def __init__(self, most: int = _LEAST_PENDING) -> None:
         self.most = most  # bytes
-        self.size = 0  # bytes
         self._rested = 0.0  # when the rest after the last commit ends
         self._flushes: deque[Flush] = deque()
-        self._sizes: dict[BatchId, int] = {}
 
     def __contains__(self, batch_id: BatchId) -> bool:
-        return batch_id in self._sizes
+        return any(batch_id in each.batches for each in self._flushes)
 
     def __iter__(self) -> Iterator[BatchId]:
-        return iter(self._sizes)
+        return chain.from_iterable(each.batches for each in self._flushes)
 
     @property
     def full(self) -> bool:
         """Whether as much is pending as memory allows."""
-        return self.size >= self.most
+        return sum(each.nbytes for each in self._flushes) >= self.most
 
     @property
     def first(self) -> Flush | None:
@@ -135,7 +173,7 @@ class Pending:
         return self._flushes[0] if self._flushes else None
 
     def add(
-        self, batch_id: BatchId, counts: PackedCounts, entry: Entry, limit: int, now: float
+        self, batch_id: BatchId, counts: CompressedCounts, entry: Entry, limit: int, now: float
     ) -> Flush:
         """Add a batch to the last flush, which is closed when it has `limit` counters. Returns
         that flush."""
@@ -143,18 +181,14 @@ class Pending:
             self._flushes.append(Flush(now))
         flush = self._flushes[-1]
         flush.add(batch_id, counts, entry, limit)
-        self._sizes[batch_id] = size = counts.nbytes + _BATCH
-        self.size += size
-        flush.held += size
         # Of this flush alone: else, as long as all is full, flushes would be of a few batches.
-        flush.closed |= flush.held >= self.most // 2
+        flush.closed |= flush.nbytes >= self.most // 2
         return flush
 
     def remove_first(self, started: float, seconds: float) -> None:
         """Remove the first flush: it is committed, which was started then and took so long."""
         self._rested = started + seconds + rest_after(seconds)
-        for batch_id in self._flushes.popleft().batches:
-            self.size -= self._sizes.pop(batch_id)
+        self._flushes.popleft()
 
     def seconds_left(self, interval: float, now: float) -> float | None:
         """Seconds until the first flush is due: when it is full, or `interval` after its start, but

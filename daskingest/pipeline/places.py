@@ -11,7 +11,7 @@ from daskingest.ledger import BatchId
 TASKS_PER_WORKER = 2
 """One runs, one waits: a worker has no pause, and takes few tasks with it when it dies."""
 
-_OPEN, _OPEN_PER_WORKER = 2048, 64  # the most batches that may be on their way: the larger one
+_OPEN, _OPEN_PER_WORKER = 8192, 64  # the most batches that may be on their way: the larger one
 _BYTES_PER_WORKER, _FEW_PER_WORKER = 64 << 20, 8  # of those that have their articles with them
 
 _OLD_ENTRIES = 8  # of the heap, for each that is not, before it is made again
@@ -45,7 +45,8 @@ class Places:
     def most_open(self, nbytes: float = 0.0) -> int:
         """How many batches may be on their way, each of which takes so many bytes of memory here.
 
-        Half of them a saver can gather for a commit: of a large file, what it takes in a minute.
+        Half of them a saver can gather for a commit: more than what most clusters extract in the
+        time that one takes, and the minute after it.
         """
         workers = max(1, self.workers)
         most = max(_OPEN, _OPEN_PER_WORKER * workers)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 
 from daskingest.ledger import BatchId, Entry, Ledger, Shards
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.actors import memory_limit
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
@@ -73,7 +73,7 @@ class Saver:
                 found |= ledger
         return found
 
-    async def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
+    async def add(self, batch_id: BatchId, counts: CompressedCounts, entry: Entry) -> None:
         """Take a batch to commit, of a run that is held. Waits while memory is full.
 
         Adding a batch again, pending or committed, changes nothing.
@@ -93,12 +93,14 @@ class Saver:
             if flush.closed or self._pending.full:
                 # Beside the commit of the one before, which then needs not wait for it.
                 asyncio.get_running_loop().run_in_executor(None, flush.merged)
+            elif flush.is_to_merge():
+                asyncio.get_running_loop().run_in_executor(None, flush.merge)
             self._changed.notify_all()
 
     async def enter(self, entries: Ledger) -> None:
         """Put entries without counts into the ledger, unless it has them. Returns when it does."""
         for batch_id, entry in entries.items():
-            await self.add(batch_id, PackedCounts(), entry)
+            await self.add(batch_id, CompressedCounts(), entry)
         await self.drain()
 
     async def report(self, cursor: int) -> Report:

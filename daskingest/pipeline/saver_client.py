@@ -13,7 +13,7 @@ from uuid import uuid4
 from distributed import Client, Future
 
 from daskingest.ledger import BatchId, Entry, Ledger
-from daskingest.packed import PackedCounts
+from daskingest.packed import CompressedCounts
 from daskingest.pipeline.actors import ActorAddress, is_lost
 from daskingest.pipeline.dask_settings import SAVER
 from daskingest.pipeline.pending import Report
@@ -31,7 +31,7 @@ class SaverRef:
 
     address: ActorAddress
 
-    def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
+    def add(self, batch_id: BatchId, counts: CompressedCounts, entry: Entry) -> None:
         """See `Saver.add`. To be called from a task on a worker. Raises SaverLost."""
         self.address.call_from_task("add", batch_id, counts, entry)
 
@@ -106,7 +106,7 @@ class SaverClient:
         """Let Dask end the actor, which may be running for nobody."""
         self._future.release()
 
-    async def add(self, batch_id: BatchId, counts: PackedCounts, entry: Entry) -> None:
+    async def add(self, batch_id: BatchId, counts: CompressedCounts, entry: Entry) -> None:
         """See `Saver.add`."""
         await self._call("add", batch_id, counts, entry)
 

@@ -10,6 +10,7 @@ from daskingest.articles import Article, Reject
 from daskingest.extraction import extract, extract_shards
 from daskingest.ledger import Counted
 from daskingest.models import load_model
+from daskingest.packed import CompressedCounts
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.notices import Notices
 from daskingest.pipeline.saver_client import SaverRef
@@ -68,7 +69,8 @@ def count_batch(assignment: Assignment) -> TaskResult:
         [shard] = its.wanted
         mine, savers = found[shard], assignment.savers
         saver = savers[place_of(shard, len(savers))]
-        saver.add(its.id, mine.counts.packed(), Counted(mine.tally, batch.checksum))
+        counts = CompressedCounts.of(mine.counts.packed())
+        saver.add(its.id, counts, Counted(mine.tally, batch.checksum))
         rejects += mine.rejects
     result = TaskResult(rejects, seconds)
     assignment.notices.result(result)

@@ -12,7 +12,7 @@ from daskingest.benchmarks.firestore import Sink, firestore_sink, firestore_writ
 from daskingest.extraction import extract
 from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model, load_model
-from daskingest.packed import merged
+from daskingest.packed import CompressedCounts, merged
 from daskingest.pipeline.saver import Saver
 from daskingest.settings import BATCH_BYTES
 from daskingest.sources.csvfile import open_csv
@@ -62,7 +62,11 @@ def test_writes_against_distinct_words(many_real_articles: Path, sink: Sink) -> 
     async def go() -> None:
         saver = Saver("firestore://sink", 60.0, "me")
         for i, batch in enumerate(batches):
-            await saver.add(BatchId("r", str(i)), batch.counts.packed(), Counted(batch.tally))
+            await saver.add(
+                BatchId("r", str(i)),
+                CompressedCounts.of(batch.counts.packed()),
+                Counted(batch.tally),
+            )
         await saver.drain()
 
     asyncio.run(go())
