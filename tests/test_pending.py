@@ -81,6 +81,27 @@ def test_what_is_merged_in_parts_is_what_is_merged_at_once(monkeypatch: pytest.M
     assert merged(parts) == whole
 
 
+@pytest.mark.parametrize("name", ["merge", "merged"])
+def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    flush, calls = Flush(0), 0
+    for number in range(4):
+        its = CompressedCounts.of(counts_of("a"))
+        flush.add(BatchId("r", str(number)), its, Counted(), 1_000_000)
+
+    def fail_at_second(parts: list[PackedCounts]) -> PackedCounts:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise MemoryError
+        return merged(parts)
+
+    monkeypatch.setattr(module, "_TOGETHER", 1)
+    monkeypatch.setattr(module, "merged", fail_at_second)
+    with pytest.raises(MemoryError):
+        getattr(flush, name)()
+    assert flush.merged() == merged([counts_of("a")] * 4)
+
+
 def test_half_of_the_memory_closes_a_flush() -> None:
     """The other half can be gathered while it is committed."""
     pending = Pending(most=2 * BATCH)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
@@ -76,8 +76,9 @@ class Flush:
     _came: int = 0  # bytes, of the same decompressed; how many of them are merged, or to be merged
     _merged: int = 0
     _to_merge: int = 0
-    _sums: list[PackedCounts] = field(default_factory=list)
-    _summed: int = 0  # bytes, of those
+    _sums: list[CompressedCounts] = field(default_factory=list)
+    _whole: PackedCounts = field(default_factory=PackedCounts)
+    _summed: int = 0  # bytes, of both
     _of: int = 0  # they are of the first so many batches
     _merging: threading.Lock = field(default_factory=threading.Lock)
 
@@ -106,22 +107,32 @@ class Flush:
         return much
 
     def merge(self) -> None:
-        """Merge the batches that are not merged yet. Any thread may."""
+        """Merge the batches that are not merged yet, by themselves. Any thread may.
+
+        When it fails, as without memory, they still are not merged.
+        """
         with self._merging:
-            new = [counts for counts, _ in list(self.batches.values())[self._of :]]
-            self._sums += sums(new)
-            self._of += len(new)
-            self._summed = sum(each.nbytes for each in self._sums)
-            self._merged += sum(each.decompressed_nbytes for each in new)
+            new = self._new()
+            self._sums = [*self._sums, *(CompressedCounts.of(each) for each in sums(new))]
+            self._have_merged(new)
 
     def merged(self) -> PackedCounts:
         """The sum of the batches' counts so far. Any thread may ask for it."""
-        self.merge()
         with self._merging:
-            if len(self._sums) != 1:
-                self._sums = [merged(self._sums)]
-                self._summed = self._sums[0].nbytes
-            return self._sums[0]
+            new = self._new()
+            if parts := [*(each.decompressed() for each in self._sums), *sums(new)]:
+                self._whole = merged([self._whole, *parts])
+                self._sums = []
+                self._have_merged(new)
+            return self._whole
+
+    def _new(self) -> list[CompressedCounts]:
+        return [counts for counts, _ in list(self.batches.values())[self._of :]]
+
+    def _have_merged(self, new: Sequence[CompressedCounts]) -> None:
+        self._of += len(new)
+        self._merged += sum(each.decompressed_nbytes for each in new)
+        self._summed = self._whole.nbytes + sum(len(each.data) for each in self._sums)
 
 
 def sums(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
