@@ -45,7 +45,7 @@ ROWS, FLUSH, RATE = 8_000_000, 80, 17.0
 many arrive in a second."""
 
 _WORKERS = 16  # whose driver has a saver commit when it has half of all that may be open
-_BATCH = 250_000, 440_000  # bytes that a batch's counts take, without months and with them
+_BATCH = 115_000, 185_000  # bytes that a batch and its part of sums take, without months, with them
 
 _FIRST = 30  # batches in the first commit: some 100,000 rows
 _TOGETHER = 3  # commits that are compared: the median of so many
