@@ -47,7 +47,7 @@ def pages(store: Store, label: str | None, size: int) -> Iterator[Word]:
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is small is read by one thread in one pass; here the same is taken for large."""
     if not request.param:
-        for name, size in {"_RARE": 1, "_FIRST": 2, "_LARGE": 2}.items():
+        for name, size in {"_RARE": 1, "_LARGE": 2}.items():
             monkeypatch.setattr(sqlite_words, name, size)
 
 

@@ -34,7 +34,6 @@ _CACHE = 16 << 20  # bytes; it has what is not mapped, as what is in the write-a
 _MAPPED = 1 << 40  # bytes, or what SQLite allows: 2 GiB by default
 
 _RARE = 5_000  # frequent words of a label; if it has fewer, pages of the others take one pass
-_FIRST = 20_000  # the most frequent words, which often are all that a search has to look at
 _LARGE = 1_000  # frequent words of a publication; if it has fewer, one thread reads it
 _THREADS = 4  # at most, of a pass
 _TOGETHER = 400  # words that one query looks up
@@ -91,10 +90,7 @@ class Selection:
 
     def search(self, db: sqlite3.Connection, limit: int) -> list[Row]:
         """Its most frequent words, by count descending, then word."""
-        every = Selection(self.another, self.publication, self.label)
-        frequent = every._query(_FREQUENT, f"ORDER BY count DESC, word LIMIT {_FIRST}")
-        query = f"SELECT word, count FROM ({frequent}) WHERE instr(word, :text) {_ORDER}"
-        found = db.execute(query, self._values(limit)).fetchall()
+        found = self._rows(db, _FREQUENT, _ORDER, limit)
         return found if len(found) == limit else self._one_pass(db, "TRUE", limit)
 
     def with_labels(self, db: sqlite3.Connection, rows: Iterable[Row]) -> list[Word]:
