@@ -23,8 +23,9 @@ from daskingest.stores.sqlite_layout import AS_NOW, FREQUENT, FREQUENT_BEFORE
 _ORDER = "ORDER BY count DESC, word LIMIT :limit"
 _ALPHABETICAL = "ORDER BY word LIMIT :limit"
 
-# n is the count. SQLite takes an index of some rows where the query has the same words as that.
-_FREQUENT = f"{{n}} >= {FREQUENT} AND {{n}} >= {FREQUENT_BEFORE}"
+# n is the count, of a label if one is asked for, and then at most that of the word. SQLite takes an
+# index of some rows where the query has the same words as that.
+_FREQUENT = f"count >= {FREQUENT} AND {{n}} >= {FREQUENT} AND {{n}} >= {FREQUENT_BEFORE}"
 _AFTER = "{n} <= :count AND ({n} < :count OR word > :word)"
 _OF_ONE_COUNT = "{n} = :count AND word > :word"
 
@@ -133,7 +134,7 @@ class Selection:
 
     def _rare(self, db: sqlite3.Connection) -> bool:
         """Whether the label is one of few words."""
-        return len(self._rows(db, _FREQUENT, _ORDER, _RARE)) < _RARE
+        return len(self._rows(db, _FREQUENT, "LIMIT :limit", _RARE)) < _RARE
 
     def _one_pass(
         self, db: sqlite3.Connection, where: str, limit: int, count: int = 0, word: str = ""
