@@ -1,4 +1,8 @@
-"""Stores as the first version made them: with full indexes by count, and nothing by month."""
+"""Stores as earlier versions made them.
+
+The first one had full indexes by count, and nothing by month. The second and the third have other
+indexes than this one.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,23 @@ INSERT INTO labels SELECT publication, word, 'ORG', count FROM words;
 UPDATE words SET count = count + 2 WHERE word LIKE '%a';
 INSERT INTO labels SELECT publication, word, 'GPE', 2 FROM words WHERE word LIKE '%a';
 """
+
+_INDEXES = """
+DROP INDEX words_by_count;
+DROP INDEX other_labels_by_count;
+CREATE INDEX words_by_count ON words (publication, count DESC, word) WHERE count >= :frequent;
+CREATE INDEX words_by_label ON words (publication, label, count - other DESC, word, count, other)
+    WHERE count - other >= :frequent;
+CREATE INDEX other_labels_by_count ON other_labels (publication, label, count DESC, word)
+    WHERE count >= :frequent;
+"""
+
+
+def with_indexes_of(version: int, path: Path) -> None:
+    """Give a store of this version those of the second or the third, and its number."""
+    script = _INDEXES.replace(":frequent", {2: "16", 3: "64"}[version])
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"{script}PRAGMA user_version = {version};")
 
 
 def first_version(path: Path, words: int) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from first_version import first_version, with_indexes_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +19,7 @@ from daskingest.ledger import BatchId, Counted
 from daskingest.sqlite_file import SqliteFile
 from daskingest.stores import Store, Word, open_store, sqlite_words
 from daskingest.stores.sqlite import SqliteStore
-from daskingest.stores.sqlite_layout import FREQUENT
+from daskingest.stores.sqlite_layout import FREQUENT, SCHEMA
 
 MENTION = st.tuples(st.text("abc", min_size=1, max_size=3), st.sampled_from("AB"))
 MENTIONS = st.lists(st.tuples(MENTION, st.sampled_from([1, 2, FREQUENT - 1, FREQUENT]))).map(
@@ -47,7 +46,7 @@ def pages(store: Store, label: str | None, size: int) -> Iterator[Word]:
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is small is read by one thread in one pass; here the same is taken for large."""
     if not request.param:
-        for name, size in {"_RARE": 1, "_FIRST": 2, "_LARGE": 2}.items():
+        for name, size in {"_RARE": 1, "_LARGE": 2}.items():
             monkeypatch.setattr(sqlite_words, name, size)
 
 
@@ -85,6 +84,29 @@ def test_every_word_is_found_once_and_in_order(
                 assert store.find_words([("p", word.word)]) == {("p", word.word): word}
 
 
+@pytest.mark.usefixtures("few")
+def test_a_frequent_word_may_be_a_rare_one_of_its_label(tmp_path: Path) -> None:
+    """The index has all of a word's count; a label's words are chosen by what of it is theirs."""
+    near = (1, FREQUENT - 1, FREQUENT, FREQUENT + 1)
+    times = {f"w{own} {other}": (own, other) for own in near for other in (0, *near)}
+    with open_store(f"sqlite:///{tmp_path}/s.db", create=True) as store:
+        for number, its in enumerate("AB"):  # A is the label that each was seen with first
+            count(store, [(w, its) for w in times for _ in range(times[w][number])], "P", number)
+    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        for label in (None, "A", "B"):
+            counted = {
+                word: sum(n for n, its in zip(of_both, "AB", strict=True) if label in (None, its))
+                for word, of_both in times.items()
+            }
+            expected = sorted((-its, word) for word, its in counted.items() if its)
+            for size in (1, 3, 99):
+                found = [(-each.count, each.word) for each in pages(store, label, size)]
+                assert found == expected
+                searched = store.search("p", "w6", size, label)
+                of_them = [each for each in expected if each[1].startswith("w6")]
+                assert [(-each.count, each.word) for each in searched] == of_them[:size]
+
+
 class Traced(SqliteStore):
     """Remembers its statements."""
 
@@ -97,6 +119,16 @@ class Traced(SqliteStore):
         file.connection.set_trace_callback(self.statements.add)
         return file
 
+    def plans(self) -> dict[str, list[str]]:
+        """The steps of each query."""
+        queries = sorted(each for each in self.statements if each.startswith("SELECT"))
+        with super()._reader() as file:
+            db = file.connection
+            return {
+                query: [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+                for query in queries
+            }
+
 
 @pytest.mark.usefixtures("few")
 def test_nothing_reads_a_whole_table(tmp_path: Path) -> None:
@@ -104,17 +136,16 @@ def test_nothing_reads_a_whole_table(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{path}", create=True) as store:
         for name in ("P", "Q"):
             count(store, [(w, "A") for w in "abcdef" for _ in range(ord(w) - ord("a") + 1)], name)
-    with closing(sqlite3.connect(path)) as db, Traced(str(path)) as traced:
+    with Traced(str(path)) as traced:
         for label in (None, "A"):
             assert len([*pages(traced, label, 1)]) == len([*pages(traced, label, 99)]) == 6
             assert len(traced.search("p", "b", 9, label)) == 1
         assert len(traced.find_words([("p", "a"), ("q", "b"), ("none", "a")])) == 2
         assert len([*traced.all_words("p")]) == 6
         assert traced.publication("p")
-        queries = {each for each in traced.statements if each.startswith("SELECT")}
-        assert len(queries) > 20
-        for query in queries:
-            steps = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+        plans = traced.plans()
+        assert len(plans) > 20
+        for query, steps in plans.items():
             for step in steps:
                 assert not re.match("SCAN (words|labels)", step), query
                 searched = re.match("SEARCH (words|labels) USING .*?(\\(.*\\))", step)
@@ -122,6 +153,46 @@ def test_nothing_reads_a_whole_table(tmp_path: Path) -> None:
             one_pass = "word > " in query and "ORDER BY count DESC" in query
             if "'b'" not in query and not one_pass:
                 assert not any("TEMP B-TREE" in step for step in steps), (query, steps)
+
+
+BY_LABEL = {"words_by_count", "words_by_label", "other_labels_by_count"}
+INDEXES = {
+    1: {"words_by_count", "labels_by_count"},
+    2: BY_LABEL,
+    3: BY_LABEL,
+    SCHEMA.version: BY_LABEL - {"words_by_label"},
+}
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("version", INDEXES)
+def test_frequent_words_are_read_from_a_covering_index(tmp_path: Path, version: int) -> None:
+    """Also in a store of an earlier version. Only the words of a label are sorted."""
+    path = tmp_path / "s.db"
+    if version == 1:
+        first_version(path, 2_000)
+    else:
+        with open_store(f"sqlite:///{path}", create=True) as store:
+            count(store, [(w, label) for label in ("ORG", "A") for w in "abc" for _ in range(70)])
+        if version != SCHEMA.version:
+            with_indexes_of(version, path)
+    used = set[str]()
+    with Traced(str(path)) as traced:
+        for label in (None, "ORG", "GPE"):
+            for after in (None, (70, "a"), (3, "a")):
+                traced.words("p", 1, after, label)
+            traced.search("p", "w 3d", 9, label)
+        for query, steps in traced.plans().items():
+            if f">= {FREQUENT}" not in query:
+                continue
+            for step in steps:
+                if step.startswith(("SCAN", "SEARCH")):
+                    place = r"\(publication=\? AND (?:label=\? AND )?(?:count|<expr>)>\?"
+                    index = re.search(f"USING COVERING INDEX (\\w+) {place}", step)
+                    assert index, (query, step)
+                    used.add(index[1])
+            assert "label = " in query or not any("TEMP B-TREE" in each for each in steps), query
+    assert used == INDEXES[version]
 
 
 def test_what_is_committed_while_it_searches_is_no_trouble(

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from first_version import first_version, version
+from first_version import first_version, version, with_indexes_of
 from program import run
 
 from daskingest.counts import Counts
@@ -23,7 +23,7 @@ from daskingest.doctor.finding import Verdict
 from daskingest.doctor.places import check_store
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted
-from daskingest.stores import Word, open_store, sqlite_words
+from daskingest.stores import Word, open_store
 from daskingest.stores.sqlite import SqliteStore
 from daskingest.stores.sqlite_layout import SCHEMA
 
@@ -74,38 +74,24 @@ def test_it_is_read_as_it_is_and_counted_into(tmp_path: Path) -> None:
     assert layout(path) == layout(tmp_path / "new.db")
 
 
-SECOND_VERSION = """
-DROP INDEX words_by_count;
-DROP INDEX words_by_label;
-DROP INDEX other_labels_by_count;
-CREATE INDEX words_by_count ON words (publication, count DESC, word) WHERE count >= 16;
-CREATE INDEX words_by_label ON words (publication, label, count - other DESC, word, count, other)
-    WHERE count - other >= 16;
-CREATE INDEX other_labels_by_count ON other_labels (publication, label, count DESC, word)
-    WHERE count >= 16;
-PRAGMA user_version = 2;
-"""
-
-
 def indexes(path: Path) -> set[str]:
     with closing(sqlite3.connect(path)) as db:
         return {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql LIKE '%>=%'")}
 
 
-def test_one_of_the_second_version_is_read_by_its_indexes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("earlier", [2, 3])
+def test_one_with_other_indexes_is_read_as_it_is_and_gets_these(
+    tmp_path: Path, earlier: int
+) -> None:
+    """That it is read by its indexes: see `test_sqlite_words`."""
     path, said = tmp_path / "s.db", list[str]()
     url = f"sqlite:///{path}"
     first_version(path, 2_000)
     open_store(url, create=True).close()
     before, now = content(url), indexes(path)
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript(SECOND_VERSION)
-        frequent = "SELECT word FROM words WHERE publication = 1 AND "
-        frequent += sqlite_words._FREQUENT.format(n="(count)")
-        [(*_, step)] = db.execute(f"EXPLAIN QUERY PLAN {frequent} ORDER BY count DESC, word")
-        assert "words_by_count" in step
+    with_indexes_of(earlier, path)
     assert content(url) == before
-    assert version(path) == 2
+    assert version(path) == earlier
     assert indexes(path) != now
     with open_store(url, create=True, say=said.append):
         assert content(url) == before

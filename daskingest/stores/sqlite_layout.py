@@ -8,8 +8,10 @@ The last two are views. `spelling` says which letters of a word are capitals
 A word is one row, with all that most words have: one label, and a few months. So a commit changes
 one row for each of its words, in their order, page after page. Where a word has other labels than
 the one it was seen with first, `other` is how much of its count they have, and `other_labels` has
-them. What is read by count, the frequent words, has an index; the many words that occur fewer than
-`FREQUENT` times have none, which would cost every commit, and are found in the tables' own order.
+them. What is read by count, the frequent words, has an index, one for all that is read: by label,
+too, as all of a publication's frequent words are few enough to look at. The many words that occur
+fewer than `FREQUENT` times have none, which would cost every commit, and are found in the tables'
+own order.
 """
 
 from __future__ import annotations
@@ -43,9 +45,8 @@ CREATE TABLE other_labels (
 """
 
 _INDEXES = f"""
-CREATE INDEX words_by_count ON words (publication, count DESC, word) WHERE count >= {FREQUENT};
-CREATE INDEX words_by_label ON words (publication, label, count - other DESC, word, count, other)
-    WHERE count - other >= {FREQUENT};
+CREATE INDEX words_by_count ON words (publication, count DESC, word, label, other)
+    WHERE count >= {FREQUENT};
 CREATE INDEX other_labels_by_count ON other_labels (publication, label, count DESC, word)
     WHERE count >= {FREQUENT};
 """
@@ -108,7 +109,9 @@ DROP TABLE words_before;
 {_VIEWS.strip()}
 """
 
-_FROM_2 = f"""
+_FROM_2 = ""  # only indexes differ, and those are made anew from the next one
+
+_FROM_3 = f"""
 DROP INDEX IF EXISTS words_by_count;
 DROP INDEX IF EXISTS words_by_label;
 DROP INDEX IF EXISTS other_labels_by_count;
@@ -121,14 +124,15 @@ AS_NOW = {
     "NULL AS months FROM main.words;"
     "CREATE TEMP VIEW other_labels AS SELECT * FROM main.labels;",
     2: "",
+    3: "",
 }
 """What makes a connection read a file of an earlier version as if it were of this one."""
 
 SCHEMA = SqliteSchema(
     application_id=0x6461736B,  # "dask"
-    version=3,
+    version=4,
     script=_SCRIPT.strip(),
-    upgrades={1: _FROM_1.strip(), 2: _FROM_2.strip()},
+    upgrades={1: _FROM_1.strip(), 2: _FROM_2, 3: _FROM_3.strip()},
     readable=tuple(AS_NOW),
     page_size=8192,
 )

@@ -23,8 +23,9 @@ from daskingest.stores.sqlite_layout import AS_NOW, FREQUENT, FREQUENT_BEFORE
 _ORDER = "ORDER BY count DESC, word LIMIT :limit"
 _ALPHABETICAL = "ORDER BY word LIMIT :limit"
 
-# n is the count. SQLite takes an index of some rows where the query has the same words as that.
-_FREQUENT = f"{{n}} >= {FREQUENT} AND {{n}} >= {FREQUENT_BEFORE}"
+# n is the count, of a label if one is asked for, and then at most that of the word. SQLite takes an
+# index of some rows where the query has the same words as that.
+_FREQUENT = f"count >= {FREQUENT} AND {{n}} >= {FREQUENT} AND {{n}} >= {FREQUENT_BEFORE}"
 _AFTER = "{n} <= :count AND ({n} < :count OR word > :word)"
 _OF_ONE_COUNT = "{n} = :count AND word > :word"
 
@@ -34,7 +35,6 @@ _CACHE = 16 << 20  # bytes; it has what is not mapped, as what is in the write-a
 _MAPPED = 1 << 40  # bytes, or what SQLite allows: 2 GiB by default
 
 _RARE = 5_000  # frequent words of a label; if it has fewer, pages of the others take one pass
-_FIRST = 20_000  # the most frequent words, which often are all that a search has to look at
 _LARGE = 1_000  # frequent words of a publication; if it has fewer, one thread reads it
 _THREADS = 4  # at most, of a pass
 _TOGETHER = 400  # words that one query looks up
@@ -91,10 +91,7 @@ class Selection:
 
     def search(self, db: sqlite3.Connection, limit: int) -> list[Row]:
         """Its most frequent words, by count descending, then word."""
-        every = Selection(self.another, self.publication, self.label)
-        frequent = every._query(_FREQUENT, f"ORDER BY count DESC, word LIMIT {_FIRST}")
-        query = f"SELECT word, count FROM ({frequent}) WHERE instr(word, :text) {_ORDER}"
-        found = db.execute(query, self._values(limit)).fetchall()
+        found = self._rows(db, _FREQUENT, _ORDER, limit)
         return found if len(found) == limit else self._one_pass(db, "TRUE", limit)
 
     def with_labels(self, db: sqlite3.Connection, rows: Iterable[Row]) -> list[Word]:
@@ -137,7 +134,7 @@ class Selection:
 
     def _rare(self, db: sqlite3.Connection) -> bool:
         """Whether the label is one of few words."""
-        return len(self._rows(db, _FREQUENT, _ORDER, _RARE)) < _RARE
+        return len(self._rows(db, _FREQUENT, "LIMIT :limit", _RARE)) < _RARE
 
     def _one_pass(
         self, db: sqlite3.Connection, where: str, limit: int, count: int = 0, word: str = ""
