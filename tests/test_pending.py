@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
-from daskingest.packed import CompressedCounts, PackedCounts, merged
-from daskingest.pipeline import pending as module
-from daskingest.pipeline.pending import Flush, Pending, most_pending, sums
+from daskingest.packed import CompressedCounts, PackedCounts
+from daskingest.pipeline.pending import Pending, most_pending
 
 BATCH = 7_000  # bytes, of a few words
 
@@ -58,48 +55,7 @@ def test_a_flush_takes_as_many_batches_as_fit_when_merged() -> None:
     first = pending.first
     assert first.closed
     assert 25 <= len(first.batches) <= 32
-    assert first.merged().size == 1 + 8 + len(first.batches) <= 41
-
-
-def test_what_is_merged_in_parts_is_what_is_merged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where it is merged while more comes."""
-    monkeypatch.setattr(module, "_TOGETHER", 20_000)
-    source = random.Random(1)
-    several = [counts_of(*(str(source.randrange(300)) for _ in range(50))) for _ in range(60)]
-    compressed = [CompressedCounts.of(each) for each in several]
-    assert [each.decompressed() for each in compressed] == several
-    whole, flush, times = merged(several), Flush(0), 0
-    for number, counts in enumerate(compressed):
-        flush.add(BatchId("r", str(number)), counts, Counted(), 1_000_000)
-        if flush.is_to_merge():
-            flush.merge()
-            times += 1
-            assert not flush.is_to_merge()
-    assert 5 < times < 20
-    assert flush.merged() == whole
-    assert 5 < len(parts := list(sums(compressed))) < 15
-    assert merged(parts) == whole
-
-
-@pytest.mark.parametrize("name", ["merge", "merged"])
-def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    flush, calls = Flush(0), 0
-    for number in range(4):
-        its = CompressedCounts.of(counts_of("a"))
-        flush.add(BatchId("r", str(number)), its, Counted(), 1_000_000)
-
-    def fail_at_second(parts: list[PackedCounts]) -> PackedCounts:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            raise MemoryError
-        return merged(parts)
-
-    monkeypatch.setattr(module, "_TOGETHER", 1)
-    monkeypatch.setattr(module, "merged", fail_at_second)
-    with pytest.raises(MemoryError):
-        getattr(flush, name)()
-    assert flush.merged() == merged([counts_of("a")] * 4)
+    assert first.sum.merged().size == 1 + 8 + len(first.batches) <= 41
 
 
 def test_half_of_the_memory_closes_a_flush() -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from daskingest.ledger import BatchId, Entry
 from daskingest.packed import CompressedCounts, PackedCounts, merged
-from daskingest.pipeline.pending import Flush, Refusal, sums
+from daskingest.pipeline.pending import Flush, Refusal
+from daskingest.pipeline.sums import sums
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Store, TooLarge
 
 _TRIES = 3  # of a batch alone, before it is taken to be invalid
@@ -39,7 +40,7 @@ def commit(flush: Flush, holds: Collection[Hold], store: Store) -> Committed:
     what became of a call.
     """
     committed = Committed(holds)
-    _commit(flush.batches, flush.merged(), store, committed)
+    _commit(flush.batches, flush.sum.merged(), store, committed)
     return committed
 
 

@@ -5,20 +5,18 @@ Nothing here waits or knows a clock.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
 from typing import NamedTuple
 
-from daskingest.grouping import grouped
 from daskingest.ledger import BatchId, Entry, Ledger
-from daskingest.packed import CompressedCounts, PackedCounts, merged
+from daskingest.packed import CompressedCounts
+from daskingest.pipeline.sums import Sum
 
 _LEAST_PENDING, _MOST_PENDING = 384 << 20, 1 << 30  # bytes
-_TOGETHER = 64 << 20  # bytes, decompressed, that are merged at a time, at most: some 250 batches
 _BATCH = 4096  # bytes that a batch takes besides its counts
 
 _REST, _LONGEST_REST = 9, 60.0
@@ -62,83 +60,31 @@ class Report:
 
 @dataclass(slots=True)
 class Flush:
-    """Batches for one commit. When `closed`, it takes no more batches.
-
-    They are merged some at a time, and those sums once all are there.
-    """
+    """Batches for one commit, and the sum of their counts. When `closed`, it takes no more."""
 
     since: float
     batches: dict[BatchId, tuple[CompressedCounts, Entry]] = field(default_factory=dict)
+    sum: Sum = field(default_factory=Sum)
     closed: bool = False
     size: int = 0
     """At least as many counters as the batches have together."""
-    _waiting: int = 0  # bytes, of all batches as they came
-    _came: int = 0  # bytes, of the same decompressed; how many of them are merged, or to be merged
-    _merged: int = 0
-    _to_merge: int = 0
-    _sums: list[CompressedCounts] = field(default_factory=list)
-    _whole: PackedCounts = field(default_factory=PackedCounts)
-    _summed: int = 0  # bytes, of both
-    _of: int = 0  # they are of the first so many batches
-    _merging: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def nbytes(self) -> int:
-        """What it has in memory, at most: batches, which may have to be committed in parts, sums,
-        and what is to be merged into those."""
-        return self._waiting + self._summed + self._came - self._merged
+        """What it has in memory, at most: batches, which may have to be committed in parts, and
+        what becomes of them."""
+        return self.sum.nbytes + _BATCH * len(self.batches)
 
     def add(self, batch_id: BatchId, counts: CompressedCounts, entry: Entry, limit: int) -> None:
         """Take a batch. The flush is closed when it has `limit` counters."""
         self.batches[batch_id] = counts, entry
+        self.sum.add(counts)
         self.size += counts.size
-        self._waiting += len(counts.data) + _BATCH
-        self._came += counts.decompressed_nbytes
         if self.size >= limit:
             before = self.size
-            self.size = self.merged().size
+            self.size = self.sum.merged().size
             # Batches have words in common: merge again and again, while that makes room.
             self.closed = self.size >= limit or self.size > 0.9 * before
-
-    def is_to_merge(self) -> bool:
-        """Whether `merge` has much to do. Says so once."""
-        much = self._came - self._to_merge >= _TOGETHER // 2
-        self._to_merge = self._came if much else self._to_merge
-        return much
-
-    def merge(self) -> None:
-        """Merge the batches that are not merged yet, by themselves. Any thread may.
-
-        When it fails, as without memory, they still are not merged.
-        """
-        with self._merging:
-            new = self._new()
-            self._sums = [*self._sums, *(CompressedCounts.of(each) for each in sums(new))]
-            self._have_merged(new)
-
-    def merged(self) -> PackedCounts:
-        """The sum of the batches' counts so far. Any thread may ask for it."""
-        with self._merging:
-            new = self._new()
-            if parts := [*(each.decompressed() for each in self._sums), *sums(new)]:
-                self._whole = merged([self._whole, *parts])
-                self._sums = []
-                self._have_merged(new)
-            return self._whole
-
-    def _new(self) -> list[CompressedCounts]:
-        return [counts for counts, _ in list(self.batches.values())[self._of :]]
-
-    def _have_merged(self, new: Sequence[CompressedCounts]) -> None:
-        self._of += len(new)
-        self._merged += sum(each.decompressed_nbytes for each in new)
-        self._summed = self._whole.nbytes + sum(len(each.data) for each in self._sums)
-
-
-def sums(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
-    """Together the sum of all, in parts: as much is merged at a time as needs little memory."""
-    for some in grouped(counts, lambda each: each.decompressed_nbytes, _TOGETHER):
-        yield merged([each.decompressed() for each in some])
 
 
 def rest_after(seconds: float) -> float:
