@@ -13,6 +13,7 @@ as many batches.
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import statistics
 import tempfile
@@ -32,7 +33,7 @@ from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import merged
-from daskingest.pipeline.dask_settings import WORKER_MEMORY
+from daskingest.pipeline.dask_settings import GC_THRESHOLD, WORKER_MEMORY
 from daskingest.pipeline.pending import most_pending, rest_after
 from daskingest.pipeline.places import Places
 from daskingest.resources import free_memory
@@ -148,6 +149,7 @@ def measure_alone(path: Path, rows: int) -> list[Commit]:
 
 
 def _grow(path: Path, rows: int) -> list[Commit]:
+    gc.set_threshold(GC_THRESHOLD)
     gathering = Gathering()
     return measure(path, flushes(rows, gathering), gathering.seen)
 
@@ -208,6 +210,7 @@ def main() -> None:
     parser.add_argument("--store", help="a file to keep, or the URL of an empty store")
     options = parser.parse_args()
     limit = int(options.memory * 2**30) if options.memory else None
+    gc.set_threshold(GC_THRESHOLD)
 
     def show(commit: Commit) -> None:
         print(commit, flush=True)

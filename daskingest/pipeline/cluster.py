@@ -26,6 +26,7 @@ from daskingest.pipeline.conditions import tell, unlike
 from daskingest.pipeline.connecting import connect, require_resources, require_same
 from daskingest.pipeline.dask_settings import (
     EXTRACT,
+    GC_THRESHOLD,
     REFUSED,
     SAVER,
     WORKER_MEMORY,
@@ -41,11 +42,6 @@ DASHBOARD_PORT = 8787
 _LOG_TOPIC = "daskingest-log"
 _HOST = "127.0.0.1"
 _UNREGISTER_SECONDS = 5.0
-_YOUNG = 50_000
-"""New objects before a worker looks for garbage among them. A batch makes tens of thousands of
-entities and counters, and a commit as many values, none of them garbage: by default that was half a
-percent of the one and five of the other.
-"""
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +90,7 @@ class LoadModel(WorkerPlugin):
             log.error("worker %s is refused: %s", worker.address, wrong)
             await _retire(worker, REFUSED + wrong)
             return
-        gc.set_threshold(_YOUNG)
+        gc.set_threshold(GC_THRESHOLD)
         if extracts:
             from daskingest.models import load_model
 

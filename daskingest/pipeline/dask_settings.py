@@ -19,6 +19,12 @@ EXTRACT, SAVER = "extract", "saver"
 WORKER_MEMORY = "4 GiB"
 """Memory limit of a worker. It takes about 0.5 GiB, and up to 3 more for a million characters."""
 
+GC_THRESHOLD = 50_000
+"""New objects before a worker looks for garbage among them. A batch makes tens of thousands of
+entities and counters, and a commit as many values, none of them garbage: by default that was half a
+percent of the one and five of the other.
+"""
+
 REFUSED = "refused: "
 """What the reason for a worker's end begins with, if a driver refused it."""
 
