@@ -19,10 +19,10 @@ from __future__ import annotations
 from daskingest.sqlite_file import SqliteSchema
 
 FREQUENT = 64
-"""Words, and words under a label, are in the indexes by count from this count on."""
+"""Words, and their other labels, are in the indexes by count from this count on."""
 
 FREQUENT_BEFORE = 16
-"""The same, in version 2."""
+"""The same in version 2, whose words have an index by label, too, as those of version 3."""
 
 _WORDS = """
 CREATE TABLE words (

@@ -1,8 +1,9 @@
 """Reads a publication's words from an SQLite store: pages of them, and those that contain a text.
 
-Frequent words come from an index. The others have none: those with the same count are found in the
-order of the table, where a page of them is never far, unless few match. Then one pass over all of
-the publication's words finds them, by as many threads as there are cores.
+Frequent words come from an index, in its order; those of a label are sorted. The others have none:
+those with the same count are found in the order of the table, where a page of them is never far,
+unless few match. Then one pass over all of the publication's words finds them, by as many threads
+as there are cores.
 """
 
 from __future__ import annotations
