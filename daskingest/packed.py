@@ -91,26 +91,27 @@ class PackedCounts:
 
 @dataclass(frozen=True, slots=True)
 class CompressedCounts:
-    """Counts as they travel and wait: in a quarter of the memory. `size` is that of `PackedCounts`,
-    and `decompressed_nbytes` what they take otherwise.
+    """Counts as they travel and wait, in a quarter of the memory. `size` and `nbytes` are what
+    `PackedCounts` has.
     """
 
     size: int = 0
-    decompressed_nbytes: int = 0
+    nbytes: int = 0
     data: bytes = b""
+    _length: int = 0  # of the data, decompressed
 
     @classmethod
     def of(cls, counts: PackedCounts) -> CompressedCounts:
         """They lose nothing."""
         plain = pickle.dumps(counts, pickle.HIGHEST_PROTOCOL)
-        return cls(counts.size, len(plain), _CODEC.compress(plain, asbytes=True))
+        data = _CODEC.compress(plain, asbytes=True)
+        return cls(counts.size, counts.nbytes, data, len(plain))
 
     def decompressed(self) -> PackedCounts:
         """What they were made of."""
         if not self.data:
             return PackedCounts()
-        plain = _CODEC.decompress(self.data, self.decompressed_nbytes)
-        counts: PackedCounts = pickle.loads(plain)
+        counts: PackedCounts = pickle.loads(_CODEC.decompress(self.data, self._length))
         return counts
 
 
@@ -172,25 +173,31 @@ def _sum(tables: Sequence[pa.Table], numbers: Sequence[_Numbers], schema: pa.Sch
     some = [(table, mine) for table, mine in zip(tables, numbers, strict=True) if len(table)]
     if not some:
         return schema.empty_table()
-    columns = [
-        pa.concat_arrays([chunk for table, _ in some for chunk in table[name].chunks])
-        for name in schema.names
-    ]
+    whole = pa.concat_tables([table for table, _ in some])
     publications = np.concatenate([mine[table["publication"].to_numpy()] for table, mine in some])
-    (words, word_ranks), (kinds, kind_ranks) = _ranked(columns[1]), _ranked(columns[2])
-    its_words = publications * len(words) + word_ranks
-    if int(its_words.max()) * len(kinds) >= _ROOM:
-        its_words = np.unique(its_words, return_inverse=True)[1]  # else there is no room
-    keys = its_words * len(kinds) + kind_ranks
+    (words, word_ranks), (kinds, kind_ranks) = _ranked(whole.column(1)), _ranked(whole.column(2))
+    keys = publications * len(words) + word_ranks
+    distinct = None
+    if int(keys.max()) * len(kinds) >= _ROOM:
+        distinct, places = np.unique(keys, return_inverse=True)  # else there is no room
+        keys = places.astype(np.int64)
+    keys *= len(kinds)
+    keys += kind_ranks
+    del publications, word_ranks, kind_ranks  # of millions of rows, while more is needed
     order = np.argsort(keys)
-    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    keys = keys[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    its_words, its_kinds = np.divmod(keys[starts], len(kinds))
+    del keys
     first = np.minimum.reduceat(order, starts)
-    n = np.add.reduceat(columns[3].to_numpy()[order], starts)
-    came = _as_they_came(its_words[first], first)
-    first, n = first[came], n[came]
-    rows = [publications[first].astype(np.int32), words.take(pa.array(word_ranks[first]))]
-    rows += [kinds.take(pa.array(kind_ranks[first])), n]
-    rows += [each.to_numpy()[first] for each in columns[4:]]
+    n = np.add.reduceat(whole.column(3).to_numpy()[order], starts)
+    came = _as_they_came(its_words, first)
+    first, n, its_words, its_kinds = first[came], n[came], its_words[came], its_kinds[came]
+    its_words = its_words if distinct is None else distinct[its_words]
+    numbers_of, ranks = np.divmod(its_words, len(words))
+    rows = [numbers_of.astype(np.int32), words.take(pa.array(ranks))]
+    rows += [kinds.take(pa.array(its_kinds)), n]
+    rows += [each.to_numpy()[first] for each in whole.columns[4:]]
     return pa.table([pa.array(each) for each in rows], schema=schema)
 
 
@@ -202,13 +209,15 @@ def _as_they_came(words: _Numbers, first: _Numbers) -> _Numbers:
     return order
 
 
-def _ranked(values: pa.Array) -> tuple[pa.Array, _Numbers]:
+def _ranked(values: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
     """The different values in their order, and of each row its value's place among them."""
-    encoded = values.dictionary_encode()
-    order = pc.array_sort_indices(encoded.dictionary)
-    ranks = np.empty(len(order), np.int64)
-    ranks[order.to_numpy()] = np.arange(len(order))
-    return encoded.dictionary.take(order), ranks[encoded.indices.to_numpy()]
+    encoded = values.dictionary_encode()  # all chunks have the same dictionary
+    dictionary = encoded.chunk(0).dictionary
+    order = pc.array_sort_indices(dictionary)
+    ranks = np.empty(len(order), np.int32)
+    ranks[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
+    indices = np.concatenate([each.indices.to_numpy() for each in encoded.chunks])
+    return dictionary.take(order), ranks[indices]
 
 
 def _columns(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -> list[pa.Array]:

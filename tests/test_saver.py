@@ -107,7 +107,7 @@ def test_a_full_flush_is_merged_while_the_one_before_it_is_written(tmp_path: Pat
             batches = [saver.add(named(f"r:{i}"), counts_of("a"), rows()) for i in range(6)]
             adding = asyncio.gather(*batches)
             flushes = saver._pending._flushes
-            while len(flushes) < 2 or flushes[1].sum._of < len(flushes[1].batches):
+            while len(flushes) < 2 or flushes[1].sum._sums.of < len(flushes[1].batches):
                 await asyncio.sleep(0.01)
             db.execute("ROLLBACK")
         await adding

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from collections.abc import Callable
 
 import pytest
 
 from daskingest.counts import Counts
+from daskingest.ledger import BatchId, Counted
 from daskingest.packed import CompressedCounts, PackedCounts, merged
 from daskingest.pipeline import sums as module
-from daskingest.pipeline.sums import Sum, sums
+from daskingest.pipeline.pending import Flush
+from daskingest.pipeline.sums import in_parts
 
 
 def counts_of(*words: str) -> PackedCounts:
     counts = Counts()
     counts.add_article("P", [(word, "ORG") for word in words], month=len(words[0]))
     return counts.packed()
+
+
+def add(flush: Flush, number: int, counts: PackedCounts) -> None:
+    its = CompressedCounts.of(counts)
+    flush.add(BatchId("r", str(number)), its, Counted(), 1_000_000)
 
 
 def test_what_is_merged_in_parts_is_what_is_merged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,44 +34,67 @@ def test_what_is_merged_in_parts_is_what_is_merged_at_once(monkeypatch: pytest.M
     several = [counts_of(*(str(source.randrange(300)) for _ in range(50))) for _ in range(60)]
     compressed = [CompressedCounts.of(each) for each in several]
     assert [each.decompressed() for each in compressed] == several
-    whole, mine, times = merged(several), Sum(), 0
-    for counts in compressed:
-        mine.add(counts)
-        if mine.is_to_merge():
-            mine.merge()
+    whole, flush, times = merged(several), Flush(0), 0
+    for number, counts in enumerate(several):
+        add(flush, number, counts)
+        if flush.sum.take_turn():
+            flush.sum.merge_some()
             times += 1
-            assert not mine.is_to_merge()
+            assert not flush.sum.take_turn()
     assert 5 < times < 30
-    assert mine.merged() == whole
-    assert mine.merged() is mine.merged()
-    assert 5 < len(parts := list(sums(compressed))) < 30
+    assert flush.sum.whole() == whole
+    assert flush.sum.whole() is flush.sum.whole()
+    assert 5 < len(parts := list(in_parts(compressed))) < 30
     assert merged(parts) == whole
 
 
-@pytest.mark.parametrize("name", ["merge", "merged"])
-def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    mine, calls = Sum(), 0
-    for _ in range(4):
-        mine.add(CompressedCounts.of(counts_of("a")))
+@pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("of", ["merged", "_Sums", "CompressedCounts.of"])
+@pytest.mark.parametrize("name", ["merge_some", "whole"])
+def test_a_merge_that_fails_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str, of: str, fails_at: int
+) -> None:
+    """Wherever it is that memory is missing: nothing is lost, or counted twice."""
+    flush = Flush(0)
+    for number in range(4):
+        add(flush, number, counts_of("a"))
+    monkeypatch.setattr(module, "_TOGETHER", 1)
+    flush.sum.merge_some()
+    for number in range(4, 8):
+        add(flush, number, counts_of("a", "b"))
+    with monkeypatch.context() as context:
+        place, called = (module, of) if "." not in of else (CompressedCounts, of.split(".")[1])
+        context.setattr(place, called, failing(getattr(place, called), fails_at))
+        with contextlib.suppress(MemoryError):
+            getattr(flush.sum, name)()
+    assert flush.sum.whole() == merged([counts_of("a")] * 4 + [counts_of("a", "b")] * 4)
 
-    def fail_at_second(parts: list[PackedCounts]) -> PackedCounts:
+
+def failing(real: Callable[..., object], at: int) -> Callable[..., object]:
+    """The same, but for a call."""
+    calls = 0
+
+    def call(*args: object) -> object:
         nonlocal calls
         calls += 1
-        if calls == 2:
+        if calls == at:
             raise MemoryError
-        return merged(parts)
+        return real(*args)
 
-    monkeypatch.setattr(module, "_TOGETHER", 1)
-    monkeypatch.setattr(module, "merged", fail_at_second)
-    with pytest.raises(MemoryError):
-        getattr(mine, name)()
-    assert mine.merged() == merged([counts_of("a")] * 4)
+    return call
 
 
-def test_what_is_not_merged_yet_is_measured_too() -> None:
-    mine = Sum()
-    mine.add(its := CompressedCounts.of(counts_of(*map(str, range(100)))))
-    assert mine.nbytes == len(its.data) + its.decompressed_nbytes
-    mine.merge()
-    assert 2 * len(its.data) <= mine.nbytes < 3 * len(its.data)
-    assert mine.nbytes < len(its.data) + mine.merged().nbytes + 1
+def test_no_more_than_was_said_is_in_memory() -> None:
+    """Also where words are alike, so that compressed they take little."""
+    flush, number = Flush(0), 0
+    for turn in range(30):
+        add(
+            flush,
+            turn,
+            counts_of(*(f"a long common beginning {number + i:08d}" for i in range(500))),
+        )
+        number += 500
+        if turn % 10 == 9:
+            flush.sum.merge_some()
+    said, decompressed = flush.nbytes, flush.sum.nbytes
+    assert flush.sum.whole().nbytes <= decompressed <= said < 2 * decompressed

@@ -46,7 +46,7 @@ ROWS, FLUSH, RATE = 8_000_000, 80, 17.0
 many arrive in a second."""
 
 _WORKERS = 16  # whose driver has a saver commit when it has half of all that may be open
-_BATCH = 115_000, 185_000  # bytes that a batch and its part of sums take, without months, with them
+_BATCH = 200_000, 400_000  # bytes that a batch and its part of the sums take, also with months
 
 _FIRST = 30  # batches in the first commit: some 100,000 rows
 _TOGETHER = 3  # commits that are compared: the median of so many

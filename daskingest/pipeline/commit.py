@@ -6,20 +6,18 @@ So a batch that the store will never take, whatever the reason, keeps no other o
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from daskingest.ledger import BatchId, Entry
-from daskingest.packed import CompressedCounts, PackedCounts, merged
+from daskingest.packed import PackedCounts, merged
 from daskingest.pipeline.pending import Flush, Refusal
-from daskingest.pipeline.sums import sums
+from daskingest.pipeline.sums import Batches, in_parts
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Store, TooLarge
 
 _TRIES = 3  # of a batch alone, before it is taken to be invalid
 
 log = logging.getLogger(__name__)
-
-Batches = Mapping[BatchId, tuple[CompressedCounts, Entry]]
 
 
 @dataclass(slots=True)
@@ -40,7 +38,7 @@ def commit(flush: Flush, holds: Collection[Hold], store: Store) -> Committed:
     what became of a call.
     """
     committed = Committed(holds)
-    _commit(flush.batches, flush.sum.merged(), store, committed)
+    _commit(flush.batches, flush.sum.whole(), store, committed)
     return committed
 
 
@@ -101,4 +99,4 @@ def _check_store(
 
 
 def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> PackedCounts:
-    return merged(list(sums(batches[batch_id][0] for batch_id in ids)))
+    return merged(list(in_parts(batches[batch_id][0] for batch_id in ids)))

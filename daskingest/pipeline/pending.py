@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import chain
 from typing import NamedTuple
 
 from daskingest.ledger import BatchId, Entry, Ledger
@@ -64,25 +63,27 @@ class Flush:
 
     since: float
     batches: dict[BatchId, tuple[CompressedCounts, Entry]] = field(default_factory=dict)
-    sum: Sum = field(default_factory=Sum)
     closed: bool = False
     size: int = 0
     """At least as many counters as the batches have together."""
+    nbytes: int = 0
+    """What it takes at most: its batches, which may be committed in parts, and their sum."""
+    sum: Sum = field(init=False)
+    _waiting: int = 0  # bytes, of the batches
 
-    @property
-    def nbytes(self) -> int:
-        """What it has in memory, at most: batches, which may have to be committed in parts, and
-        what becomes of them."""
-        return self.sum.nbytes + _BATCH * len(self.batches)
+    def __post_init__(self) -> None:
+        self.sum = Sum(self.batches)
 
     def add(self, batch_id: BatchId, counts: CompressedCounts, entry: Entry, limit: int) -> None:
         """Take a batch. The flush is closed when it has `limit` counters."""
-        self.batches[batch_id] = counts, entry
-        self.sum.add(counts)
         self.size += counts.size
+        self._waiting += len(counts.data) + _BATCH
+        self.sum.comes(counts)
+        self.nbytes = max(self.nbytes, self._waiting + self.sum.nbytes)
+        self.batches[batch_id] = counts, entry  # all of it or nothing: what is here is summed
         if self.size >= limit:
             before = self.size
-            self.size = self.sum.merged().size
+            self.size = self.sum.whole().size
             # Batches have words in common: merge again and again, while that makes room.
             self.closed = self.size >= limit or self.size > 0.9 * before
 
@@ -93,15 +94,15 @@ def rest_after(seconds: float) -> float:
 
 
 def most_pending(free: int, limit: int | None = None) -> int:
-    """How many bytes of counts may wait, in all batches: a tenth of the free memory, and an eighth
-    of the process's limit if it has one, but from 384 MiB to one GiB.
+    """How many bytes may wait, in all batches: a sixth of the free memory, and a fifth of the
+    process's limit if it has one, but from 384 MiB to one GiB.
 
-    Half of them are in a commit at most, and large commits into a large store cost less. A counter
-    has some 12 bytes as it came, compressed, and 20 with its months; merged with others 45 and 75.
-    While the last sums are merged, that takes up to four times as much again, and the store's cache
-    is besides.
+    Half of them are in a commit at most, and large commits into a large store cost less. A batch of
+    5,400 counters has some 80 KB as it came, compressed, and 115 as its part of the sums, which are
+    decompressed when they are merged at the end; with months 115 and 285. Merging them takes three
+    times as much again as the sums, and the store's cache is besides.
     """
-    room = min(free // 10, (limit or free) // 8)
+    room = min(free // 6, (limit or free) // 5)
     return min(max(room, _LEAST_PENDING), _MOST_PENDING)
 
 
@@ -110,19 +111,21 @@ class Pending:
 
     def __init__(self, most: int = _LEAST_PENDING) -> None:
         self.most = most  # bytes
+        self._size = 0  # bytes
         self._rested = 0.0  # when the rest after the last commit ends
         self._flushes: deque[Flush] = deque()
+        self._ids: dict[BatchId, None] = {}
 
     def __contains__(self, batch_id: BatchId) -> bool:
-        return any(batch_id in each.batches for each in self._flushes)
+        return batch_id in self._ids
 
     def __iter__(self) -> Iterator[BatchId]:
-        return chain.from_iterable(each.batches for each in self._flushes)
+        return iter(self._ids)
 
     @property
     def full(self) -> bool:
         """Whether as much is pending as memory allows."""
-        return sum(each.nbytes for each in self._flushes) >= self.most
+        return self._size >= self.most
 
     @property
     def first(self) -> Flush | None:
@@ -137,7 +140,10 @@ class Pending:
         if not self._flushes or self._flushes[-1].closed:
             self._flushes.append(Flush(now))
         flush = self._flushes[-1]
+        before = flush.nbytes
         flush.add(batch_id, counts, entry, limit)
+        self._ids[batch_id] = None
+        self._size += flush.nbytes - before
         # Of this flush alone: else, as long as all is full, flushes would be of a few batches.
         flush.closed |= flush.nbytes >= self.most // 2
         return flush
@@ -145,7 +151,10 @@ class Pending:
     def remove_first(self, started: float, seconds: float) -> None:
         """Remove the first flush: it is committed, which was started then and took so long."""
         self._rested = started + seconds + rest_after(seconds)
-        self._flushes.popleft()
+        first = self._flushes.popleft()
+        self._size -= first.nbytes
+        for batch_id in first.batches:
+            del self._ids[batch_id]
 
     def seconds_left(self, interval: float, now: float) -> float | None:
         """Seconds until the first flush is due: when it is full, or `interval` after its start, but

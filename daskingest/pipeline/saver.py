@@ -92,9 +92,9 @@ class Saver:
             flush = self._pending.add(batch_id, counts, entry, limit, now)
             if flush.closed or self._pending.full:
                 # Beside the commit of the one before, which then needs not wait for it.
-                asyncio.get_running_loop().run_in_executor(None, flush.sum.merged)
-            elif flush.sum.is_to_merge():
-                asyncio.get_running_loop().run_in_executor(None, flush.sum.merge)
+                asyncio.get_running_loop().run_in_executor(None, flush.sum.whole)
+            elif flush.sum.take_turn():
+                asyncio.get_running_loop().run_in_executor(None, flush.sum.merge_some)
             self._changed.notify_all()
 
     async def enter(self, entries: Ledger) -> None:

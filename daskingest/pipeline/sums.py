@@ -3,75 +3,89 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from daskingest.grouping import grouped
+from daskingest.ledger import BatchId, Entry
 from daskingest.packed import CompressedCounts, PackedCounts, merged
 
 _TOGETHER = 64 << 20  # bytes, decompressed, that are merged at a time, at most: some 250 batches
 
+Batches = Mapping[BatchId, tuple[CompressedCounts, Entry]]
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Together the sum of the first so many batches: `came` and `nbytes` are what those and these
+    take decompressed."""
+
+    of: int = 0
+    came: int = 0
+    parts: tuple[CompressedCounts, ...] = ()
+    whole: PackedCounts = field(default_factory=PackedCounts)
+    nbytes: int = 0
+
+    def after(
+        self, new: Sequence[CompressedCounts], parts: Sequence[CompressedCounts], its: PackedCounts
+    ) -> _Sums:
+        """When the new ones are in these sums, too."""
+        came = self.came + sum(each.nbytes for each in new)
+        nbytes = its.nbytes + sum(each.nbytes for each in parts)
+        return _Sums(self.of + len(new), came, tuple(parts), its, nbytes)
+
+
 class Sum:
-    """Of counts that one thread adds. They are merged some at a time, and those sums at the end.
-
-    Any thread may merge. When that fails, as without memory, what was not merged still is not.
+    """Of batches, to which one thread adds. They are merged some at a time, and those sums at the
+    end; any thread may do both. When that fails, as without memory, the sums are what they were.
     """
 
-    _added: list[CompressedCounts] = field(default_factory=list)
-    _of: int = 0  # of the first so many of them are these sums
-    _sums: list[CompressedCounts] = field(default_factory=list)
-    _whole: PackedCounts = field(default_factory=PackedCounts)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    # Bytes: of all as they came; decompressed, of which some are merged, or will be; of the sums.
-    _waiting: int = 0
-    _came: int = 0
-    _merged: int = 0
-    _to_merge: int = 0
-    _summed: int = 0
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self._came = self._asked = 0  # bytes, decompressed, of all; of those before the last turn
+        self._sums = _Sums()
+        self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
-        """What is in memory, and at most what will be when all is merged."""
-        return self._waiting + self._summed + self._came - self._merged
+        """At most what it has decompressed when all is merged. It becomes less by merging."""
+        sums = self._sums
+        return sums.nbytes + self._came - sums.came
 
-    def add(self, counts: CompressedCounts) -> None:
-        """Add counts."""
-        self._added.append(counts)
-        self._waiting += len(counts.data)
-        self._came += counts.decompressed_nbytes
+    def comes(self, counts: CompressedCounts) -> None:
+        """A batch with these counts is about to be added."""
+        self._came += counts.nbytes
 
-    def is_to_merge(self) -> bool:
-        """Whether `merge` has much to do. Says so once."""
-        much = self._came - self._to_merge >= _TOGETHER // 2
-        self._to_merge = self._came if much else self._to_merge
-        return much
+    def take_turn(self) -> bool:
+        """Whether enough is new to `merge_some`. It is said once: who asks is to do it."""
+        enough = self._came - self._asked >= _TOGETHER // 2
+        self._asked = self._came if enough else self._asked
+        return enough
 
-    def merge(self) -> None:
-        """Merge what is not merged yet, by itself."""
+    def merge_some(self) -> None:
+        """Merge what is new by itself."""
         with self._lock:
-            new = self._added[self._of :]
-            self._sums = [*self._sums, *(CompressedCounts.of(each) for each in sums(new))]
-            self._have_merged(new)
+            sums, new = self._sums, self._new()
+            parts = [*sums.parts, *map(CompressedCounts.of, in_parts(new))]
+            self._sums = sums.after(new, parts, sums.whole)
 
-    def merged(self) -> PackedCounts:
+    def whole(self) -> PackedCounts:
         """The sum of all so far."""
         with self._lock:
-            new = self._added[self._of :]
-            if parts := [*(each.decompressed() for each in self._sums), *sums(new)]:
-                self._whole = merged([self._whole, *parts])
-                self._sums = []
-                self._have_merged(new)
-            return self._whole
+            sums, new = self._sums, self._new()
+            if sums.parts or new:
+                parts = [each.decompressed() for each in sums.parts]
+                whole = merged([sums.whole, *parts, *in_parts(new)])
+                self._sums = sums.after(new, (), whole)
+            return self._sums.whole
 
-    def _have_merged(self, new: Sequence[CompressedCounts]) -> None:
-        self._of += len(new)
-        self._merged += sum(each.decompressed_nbytes for each in new)
-        self._summed = self._whole.nbytes + sum(len(each.data) for each in self._sums)
+    def _new(self) -> list[CompressedCounts]:
+        every = list(self._batches.values())
+        return [counts for counts, _ in islice(every, self._sums.of, None)]
 
 
-def sums(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
-    """Together the sum of all, in parts: as much is merged at a time as needs little memory."""
-    for some in grouped(counts, lambda each: each.decompressed_nbytes, _TOGETHER):
+def in_parts(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
+    """Together the sum of all: as much is merged at a time as needs little memory."""
+    for some in grouped(counts, lambda each: each.nbytes, _TOGETHER):
         yield merged([each.decompressed() for each in some])
