@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -31,6 +33,18 @@ def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
             cached = _statistics(group / "memory.stat").get("inactive_file", 0)
             free = min(free, max(0, limit - used + cached))
     return free
+
+
+def give_back_memory() -> None:
+    """Let the system have what this process has freed: what each thread's, and Arrow's, allocator
+    keeps for later use may be several times what is used. Not while memory is used anew at once:
+    to get it again is slow.
+    """
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError):  # another C library than GNU's
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _groups(cgroups: Path, own: Path) -> Iterator[Path]:
