@@ -35,7 +35,7 @@ def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> int:
     return free
 
 
-def give_back_memory() -> None:
+def trim_memory() -> None:
     """Let the system have what this process has freed: what each thread's, and Arrow's, allocator
     keeps for later use may be several times what is used. Not while memory is used anew at once:
     to get it again is slow.

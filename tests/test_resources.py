@@ -16,7 +16,7 @@ import threading
 
 import psutil
 
-from daskingest.resources import give_back_memory
+from daskingest.resources import trim_memory
 
 
 def work():
@@ -30,7 +30,7 @@ for each in threads:
 for each in threads:
     each.join()
 before = psutil.Process().memory_info().rss
-give_back_memory()
+trim_memory()
 print(before - psutil.Process().memory_info().rss)
 """
 

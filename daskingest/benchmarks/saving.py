@@ -5,7 +5,7 @@
 Tasks draw batches (see `counters`) and hand them over as those of run-csv do. With a rate they keep
 to a schedule, and what matters is whether they can: how far behind it they get, and how long the
 savers let them wait. To draw a batch takes longer than to save it: with `--drawn FOLDER` all are
-drawn before the first one is handed over, into files of 0.06 MB a batch, which are kept there and
+drawn before the first one is handed over, into files of 0.07 MB a batch, which are kept there and
 used again the next time.
 
     python -m daskingest.benchmarks.saving --savers 4 --store postgresql://…

@@ -21,7 +21,7 @@ from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
 from daskingest.pipeline.pending import Commit, News, Pending, Report, most_pending
 from daskingest.pipeline.store_thread import StoreThread
-from daskingest.resources import free_memory, give_back_memory
+from daskingest.resources import free_memory, trim_memory
 from daskingest.stores import AlreadyCommitted, Hold, Store
 
 _POLL_SECONDS = 10.0
@@ -185,7 +185,7 @@ class Saver:
             self._pending.remove_first(started, seconds)
             self._changed.notify_all()
         del flush, committed
-        await asyncio.to_thread(give_back_memory)
+        await asyncio.to_thread(trim_memory)
 
     async def _until_due(self) -> None:
         while (left := self._seconds_left()) is None or left > 0:
