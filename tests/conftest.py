@@ -54,6 +54,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _any_dashboard_port() -> Iterator[None]:
+    """Clusters in this process don't race those of other tests for Dask's usual port: Tornado
+    leaves the socket of who comes second open, and its warning is an error here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daskingest.pipeline.cluster.DASHBOARD_PORT", 0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Notes are not written into the home of who runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
