@@ -8,12 +8,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from distributed import Client, Scheduler, Worker
 from program import PATIENCE, content
 
 from daskingest.counts import Counts, Tally
 from daskingest.ledger import BatchId, Counted, Entry
 from daskingest.packed import CompressedCounts
+from daskingest.pipeline import sums
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import open_store
 
@@ -115,6 +117,37 @@ def test_a_full_flush_is_merged_while_the_one_before_it_is_written(tmp_path: Pat
 
     asyncio.run(asyncio.wait_for(go(), PATIENCE))
     assert content(tmp_path / "a.db") == ({"p": 6}, {("p", "a", "ORG"): 6})
+
+
+def test_what_comes_all_at_once_makes_commits_as_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is merged it looks like more than it is."""
+    monkeypatch.setattr(sums, "_TOGETHER", 400_000)
+    every = [counts_of(*map(str, range(n, n + 3000))) for n in range(150)]
+
+    async def first_commit(name: str, at_once: bool) -> int:
+        saver = Saver(f"sqlite:///{tmp_path}/{name}.db", 3600, "me")
+        await saver.take_over("r")
+        saver._pending.most = 4_000_000
+        tasks = []
+        for number, counts in enumerate(every):
+            tasks.append(asyncio.create_task(saver.add(named(f"r:{number}"), counts, rows())))
+            if not at_once:
+                await asyncio.sleep(0)
+                while len(saver._tasks) > 1:  # until it is merged
+                    await asyncio.sleep(0.001)
+        flushes = saver._pending._flushes
+        while not (flushes and flushes[0].closed):
+            await asyncio.sleep(0)
+        size = len(flushes[0].batches)
+        await asyncio.gather(*tasks)
+        await saver.drain()
+        return size
+
+    slowly = asyncio.run(first_commit("a", at_once=False))
+    assert asyncio.run(first_commit("b", at_once=True)) > 0.7 * slowly
+    assert content(tmp_path / "a.db") == content(tmp_path / "b.db")
 
 
 def test_late_copies_of_what_is_forgotten_are_not_counted(tmp_path: Path) -> None:

@@ -128,6 +128,12 @@ class Pending:
         return self._size >= self.most
 
     @property
+    def has_room(self) -> bool:
+        """Whether more may come: also not while so much is to be merged first that it would be
+        taken for much more than it is, and commits be small because of it."""
+        return not self.full and not (self._flushes and self._flushes[-1].sum.is_behind)
+
+    @property
     def first(self) -> Flush | None:
         """The flush to commit next."""
         return self._flushes[0] if self._flushes else None

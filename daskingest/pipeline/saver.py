@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -48,7 +49,7 @@ class Saver:
         self._drains = 0  # calls of `drain` that wait
         self._end: Exception | None = None  # why there will be no more commits
         self._changed = asyncio.Condition()
-        self._writer: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()  # the one that writes, and merges
 
     async def take_over(self, *runs: str) -> Ledger:
         """Hold runs from now on. Returns their ledgers; waits for a store that can't be read."""
@@ -83,7 +84,7 @@ class Saver:
                 await self._take_over(1, batch_id.run)
         async with self._changed:
             self._start()
-            await self._changed.wait_for(lambda: not self._pending.full or self._end)
+            await self._changed.wait_for(lambda: self._pending.has_room or self._end)
             if self._end:
                 raise self._end
             if batch_id in self._pending or self._holds.is_settled(batch_id):
@@ -92,10 +93,22 @@ class Saver:
             flush = self._pending.add(batch_id, counts, entry, limit, now)
             if flush.closed or self._pending.full:
                 # Beside the commit of the one before, which then needs not wait for it.
-                asyncio.get_running_loop().run_in_executor(None, flush.sum.whole)
+                self._merge(flush.sum.whole)
             elif flush.sum.take_turn():
-                asyncio.get_running_loop().run_in_executor(None, flush.sum.merge_some)
+                self._merge(flush.sum.merge_some)
             self._changed.notify_all()
+
+    def _merge(self, work: Callable[[], object]) -> None:
+        """Merge on a thread, which may make room. A commit does what fails here again."""
+
+        async def merge() -> None:
+            with suppress(MemoryError):
+                await asyncio.to_thread(work)
+            async with self._changed:
+                self._changed.notify_all()
+
+        self._tasks.add(task := asyncio.create_task(merge()))
+        task.add_done_callback(self._tasks.discard)
 
     async def enter(self, entries: Ledger) -> None:
         """Put entries without counts into the ledger, unless it has them. Returns when it does."""
@@ -151,8 +164,8 @@ class Saver:
             self._changed.notify_all()
 
     def _start(self) -> None:
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+        if not self._tasks:
+            self._tasks.add(asyncio.create_task(self._write()))
 
     async def _write(self) -> None:
         """Commit whenever a flush is due, for as long as the runs are held."""

@@ -53,6 +53,11 @@ class Sum:
         sums = self._sums
         return sums.nbytes + self._came - sums.came
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more than is merged at a time waits for that."""
+        return self._came - self._sums.came > _TOGETHER
+
     def comes(self, counts: CompressedCounts) -> None:
         """A batch with these counts is about to be added."""
         self._came += counts.nbytes

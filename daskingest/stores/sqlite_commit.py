@@ -19,29 +19,35 @@ from daskingest.stores.word_rows import with_months
 
 _LEAST_CACHE, _MOST_CACHE = 64 << 20, 512 << 20  # bytes; a quarter of what is free, between these
 
-_TOGETHER = (1000, 30, 1)
-"""Rows in a statement. Each size is another statement to prepare, so there are few."""
+_TOGETHER = (100, 10, 1)
+"""Rows in a statement. Each size is another statement to prepare, so there are few. With a thousand
+rows, their values are more than a core's own cache has room for, and all take a third longer."""
 
-_SLICE = 4 * _TOGETHER[0]  # rows that are Python's objects at a time: they fit the second cache
+_SLICE = 10 * _TOGETHER[0]  # rows that are Python's objects at a time
 
-_COLUMNS = ("publication", "word", "n", "label", "spelling", "months")
-
-# The module `sqlite3` takes three times as long to bind a None as a text.
-_WORDS = (
-    "INSERT INTO words (publication, word, count, label, spelling, months) VALUES",
-    "(?, ?, ?, ?, ?, nullif(?, ''))",
-    f"""
+_ADD = """
     ON CONFLICT (publication, word) DO UPDATE SET
         count = count + excluded.count,
         other = other + iif(label IS excluded.label, 0,
-            of_other_label(publication, word, excluded.label, excluded.count)),
-        months = CASE
+            of_other_label(publication, word, excluded.label, excluded.count))
+"""
+_WORDS = (
+    "INSERT INTO words (publication, word, count, label, spelling) VALUES",
+    "(?, ?, ?, ?, ?)",
+    _ADD,
+)
+# A word with several labels comes several times, and has its months but once. The module `sqlite3`
+# takes three times as long to bind a None as a text.
+_WORDS_AND_MONTHS = (
+    "INSERT INTO words (publication, word, count, label, spelling, months) VALUES",
+    "(?, ?, ?, ?, ?, nullif(?, ''))",
+    f"""{_ADD}, months = CASE
             WHEN excluded.months IS NULL THEN months
             WHEN months IS NULL THEN excluded.months
             WHEN length(months) < {LONG} THEN months || ',' || excluded.months
             ELSE summed_months(months || ',' || excluded.months) END
     """,
-)  # a word with several labels comes several times, and has its months but once
+)
 _OTHER_LABELS = (
     "INSERT INTO other_labels VALUES",
     "(?, ?, ?, ?)",
@@ -65,13 +71,16 @@ class SqliteCommit:
         """Add all counts. To be called inside a transaction."""
         self._other.clear()
         numbers = pa.array(self._add_publications(counts), pa.int64())
-        rows = with_months(in_order(counts))
+        ordered = in_order(counts)
+        statement, rows = _WORDS, ordered.words
+        if len(ordered.months):
+            statement, rows = _WORDS_AND_MONTHS, with_months(ordered)
+            rows = rows.set_column(5, "months", rows["months"].fill_null(""))
         rows = rows.set_column(0, "publication", numbers.take(rows["publication"]))
-        months = rows["months"].fill_null("")
-        rows = rows.drop_columns("months").append_column("months", months)
+        columns = ["publication", "word", "n", "label", *rows.column_names[4:]]
         for start in range(0, len(rows), _SLICE):
             some = rows.slice(start, _SLICE)
-            self._insert(_WORDS, [some[name].to_pylist() for name in _COLUMNS])
+            self._insert(statement, [some[name].to_pylist() for name in columns])
         self._insert(_OTHER_LABELS, list(zip(*self._other, strict=True)))
 
     def _of_other_label(self, publication: int, word: str, label: str | None, n: int) -> int:
