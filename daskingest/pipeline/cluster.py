@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from dask.system import CPU_COUNT
-from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed import Client, Nanny, SpecCluster
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.utils import format_dashboard_link
 
@@ -24,6 +24,7 @@ from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline import template
 from daskingest.pipeline.conditions import tell, unlike
 from daskingest.pipeline.connecting import connect, require_resources, require_same
+from daskingest.pipeline.dashboard import SchedulerWithDashboard
 from daskingest.pipeline.dask_settings import (
     EXTRACT,
     GC_THRESHOLD,
@@ -230,7 +231,7 @@ def _local_cluster(workers: int, savers: int) -> SpecCluster:
     }
     return _LocalCluster(  # type: ignore[no-untyped-call]
         workers=specs,
-        scheduler={"cls": Scheduler, "options": {**options, "dashboard": True}},
+        scheduler={"cls": SchedulerWithDashboard, "options": options},
         asynchronous=True,
         name="daskingest",
         shutdown_on_close=True,

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from distributed import Scheduler
-
 from daskingest.errors import UsageError
+from daskingest.pipeline.dashboard import SchedulerWithDashboard
 from daskingest.pipeline.tls import Tls
 
 log = logging.getLogger(__name__)
@@ -35,12 +34,11 @@ async def scheduler(host: str, port: int, dashboard: str, tls: Tls) -> AsyncIter
         "ignore", r"Port \d+ is already in use", UserWarning
     )  # of the dashboard
     try:
-        running = await Scheduler(
+        running = await SchedulerWithDashboard(
             host=host,
             port=port,
             protocol=protocol,
             security=security,
-            dashboard=True,
             dashboard_address=dashboard,
         )
     except (OSError, RuntimeError, ValueError) as error:
