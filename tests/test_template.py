@@ -26,6 +26,18 @@ threading.Thread(target=threading.Event().wait, daemon=True).start()
 BROKEN = """
 raise ValueError("no model today")
 """
+ARRAYS = """
+import sys
+from daskingest.pipeline.preload import _without_pandas
+with _without_pandas():
+    import pyarrow
+    pyarrow.array([])
+table = pyarrow.table({"n": [1, 2]})
+assert "pandas" not in sys.modules
+frame = table.to_pandas()
+assert list(frame["n"]) == [1, 2]
+assert pyarrow.array(frame["n"]).to_pylist() == [1, 2]
+"""
 
 
 def model_with(folder: Path, code: str) -> str:
@@ -118,6 +130,10 @@ def test_what_is_going_to_be_loaded_is_foreseen(
     monkeypatch.setattr("daskingest.models.find_model", lambda name: name or "default")
     main._begin_loading(arguments.split(), variables)
     assert begun == ([expected] if expected else [])
+
+
+def test_pandas_is_loaded_by_who_wants_a_data_frame() -> None:
+    subprocess.run([sys.executable, "-c", ARRAYS], check=True)
 
 
 def test_the_environment_is_as_it_was(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_the_processes_of_a_local_cluster(write_csv: Callable[..., str], tmp_pat
     for each in workers:
         environment = each.environ()
         assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
+        loaded = "\n".join(map_.path for map_ in each.memory_maps())
+        assert "/pyarrow/" in loaded
+        assert "/pandas/" not in loaded
     [line] = [each for each in program.output.splitlines() if each.startswith("dashboard: ")]
     with urlopen(line.removeprefix("dashboard: "), timeout=30) as page:
         assert page.status == 200

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable
+from functools import lru_cache
 from re import _constants as op  # how `re` parses patterns; there since Python 3.11
 from re import _parser as parser
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ def spared(search: Search[T] | None, nothing: T) -> Search[T] | None:
     return spare
 
 
+@lru_cache
 def needs_other(pattern: re.Pattern[str]) -> bool:
     """Whether it is certain that no text consisting of ASCII letters has a match anywhere."""
     if pattern.flags & re.IGNORECASE:  # then non-ASCII characters may match letters
