@@ -10,9 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from daskingest.ledger import BatchId, Entry
-from daskingest.packed import PackedCounts, merged
+from daskingest.packed import PackedCounts
 from daskingest.pipeline.pending import Flush, Refusal
-from daskingest.pipeline.sums import Batches, in_parts
+from daskingest.pipeline.sums import Batches, sum_of
 from daskingest.stores import AlreadyCommitted, Hold, Invalid, Store, TooLarge
 
 _TRIES = 3  # of a batch alone, before it is taken to be invalid
@@ -99,4 +99,4 @@ def _check_store(
 
 
 def _merged(batches: Batches, ids: list[BatchId] | dict[BatchId, Entry]) -> PackedCounts:
-    return merged(list(in_parts(batches[batch_id][0] for batch_id in ids)))
+    return sum_of(batches[batch_id][0] for batch_id in ids)

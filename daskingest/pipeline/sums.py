@@ -81,7 +81,7 @@ class Sum:
             sums, new = self._sums, self._new()
             if sums.parts or new:
                 parts = [each.decompressed() for each in sums.parts]
-                whole = merged([sums.whole, *parts, *in_parts(new)])
+                whole = _sum_of([sums.whole, *parts, *in_parts(new)])
                 self._sums = sums.after(new, (), whole)
             return self._sums.whole
 
@@ -90,7 +90,18 @@ class Sum:
         return [counts for counts, _ in islice(every, self._sums.of, None)]
 
 
+def sum_of(counts: Iterable[CompressedCounts]) -> PackedCounts:
+    """The sum of all, made in little memory."""
+    return _sum_of(list(in_parts(counts)))
+
+
 def in_parts(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
     """Together the sum of all: as much is merged at a time as needs little memory."""
     for some in grouped(counts, lambda each: each.nbytes, _TOGETHER):
         yield merged([each.decompressed() for each in some])
+
+
+def _sum_of(sums: Sequence[PackedCounts]) -> PackedCounts:
+    """A sum that is alone needs not be merged once more."""
+    several = [each for each in sums if each.size]
+    return several[0] if len(several) == 1 else merged(several)
