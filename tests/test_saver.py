@@ -138,8 +138,9 @@ def test_what_comes_all_at_once_makes_commits_as_large(
                 while len(saver._tasks) > 1:  # until it is merged
                     await asyncio.sleep(0.001)
         flushes = saver._pending._flushes
-        while not (flushes and flushes[0].closed):
-            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            while not (flushes and flushes[0].closed):
+                await asyncio.sleep(0.001)
         size = len(flushes[0].batches)
         await asyncio.gather(*tasks)
         await saver.drain()
@@ -148,6 +149,30 @@ def test_what_comes_all_at_once_makes_commits_as_large(
     slowly = asyncio.run(first_commit("a", at_once=False))
     assert asyncio.run(first_commit("b", at_once=True)) > 0.7 * slowly
     assert content(tmp_path / "a.db") == content(tmp_path / "b.db")
+
+
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError])
+def test_what_could_not_be_merged_is_committed_and_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(_: sums.Sum) -> None:
+        raise error
+
+    monkeypatch.setattr(sums, "_TOGETHER", 40_000)
+    monkeypatch.setattr(sums.Sum, "merge_some", fail)
+
+    async def go() -> None:
+        saver = Saver(f"sqlite:///{tmp_path}/a.db", 3600, "me")
+        await saver.take_over("r")
+        counts = counts_of(*map(str, range(300)))
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(
+                *[saver.add(named(f"r:{number}"), counts, rows()) for number in range(40)]
+            )
+            await saver.drain()
+
+    asyncio.run(go())
+    assert content(tmp_path / "a.db")[0] == {"p": 40}
 
 
 def test_late_copies_of_what_is_forgotten_are_not_counted(tmp_path: Path) -> None:

@@ -129,9 +129,10 @@ class Pending:
 
     @property
     def has_room(self) -> bool:
-        """Whether more may come: also not while so much is to be merged first that it would be
-        taken for much more than it is, and commits be small because of it."""
-        return not self.full and not (self._flushes and self._flushes[-1].sum.is_behind)
+        """Whether more may come. Not while much of a flush is unmerged: that is measured as more
+        than it becomes, and the flush would be closed early."""
+        open_now = [each for each in self._flushes if not each.closed]
+        return not self.full and not any(each.sum.is_behind for each in open_now)
 
     @property
     def first(self) -> Flush | None:

@@ -10,6 +10,7 @@ anything of it is committed, and the store refuses what comes from the one befor
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,12 +21,14 @@ from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.actors import memory_limit
 from daskingest.pipeline.commit import commit
 from daskingest.pipeline.held import Holds
-from daskingest.pipeline.pending import Commit, News, Pending, Report, most_pending
+from daskingest.pipeline.pending import Commit, Flush, News, Pending, Report, most_pending
 from daskingest.pipeline.store_thread import StoreThread
 from daskingest.resources import free_memory, trim_memory
 from daskingest.stores import AlreadyCommitted, Hold, Store
 
 _POLL_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
 
 
 class Saver:
@@ -49,7 +52,7 @@ class Saver:
         self._drains = 0  # calls of `drain` that wait
         self._end: Exception | None = None  # why there will be no more commits
         self._changed = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()  # the one that writes, and merges
+        self._tasks: set[asyncio.Task[None]] = set()  # the one that writes, always, and merges
 
     async def take_over(self, *runs: str) -> Ledger:
         """Hold runs from now on. Returns their ledgers; waits for a store that can't be read."""
@@ -75,7 +78,8 @@ class Saver:
         return found
 
     async def add(self, batch_id: BatchId, counts: CompressedCounts, entry: Entry) -> None:
-        """Take a batch to commit, of a run that is held. Waits while memory is full.
+        """Take a batch to commit, of a run that is held. Waits while memory is full, or merging is
+        behind.
 
         Adding a batch again, pending or committed, changes nothing.
         """
@@ -93,17 +97,21 @@ class Saver:
             flush = self._pending.add(batch_id, counts, entry, limit, now)
             if flush.closed or self._pending.full:
                 # Beside the commit of the one before, which then needs not wait for it.
-                self._merge(flush.sum.whole)
+                self._merge(flush, flush.sum.whole)
             elif flush.sum.take_turn():
-                self._merge(flush.sum.merge_some)
+                self._merge(flush, flush.sum.merge_some)
             self._changed.notify_all()
 
-    def _merge(self, work: Callable[[], object]) -> None:
-        """Merge on a thread, which may make room. A commit does what fails here again."""
+    def _merge(self, flush: Flush, work: Callable[[], object]) -> None:
+        """Merge on a thread, which may make room. If that fails, the flush is due: its commit does
+        it again, and tells of it if that fails, too."""
 
         async def merge() -> None:
-            with suppress(MemoryError):
+            try:
                 await asyncio.to_thread(work)
+            except Exception as error:
+                log.debug("batches could not be merged: %r", error)
+                flush.closed = True
             async with self._changed:
                 self._changed.notify_all()
 
