@@ -69,24 +69,25 @@ def _load(model: str, recognizer: str) -> None:
     gc.enable()
     versions_here(model)  # of what is loaded now, whatever is there when a worker is started
     load_model(model, RecognizerKind(recognizer))
+    if "pandas" in sys.modules:  # the model's package has a use for it
+        importlib.import_module("pyarrow").table({}).to_pandas()
     gc.freeze()  # so that workers don't touch, and by that copy, all that they share
 
 
 @contextmanager
 def _without_pandas() -> Iterator[None]:
     """With its first array, pyarrow imports pandas to know its objects, which no batch has. That is
-    a tenth of the time that all of this takes. What asks pyarrow for a DataFrame gets it all the
-    same."""
-    sys.meta_path.insert(0, _Missing)
+    a tenth of the time that all of this takes. DataFrames are made all the same; from the first one
+    on, pyarrow knows a Series, too, which until then it takes for a sequence."""
+    sys.meta_path.insert(0, missing := _NoPandas())
     try:
         yield
     finally:
-        sys.meta_path.remove(_Missing)
+        sys.meta_path.remove(missing)
 
 
-class _Missing(MetaPathFinder):
-    @staticmethod
-    def find_spec(fullname: str, *_: object) -> None:
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, fullname: str, *_: object) -> None:
         if fullname == "pandas":
             raise ImportError(fullname)
 
