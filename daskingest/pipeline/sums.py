@@ -81,7 +81,7 @@ class Sum:
             sums, new = self._sums, self._new()
             if sums.parts or new:
                 parts = [each.decompressed() for each in sums.parts]
-                whole = _sum_of([sums.whole, *parts, *in_parts(new)])
+                whole = _total([sums.whole, *parts, *in_parts(new)])
                 self._sums = sums.after(new, (), whole)
             return self._sums.whole
 
@@ -92,7 +92,7 @@ class Sum:
 
 def sum_of(counts: Iterable[CompressedCounts]) -> PackedCounts:
     """The sum of all, made in little memory."""
-    return _sum_of(list(in_parts(counts)))
+    return _total(list(in_parts(counts)))
 
 
 def in_parts(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
@@ -101,7 +101,7 @@ def in_parts(counts: Iterable[CompressedCounts]) -> Iterator[PackedCounts]:
         yield merged([each.decompressed() for each in some])
 
 
-def _sum_of(sums: Sequence[PackedCounts]) -> PackedCounts:
+def _total(sums: Sequence[PackedCounts]) -> PackedCounts:
     """A sum that is alone needs not be merged once more."""
     several = [each for each in sums if each.size]
     return several[0] if len(several) == 1 else merged(several)
