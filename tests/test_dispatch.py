@@ -8,10 +8,12 @@ for what Dask or the platform did.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -68,13 +70,19 @@ from daskingest.pipeline.verdicts import KILLED_WORKER, NOT_TAKEN, TOO_LONG
 from daskingest.shards import shard_run
 from daskingest.stores import AlreadyCommitted, Hold, Replaced, TooLarge
 
+T = TypeVar("T")
+
 RUN = "r"
+BOOLEANS = False, True
 AT_ONCE = settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
 """A failure is told as it was found: making it smaller takes minutes, and the tests below that go
 one step at a time tell most of it as well."""
 
 MOST_ROWS, MOST_OF_A_SHARD = 8, 3  # that fit one commit of the store
 LIMIT = TimeLimit(40.0)  # four seconds for the small batches here
+
+
+places = functools.cache(lambda number: st.integers(0, number - 1))
 
 
 @dataclass(frozen=True)
@@ -274,23 +282,22 @@ class World:
         assert can, f"it waits for nothing: {self.dispatcher!r}"
         if self.troubles > 0:
             can += self.plan.kinds
-        what = self.choose.draw(st.sampled_from(can))
+        what = self.pick(can)
         self.troubles -= what in self.plan.kinds
         match what:
             case "owed":
-                at = self.choose.draw(st.integers(0, len(self.owed) - 1))
-                self.pay(self.owed.pop(at))
+                self.pay(self.owed.pop(self.pick(range(len(self.owed)))))
             case "begin":
-                self.begin(self.choose.draw(st.sampled_from(first)))
+                self.begin(self.pick(first))
             case "task":
-                self.end_of(self.choose.draw(st.sampled_from(can_end)))
+                self.end_of(self.pick(can_end))
             case "end":
-                self.tell(self.ends.pop(self.choose.draw(st.integers(0, len(self.ends) - 1))))
+                self.tell(self.ends.pop(self.pick(range(len(self.ends)))))
             case "flush":
                 full = [each for each in self.savers if each.running and each.pending.first]
-                self.choose.draw(st.sampled_from(full)).flush(self.store)
+                self.pick(full).flush(self.store)
             case "report":
-                self.report(self.choose.draw(st.sampled_from(news)), repeat=False)
+                self.report(self.pick(news), repeat=False)
             case "time":
                 self.now += 1.5
                 self.tell(Tick(self.now))
@@ -302,30 +309,35 @@ class World:
             case "join":
                 self.workers.add(next(self.names))
             case "lose" if there := [each for each in self.current if each.alive]:
-                saver = self.choose.draw(st.sampled_from(there))
+                saver = self.pick(there)
                 saver.alive = False
-                saver.running = self.choose.draw(st.booleans())
+                saver.running = self.pick(BOOLEANS)
                 self.tell(SaverGone(saver.number))
             case "late":
-                self.report(self.choose.draw(st.sampled_from(self.savers)), repeat=True)
+                self.report(self.pick(self.savers), repeat=True)
                 self.tell(Woken())
             case "copy" if self.delivered:
                 # A worker that was given up hands over once more what it has.
-                batch, saver = self.choose.draw(st.sampled_from(self.delivered))
+                batch, saver = self.pick(self.delivered)
                 self.hand_over(batch, saver)
             case "leave" | "die" if self.workers:
                 busy = {each.submit.worker for each in self.tasks.values() if each.passed}
-                worker = self.choose.draw(st.sampled_from(sorted(busy or self.workers)))
-                self.gone(worker, explained=what == "leave" or self.choose.draw(st.booleans()))
+                worker = self.pick(sorted(busy or self.workers))
+                self.gone(worker, explained=what == "leave" or self.pick(BOOLEANS))
             case "unfit":
                 tries = [each for each in first if each.submit.alone and each.begun]
                 for each in tries:
-                    if self.choose.draw(st.booleans()):
+                    if self.pick(BOOLEANS):
                         self.gone(each.submit.worker, explained=False)
                     else:
                         del self.tasks[each.submit.task]
                         failed = ControlFailed(each.batch.id, each.submit.task, "no memory")
                         self.ends.append(failed)
+
+    def pick(self, among: Sequence[T]) -> T:
+        """What is chosen of these. Hypothesis takes long to be asked: not where there is one, and
+        not for something that it has not seen before."""
+        return among[self.choose.draw(places(len(among))) if len(among) > 1 else 0]
 
     def first_tasks(self) -> Iterator[Running]:
         """The task that each worker is at, or would begin with."""
@@ -376,7 +388,7 @@ class World:
         if self.plan.deadly & set(numbers):
             kind = "died"
         elif self.troubles > 0 and self.plan.kinds == KINDS:
-            kind = self.choose.draw(st.sampled_from(["extracted", "died", "failed", "handed"]))
+            kind = self.pick(["extracted", "died", "failed", "handed"])
             self.troubles -= kind != "extracted"
         if kind == "died":
             self.gone(task.submit.worker, explained=self.troubles > 0 and self.draw_trouble())
@@ -394,7 +406,7 @@ class World:
         self.ends.append(told or SaverUnreached(batch.id, number, "gone"))
 
     def draw_trouble(self) -> bool:
-        trouble = self.choose.draw(st.booleans())
+        trouble = self.pick(BOOLEANS)
         self.troubles -= trouble
         return trouble
 
@@ -454,7 +466,7 @@ class World:
 
     def take(self, most: int) -> None:
         """What the source returns: perhaps none yet; then it wakes the driver later."""
-        if self.troubles > 0 and self.choose.draw(st.booleans()):
+        if self.troubles > 0 and self.pick(BOOLEANS):
             self.troubles -= 1
             self.tell(Taken([]))
             self.tell(Woken())
