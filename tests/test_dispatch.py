@@ -475,6 +475,8 @@ class World:
 
     def tell(self, event: Event) -> None:
         self.obey(self.dispatcher.handle(event))
+        handed = sum(each.batch.share for each in self.dispatcher.jobs.handed())
+        assert self.dispatcher.jobs.handed_bytes == handed
 
     def obey(self, instructions: list[Instruction]) -> None:
         for each in instructions:

@@ -90,7 +90,7 @@ class Dispatcher:
     `ledger` is what the store had of the run when it began, `savers` the numbers of those that are
     at work, `workers` those that extract, by address, `limit` how long a batch may take. Give
     each event to `handle`, beginning with `begin`, and carry out what it returns, in order, until
-    that is End or Fail.
+    that is End or Fail. `jobs` are to be looked at.
 
     Guarantees: no worker has more than two tasks, one that tries a suspect no other; each batch of
     the source, or what there is of it in each shard, or all its parts, are told as Finished once
@@ -103,8 +103,8 @@ class Dispatcher:
     ) -> None:
         self._ledger = dict(ledger)
         self._savers = SaverNumbers(savers)
-        self._jobs = Jobs()
-        self._tasks = Tasks(self._jobs, workers, limit)
+        self.jobs = Jobs()
+        self._tasks = Tasks(self.jobs, workers, limit)
         self._places = self._tasks.places
         self._source = Asking()
         self._stopping = False
@@ -149,9 +149,9 @@ class Dispatcher:
             case RowsCounted():
                 yield from self._rows_counted(event)
             case NotHandedOver(batch_id, saver):
-                job = self._jobs.find(batch_id, State.HANDED)
+                job = self.jobs.find(batch_id, State.HANDED)
                 if job is not None and saver in job.savers:
-                    self._jobs.move(job, State.WAITING)
+                    self.jobs.move(job, State.WAITING)
             case Reported(committed, refused, invalid, place):
                 self._savers.drained(place)
                 yield from self._in_the_store(committed)
@@ -159,7 +159,7 @@ class Dispatcher:
                 yield from self._refused(invalid, NOT_TAKEN)
             case SaverGone(saver):
                 if (lost := self._savers.lost(saver)) is not None:
-                    yield StartSaver(self._jobs.runs, lost)
+                    yield StartSaver(self.jobs.runs, lost)
             case SaverStarted():
                 yield from self._saver_started(event)
             case WorkersSeen(workers):
@@ -182,7 +182,7 @@ class Dispatcher:
         self._source.answered(batches)
         if self._stopping:
             return
-        yield from take_up(batches or (), self._ledger, self._jobs)
+        yield from take_up(batches or (), self._ledger, self.jobs)
 
     # Tasks end.
 
@@ -196,24 +196,24 @@ class Dispatcher:
         match event:
             case Extracted(_, _, rejects):
                 job.rejects = rejects
-                self._jobs.clear(job)
-                self._jobs.move(job, State.HANDED)
+                self.jobs.clear(job)
+                self.jobs.move(job, State.HANDED)
                 lost = self._savers.gone(job.batch, job.savers)
-                self._jobs.take_back(job, lost)
+                self.jobs.take_back(job, lost)
                 if job.refused and not lost:
                     yield self._cut(job, job.refused)
             case SaverUnreached(_, _, reason):
-                self._jobs.clear(job)
+                self.jobs.clear(job)
                 job.tries.unreached += not self._savers.gone(job.batch, job.savers)
                 if job.tries.unreached >= _TRIES_TO_SAVE:
                     yield Fail(saver_unreached(reason))
-                self._jobs.move(job, State.WAITING)
+                self.jobs.move(job, State.WAITING)
             case TaskFailed(batch_id, _, error):
                 log.warning("batch %s: %s", batch_id, error)
                 job.tries.errors += 1
-                self._jobs.move(job, State.WAITING)
+                self.jobs.move(job, State.WAITING)
                 if job.tries.errors >= _TRIES:
-                    self._jobs.stored(job, job.batch.wanted)  # nor will it ever be
+                    self.jobs.stored(job, job.batch.wanted)  # nor will it ever be
                     yield GivenUp(job.batch, as_ours(error))
             case ControlFailed(_, _, reason):
                 yield KillWorker(task.worker)
@@ -233,10 +233,10 @@ class Dispatcher:
             reason = TOO_LONG if task.too_long else "workers died with it"
             log.warning("batch %s: %s; trying it alone", job.batch.id, reason)
             if job.batch.is_shared:
-                self._jobs.take_apart(job, job.batch.wanted, alone=True)
+                self.jobs.take_apart(job, job.batch.wanted, alone=True)
                 return
-            self._jobs.suspect(job)
-        self._jobs.move(job, State.WAITING)
+            self.jobs.suspect(job)
+        self.jobs.move(job, State.WAITING)
 
     def _worker_unfit(self, job: Job, reason: str) -> Iterator[Instruction]:
         """A worker failed on a harmless text, so that it tells nothing about a suspect."""
@@ -244,7 +244,7 @@ class Dispatcher:
         self._tasks.unfit += 1
         if self._tasks.unfit >= _CONTROLS:
             yield Fail(none_is_fit(_CONTROLS, reason))
-        self._jobs.move(job, State.WAITING)
+        self.jobs.move(job, State.WAITING)
 
     def _look(self, now: float) -> Iterator[Instruction]:
         """End the workers that take too long; go on without those that can't be ended."""
@@ -260,28 +260,28 @@ class Dispatcher:
     def _refused(self, batch_ids: Iterable[BatchId], reason: str) -> Iterator[Instruction]:
         """The store does not take these batches, which may be told before their tasks' end."""
         for batch_id in batch_ids:
-            job = self._jobs.lacking(batch_id)
+            job = self.jobs.lacking(batch_id)
             if job is None or job.state not in (State.RUNNING, State.HANDED):
                 continue
             if job.batch.is_shared:
-                [job] = self._jobs.take_apart(job, [batch_id.shard])
+                [job] = self.jobs.take_apart(job, [batch_id.shard])
             job.refused = reason
             if job.state is not State.RUNNING:
                 yield self._cut(job, reason)
 
     def _cut(self, job: Job, reason: str) -> Instruction:
         job.cut_for = reason
-        self._jobs.move(job, State.MEASURED)
+        self.jobs.move(job, State.MEASURED)
         return CountRows(job.batch)
 
     def _rows_counted(self, event: RowsCounted) -> Iterator[Instruction]:
         """Cut a batch in two, or reject its article if it has but one."""
-        job, rows = self._jobs.find(event.batch_id, State.MEASURED), event.rows
+        job, rows = self.jobs.find(event.batch_id, State.MEASURED), event.rows
         if job is None:
             return
         job.measured = event.size
         if rows == 1 and job.tries.failures < FAILURES_TO_REJECT.get(job.cut_for, 0):
-            self._jobs.move(job, State.WAITING)
+            self.jobs.move(job, State.WAITING)
         elif rows > 1:
             log.warning("batch %s: %s; cutting it in two", job.batch.id, job.cut_for)
             yield from self._hand_over(job, Split(event.middle, job.batch.checksum))
@@ -295,17 +295,17 @@ class Dispatcher:
         """Have the saver put the entry of what is no shared batch into the ledger."""
         saver = self._savers.of(job.batch.id.shard)
         if saver is None:
-            self._jobs.move(job, State.WAITING)
+            self.jobs.move(job, State.WAITING)
             return
         job.savers = self._savers.now
-        self._jobs.move(job, State.HANDED)
+        self.jobs.move(job, State.HANDED)
         yield HandOver(job.batch.id, entry, saver)
 
     # What the store has.
 
     def _in_the_store(self, entries: Ledger) -> Iterator[Instruction]:
         for batch_id, entry in entries.items():
-            job = self._jobs.lacking(batch_id)
+            job = self.jobs.lacking(batch_id)
             if job is None:
                 continue
             batch = job.batch.of_shard(batch_id.shard) if job.batch.is_shared else job.batch
@@ -314,11 +314,11 @@ class Dispatcher:
             log.debug("batch %s: in the store", batch_id)
             if isinstance(entry, Split):
                 for part in batch.parts(entry.at):
-                    self._jobs.add(part, job.alone)
-                self._jobs.stored(job, batch.wanted)
+                    self.jobs.add(part, job.alone)
+                self.jobs.stored(job, batch.wanted)
             elif isinstance(entry, Counted):
                 rejects = job.rejects if batch.shards == 1 else None
-                last = self._jobs.stored(job, batch.wanted)
+                last = self.jobs.stored(job, batch.wanted)
                 yield Finished(batch, entry.tally, rejects, fresh=True, last=last)
 
     def _saver_started(self, event: SaverStarted) -> Iterator[Instruction]:
@@ -326,8 +326,8 @@ class Dispatcher:
         self._savers.started(event.saver, event.place)
         # A part becomes known only by the entry of the batch that it is a part of: parts come last.
         yield from self._in_the_store(dict(sorted(event.ledger.items(), key=lambda item: item[0])))
-        for job in list(self._jobs.handed()):
-            self._jobs.take_back(job, self._savers.at([event.place], job.batch))
+        for job in list(self.jobs.handed()):
+            self.jobs.take_back(job, self._savers.at([event.place], job.batch))
 
     # Instructions that follow from the current state.
 
@@ -342,16 +342,16 @@ class Dispatcher:
         if self._stopping:
             return
         kept = None  # for the next suspect, when it is empty
-        while (suspect := self._jobs.suspect_to_try()) is not None:
+        while (suspect := self.jobs.suspect_to_try()) is not None:
             kept = self._places.emptiest()
-            hindered = self._jobs.quiet and self._jobs.in_flight
+            hindered = self.jobs.quiet and self.jobs.in_flight
             if kept is None or hindered or not self._places.is_empty(kept):
                 break
             yield from self._submit(suspect, kept)
-        if self._jobs.quiet:
+        if self.jobs.quiet:
             return
         while (worker := self._places.next(kept)) is not None:
-            job = self._jobs.next()
+            job = self.jobs.next()
             if job is None:
                 yield from self._ask(kept)
                 yield from self._share_out(kept)
@@ -371,7 +371,7 @@ class Dispatcher:
     def _ask(self, kept: str | None) -> Iterator[Instruction]:
         """Ask the source for batches, if there may be some."""
         room, idle = self._places.room(kept)
-        if self._source.due and self._jobs.open < self._places.most_open(self._jobs.mean_nbytes):
+        if self._source.due and self.jobs.open < self._places.most_open(self.jobs.mean_nbytes):
             self._source.ask()
             yield Take(room, idle)
 
@@ -385,16 +385,16 @@ class Dispatcher:
 
     def _relief(self) -> Iterator[Instruction]:
         """A saver with half of all that may be open rests no longer: workers would wait."""
-        half = self._places.most_open(self._jobs.mean_nbytes) // 2
-        if self._jobs[State.HANDED] >= half and not self._savers.draining:
-            yield from map(Drain, self._savers.drain(self._jobs.handed()))
+        half = self._places.most_open(self.jobs.mean_nbytes) // 2
+        if self.jobs[State.HANDED] >= half and not self._savers.draining:
+            yield from map(Drain, self._savers.drain(self.jobs.handed()))
 
     def _conclusion(self) -> Iterator[Instruction]:
         """The end, if there is no more to come; before it, the savers' last commits."""
         ending = self._stopping or self._source.ended
-        if not ending or self._source.awaited or self._jobs.in_flight:
+        if not ending or self._source.awaited or self.jobs.in_flight:
             return
-        if self._jobs[State.HANDED]:
-            yield from map(Drain, self._savers.drain(self._jobs.handed()))
-        elif not self._jobs[State.MEASURED] and (self._stopping or not self._jobs.open):
+        if self.jobs[State.HANDED]:
+            yield from map(Drain, self._savers.drain(self.jobs.handed()))
+        elif not self.jobs[State.MEASURED] and (self._stopping or not self.jobs.open):
             yield End(complete=not self._stopping)

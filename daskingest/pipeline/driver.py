@@ -126,6 +126,11 @@ class Driver:
         """The batches that have taken half of the time they may, and for how many seconds."""
         return self._dispatcher.late if self._dispatcher else {}
 
+    @property
+    def handed_bytes(self) -> int:
+        """About how many bytes of sources are extracted, and wait for a commit."""
+        return self._dispatcher.jobs.handed_bytes if self._dispatcher else 0
+
     def start(self) -> None:
         """Begin to look who is there."""
         self._spawn(self._look())

@@ -92,6 +92,11 @@ class Job:
         """Its bytes, as far as they are known."""
         return self.batch.size if self.measured is None else self.measured
 
+    @property
+    def handed_bytes(self) -> int:
+        """About how many of its source's bytes the savers have."""
+        return self.batch.share if self.state is State.HANDED else 0
+
 
 class Jobs:
     """All jobs by id, with their number in each state and the order in which they wait.
@@ -112,6 +117,8 @@ class Jobs:
         self._quiet: set[BatchId] = set()
         self._parts: Counter[BatchId] = Counter()  # of each batch as given, what the store lacks
         self._nbytes = 0
+        self.handed_bytes = 0
+        """About how many bytes of sources the savers have, which the store lacks."""
 
     def __getitem__(self, state: State) -> int:
         return self._count[state]
@@ -174,7 +181,9 @@ class Jobs:
         """Change a job's state."""
         self._count[job.state] -= 1
         self._count[state] += 1
+        self.handed_bytes -= job.handed_bytes
         job.state = state
+        self.handed_bytes += job.handed_bytes
         if job.quiet:
             self._quiet.add(job.batch.id)
         if state is State.WAITING:
@@ -227,7 +236,9 @@ class Jobs:
         self._parts[given] -= len(shards)
         left = tuple(each for each in job.batch.wanted if each not in shards)
         if left:
+            self.handed_bytes -= job.handed_bytes
             job.batch = replace(job.batch, wanted=left)
+            self.handed_bytes += job.handed_bytes
         else:
             self._end_of(job)
         if self._parts[given]:
@@ -247,6 +258,7 @@ class Jobs:
     def remove(self, job: Job) -> None:
         """Remove a job whose batch is in the store."""
         self._count[job.state] -= 1
+        self.handed_bytes -= job.handed_bytes
         del self._jobs[job.batch.id]
 
     def next(self) -> Job | None:

@@ -304,10 +304,11 @@ class Run(Observer):
 
     def _show(self, trouble: str) -> None:
         found = self._summaries
+        handed = self._driver.handed_bytes if self._driver else 0
         if len(found) == 1:
-            [summary], text = found, partial(status_text, found[0])
+            [summary], text = found, partial(status_text, found[0], handed)
         else:
-            summary, text = total_of(found), partial(files_text, found)
+            summary, text = total_of(found), partial(files_text, found, handed)
         self._progress.show(summary.bytes_done, text, trouble)
 
 

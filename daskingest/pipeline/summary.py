@@ -79,22 +79,31 @@ def total_of(summaries: Sequence[Summary]) -> Summary:
     return total
 
 
-def files_text(summaries: Sequence[Summary], seconds: float) -> str:
-    """The status of several files after so many seconds."""
+def files_text(summaries: Sequence[Summary], handed: int, seconds: float) -> str:
+    """The status of several files, see `status_text`."""
     done = sum(each.outcome is not Outcome.INTERRUPTED for each in summaries)
-    return f"{done:,} of {len(summaries):,} files, {status_text(total_of(summaries), seconds)}"
+    total = status_text(total_of(summaries), handed, seconds)
+    return f"{done:,} of {len(summaries):,} files, {total}"
 
 
-def status_text(summary: Summary, seconds: float) -> str:
-    """The status after so many seconds: bytes, articles, words of text/s, time left, rejects."""
+def status_text(summary: Summary, handed: int, seconds: float) -> str:
+    """The status after so many seconds: bytes, articles, words of text/s, time left, rejects.
+
+    So many bytes are `handed` over to be committed, which may take a minute. They are none of those
+    in the store, but the rate and the time have them: else they would get worse until a commit.
+    """
     parts = [size_text(summary.bytes_done)]
+    if handed:
+        parts[0] += f" (and {size_text(handed)} extracted)"
     if summary.size:
         parts[0] += f" of {size_text(summary.size)}"
     parts.append(f"{summary.tally.articles:,} articles")
     if seconds > 0 and summary.fresh_bytes:
-        parts.append(f"{summary.fresh.text_words / seconds:,.0f} words/s")
+        each = seconds / (summary.fresh_bytes + handed)
+        words = summary.fresh.text_words / summary.fresh_bytes
+        parts.append(f"{words / each:,.0f} words/s")
         if summary.size:
-            left = (summary.size - summary.bytes_done) * seconds / summary.fresh_bytes
+            left = max(0, summary.size - summary.bytes_done - handed) * each
             parts.append(f"{time_text(left)} left")
     parts.append(f"{summary.tally.rejected.total():,} rejects")
     return ", ".join(parts)
