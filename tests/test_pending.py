@@ -9,6 +9,7 @@ import pytest
 from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import CompressedCounts, PackedCounts, merged
+from daskingest.pipeline.dask_settings import saver_memory
 from daskingest.pipeline.pending import Pending, most_pending
 from daskingest.pipeline.sums import Sum
 
@@ -89,10 +90,17 @@ def test_a_saver_that_is_behind_still_gathers() -> None:
 def test_more_may_wait_where_there_is_memory_and_the_process_may_have_it() -> None:
     gib = 1 << 30
     assert most_pending(free=gib) == most_pending(64 * gib, limit=gib) == 384 << 20
-    assert most_pending(free=64 * gib) == gib
-    assert most_pending(64 * gib, limit=4 * gib) == 4 * gib // 5
+    assert most_pending(free=64 * gib) == 3 * gib
+    assert most_pending(64 * gib, limit=4 * gib) == gib
     assert most_pending(4 * gib, limit=4 * gib) == 4 * gib // 6
-    assert most_pending(64 * gib, limit=16 * gib) == gib
+    assert most_pending(64 * gib, limit=16 * gib) == 3 * gib
+
+
+def test_savers_of_a_machine_may_have_half_of_its_memory_together() -> None:
+    gib = 1 << 30
+    assert saver_memory(free=24 * gib) == 12 * gib
+    assert saver_memory(free=24 * gib, savers=2) == 6 * gib
+    assert saver_memory(free=24 * gib, savers=4) == saver_memory(free=gib) == 4 * gib
 
 
 def test_a_saver_that_is_behind_gathers_whatever_sizes_batches_have() -> None:

@@ -26,14 +26,13 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from dask.utils import parse_bytes
 
 from daskingest.benchmarks.counters import PUBLICATIONS, Drawn, Stream, counts_of
 from daskingest.benchmarks.memory import limited_memory
 from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import merged
-from daskingest.pipeline.dask_settings import GC_THRESHOLD, WORKER_MEMORY
+from daskingest.pipeline.dask_settings import GC_THRESHOLD, saver_memory
 from daskingest.pipeline.pending import most_pending, rest_after
 from daskingest.pipeline.places import Places
 from daskingest.resources import free_memory
@@ -93,7 +92,8 @@ class Gathering:
 
     def __init__(self, rate: float = RATE, dated: bool = False) -> None:
         self._rate = rate
-        fit = most_pending(free_memory(), parse_bytes(WORKER_MEMORY)) // _BATCH[dated]
+        free = free_memory()
+        fit = most_pending(free, saver_memory(free)) // _BATCH[dated]
         self._most = min(fit, Places([str(each) for each in range(_WORKERS)]).most_open()) // 2
         self._gather(0.0)
 

@@ -33,10 +33,12 @@ from daskingest.pipeline.dask_settings import (
     WORKER_MEMORY,
     forking,
     in_force,
+    saver_memory,
 )
 from daskingest.pipeline.steady import steady
 from daskingest.pipeline.tls import NO_TLS, Tls
 from daskingest.pipeline.versions import Versions, differences, versions_here
+from daskingest.resources import free_memory
 from daskingest.settings import RecognizerKind
 
 DASHBOARD_PORT = 8787
@@ -216,7 +218,8 @@ def _local_cluster(workers: int, savers: int) -> SpecCluster:
         "dashboard": False,  # each worker's own; the scheduler's shows them all
     }
     extract = {**shared, "memory_limit": WORKER_MEMORY, "resources": {EXTRACT: 1}}
-    saver = {**shared, "memory_limit": WORKER_MEMORY, "resources": {SAVER: 1}}
+    memory = saver_memory(free_memory(), savers)
+    saver = {**shared, "memory_limit": memory, "resources": {SAVER: 1}}
     specs: dict[str, Any] = {
         f"{EXTRACT}-{i}": {"cls": Nanny, "options": extract} for i in range(workers)
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import dask
 import distributed.utils
+from dask.utils import parse_bytes
 
 from daskingest.pipeline import template
 from daskingest.pipeline.steady import steady
@@ -54,6 +55,13 @@ DASK_CONFIG: dict[str, Any] = {
 """What a cluster's processes must agree on; `cluster/dask.yaml` says the same."""
 
 _LOGGERS = ("distributed", "distributed.client")  # to which Dask gives levels of their own
+
+
+def saver_memory(free: int, savers: int = 1) -> int:
+    """The memory limit of each saver of a machine with so much free memory, in bytes: half of it
+    for all of them, as what they gather makes their commits cheap, but no less than a worker has.
+    They take less than half of their limits."""
+    return max(int(parse_bytes(WORKER_MEMORY)), free // (2 * savers))
 
 
 @contextlib.contextmanager

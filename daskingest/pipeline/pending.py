@@ -15,7 +15,7 @@ from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.packed import CompressedCounts
 from daskingest.pipeline.sums import Sum
 
-_LEAST_PENDING, _MOST_PENDING = 384 << 20, 1 << 30  # bytes
+_LEAST_PENDING, _MOST_PENDING = 384 << 20, 3 << 30  # bytes
 _BATCH = 4096  # bytes that a batch takes besides its counts
 
 _REST, _LONGEST_REST = 9, 60.0
@@ -94,15 +94,15 @@ def rest_after(seconds: float) -> float:
 
 
 def most_pending(free: int, limit: int | None = None) -> int:
-    """How many bytes may wait, in all batches: a sixth of the free memory, and a fifth of the
-    process's limit if it has one, but from 384 MiB to one GiB.
+    """How many bytes may wait, in all batches: a sixth of the free memory, and a fourth of the
+    process's limit if it has one, but from 384 MiB to 3 GiB.
 
     Half of them are in a commit at most, and large commits into a large store cost less. A batch of
     5,400 counters has some 80 KB as it came, compressed, and 115 as its part of the sums, which are
     decompressed when they are merged at the end; with months 115 and 285. Merging them takes three
     times as much again as the sums, and the store's cache is besides.
     """
-    room = min(free // 6, (limit or free) // 5)
+    room = min(free // 6, (limit or free) // 4)
     return min(max(room, _LEAST_PENDING), _MOST_PENDING)
 
 
