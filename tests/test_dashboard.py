@@ -30,9 +30,44 @@ async def main(first):
 asyncio.run(main(sys.argv[1]))
 """
 
+_FAILS_AT_FIRST = """
+import asyncio, contextlib
+import httpx
+import distributed.dashboard.scheduler as pages
+from daskingest.pipeline.dashboard import SchedulerWithDashboard
+
+connect = pages.connect
+
+def fails(*args):
+    pages.connect = connect
+    raise MemoryError
+
+async def main():
+    pages.connect = fails
+    async with SchedulerWithDashboard(protocol="inproc", dashboard_address="127.0.0.1:0") as dask:
+        url = f"http://127.0.0.1:{dask.services['dashboard'].port}"
+        async with httpx.AsyncClient(base_url=url) as browser:
+            with contextlib.suppress(httpx.HTTPError):
+                assert (await browser.get("/status")).is_server_error
+            assert pages.connect is connect
+            for path in ("/health", "/status"):
+                assert (await browser.get(path)).is_success, path
+
+asyncio.run(main())
+"""
+
 
 @pytest.mark.parametrize("first", ["/status", "/", "/nothing"])
 def test_it_is_loaded_when_somebody_looks(first: str) -> None:
-    command = [sys.executable, "-c", _LOOKS, first]
-    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    found = _run(_LOOKS, first)
     assert found.returncode == 0, found.stderr
+
+
+def test_it_is_loaded_later_if_it_could_not_be_at_first() -> None:
+    found = _run(_FAILS_AT_FIRST)
+    assert found.returncode == 0, found.stderr
+
+
+def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)

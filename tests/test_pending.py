@@ -96,6 +96,17 @@ def test_more_may_wait_where_there_is_memory_and_the_process_may_have_it() -> No
     assert most_pending(64 * gib, limit=16 * gib) == 3 * gib
 
 
+def test_what_is_unmerged_keeps_more_from_coming_into_the_same_flush_alone() -> None:
+    """What is closed is merged as it is, however much comes for the next one meanwhile."""
+    pending = Pending(most=1 << 30)
+    counts = CompressedCounts(size=1, nbytes=100 << 20)
+    pending.add(BatchId("r", "1"), counts, Counted(), limit=100, now=0)
+    assert not pending.has_room
+    assert pending.first is not None
+    pending.first.closed = True
+    assert pending.has_room
+
+
 def test_savers_of_a_machine_may_have_half_of_its_memory_together() -> None:
     gib = 1 << 30
     assert saver_memory(free=24 * gib) == 12 * gib
