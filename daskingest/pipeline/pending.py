@@ -99,8 +99,8 @@ def most_pending(free: int, limit: int | None = None) -> int:
 
     Half of them are in a commit at most, and large commits into a large store cost less. A batch of
     5,400 counters has some 80 KB as it came, compressed, and 115 as its part of the sums, which are
-    decompressed when they are merged at the end; with months 115 and 285. Merging them takes three
-    times as much again as the sums, and the store's cache is besides.
+    not; with months 115 and 285. Merging them takes three times as much again as the sums, and the
+    store's cache is besides.
     """
     room = min(free // 6, (limit or free) // 4)
     return min(max(room, _LEAST_PENDING), _MOST_PENDING)

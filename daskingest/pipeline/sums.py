@@ -23,12 +23,12 @@ class _Sums:
 
     of: int = 0
     came: int = 0
-    parts: tuple[CompressedCounts, ...] = ()
+    parts: tuple[PackedCounts, ...] = ()
     whole: PackedCounts = field(default_factory=PackedCounts)
     nbytes: int = 0
 
     def after(
-        self, new: Sequence[CompressedCounts], parts: Sequence[CompressedCounts], its: PackedCounts
+        self, new: Sequence[CompressedCounts], parts: Sequence[PackedCounts], its: PackedCounts
     ) -> _Sums:
         """When the new ones are in these sums, too."""
         came = self.came + sum(each.nbytes for each in new)
@@ -72,16 +72,14 @@ class Sum:
         """Merge what is new by itself."""
         with self._lock:
             sums, new = self._sums, self._new()
-            parts = [*sums.parts, *map(CompressedCounts.of, in_parts(new))]
-            self._sums = sums.after(new, parts, sums.whole)
+            self._sums = sums.after(new, [*sums.parts, *in_parts(new)], sums.whole)
 
     def whole(self) -> PackedCounts:
         """The sum of all so far."""
         with self._lock:
             sums, new = self._sums, self._new()
             if sums.parts or new:
-                parts = [each.decompressed() for each in sums.parts]
-                whole = _total([sums.whole, *parts, *in_parts(new)])
+                whole = _total([sums.whole, *sums.parts, *in_parts(new)])
                 self._sums = sums.after(new, (), whole)
             return self._sums.whole
 
