@@ -107,10 +107,11 @@ def test_what_is_unmerged_keeps_more_from_coming_into_the_same_flush_alone() -> 
     assert pending.has_room
 
 
-def test_savers_of_a_machine_may_have_half_of_its_memory_together() -> None:
+def test_savers_of_a_machine_may_have_half_of_its_memory_but_no_less_than_workers() -> None:
     gib = 1 << 30
     assert saver_memory(free=24 * gib) == 12 * gib
     assert saver_memory(free=24 * gib, savers=2) == 6 * gib
+    assert saver_memory(free=500 * gib) == 16 * gib
     assert saver_memory(free=24 * gib, savers=4) == saver_memory(free=gib) == 4 * gib
 
 

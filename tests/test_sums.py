@@ -49,7 +49,7 @@ def test_what_is_merged_in_parts_is_what_is_merged_at_once(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("of", ["merged", "_Sums", "CompressedCounts.of"])
+@pytest.mark.parametrize("of", ["merged", "_Sums", "CompressedCounts.decompressed"])
 @pytest.mark.parametrize("name", ["merge_some", "whole"])
 def test_a_merge_that_fails_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, name: str, of: str, fails_at: int

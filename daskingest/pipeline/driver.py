@@ -99,6 +99,7 @@ class Driver:
         self._lookout = Lookout(client, self._crew, self._savers, work.lost_workers)
         self._failure: asyncio.Future[DaskingestError] = asyncio.get_running_loop().create_future()
         self._stopping = False
+        self._untold = 0  # bytes of sources, of batches that the observer is about to be told of
         self._dispatcher: Dispatcher | None = None
         self._events: asyncio.Queue[Event | DaskingestError] = asyncio.Queue()
         self._background: set[asyncio.Task[None]] = set()
@@ -128,8 +129,9 @@ class Driver:
 
     @property
     def handed_bytes(self) -> int:
-        """About how many bytes of sources are extracted, and wait for a commit."""
-        return self._dispatcher.jobs.handed_bytes if self._dispatcher else 0
+        """About how many bytes of sources are extracted, of which the observer is to hear that the
+        store has them."""
+        return self._dispatcher.jobs.handed_bytes + self._untold if self._dispatcher else 0
 
     def start(self) -> None:
         """Begin to look who is there."""
@@ -182,6 +184,8 @@ class Driver:
     ) -> bool:
         """Carry out what the dispatcher wants, tell it what comes of it, and so on to the end."""
         while True:
+            # The observer may take long, and there are thousands in a large commit.
+            self._untold = sum(map(_fresh_bytes, instructions))
             for each in instructions:
                 match each:
                     case End(complete):
@@ -190,6 +194,7 @@ class Driver:
                         raise error
                     case Finished():
                         await self._observer.finished(each)
+                        self._untold -= _fresh_bytes(each)
                     case GivenUp():
                         self._observer.given_up(each)
                     case _:
@@ -341,3 +346,11 @@ async def open_driver(client: Client, work: Work, observer: Observer) -> AsyncIt
         yield driver
     finally:
         await driver.close()
+
+
+def _fresh_bytes(instruction: Instruction) -> int:
+    """About how many of its source's bytes a batch has that was committed now."""
+    match instruction:
+        case Finished(batch=batch, fresh=True):
+            return batch.share
+    return 0
