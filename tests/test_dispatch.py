@@ -80,9 +80,8 @@ one step at a time tell most of it as well."""
 
 MOST_ROWS, MOST_OF_A_SHARD = 8, 3  # that fit one commit of the store
 LIMIT = TimeLimit(40.0)  # four seconds for the small batches here
-
-
-places = functools.cache(lambda number: st.integers(0, number - 1))
+place_among = functools.cache(lambda number: st.integers(0, number - 1))
+"""Strategies are kept: Hypothesis looks through each new one."""
 
 
 @dataclass(frozen=True)
@@ -335,9 +334,8 @@ class World:
                         self.ends.append(failed)
 
     def pick(self, among: Sequence[T]) -> T:
-        """What is chosen of these. Hypothesis takes long to be asked: not where there is one, and
-        not for something that it has not seen before."""
-        return among[self.choose.draw(places(len(among))) if len(among) > 1 else 0]
+        """One of these. Hypothesis takes long to be asked: where there is just one, it is not."""
+        return among[self.choose.draw(place_among(len(among))) if len(among) > 1 else 0]
 
     def first_tasks(self) -> Iterator[Running]:
         """The task that each worker is at, or would begin with."""

@@ -20,7 +20,7 @@ EXTRACT, SAVER = "extract", "saver"
 WORKER_MEMORY = "4 GiB"
 """Memory limit of a worker. It takes about 0.5 GiB, and up to 3 more for a million characters."""
 
-_MOST_SAVER_MEMORY = 16 << 30
+_MOST_SAVER_MEMORY = 16 << 30  # bytes; from 12 GiB on no more may wait in it
 
 GC_THRESHOLD = 50_000
 """New objects before a worker looks for garbage among them. A batch makes tens of thousands of
@@ -62,7 +62,7 @@ _LOGGERS = ("distributed", "distributed.client")  # to which Dask gives levels o
 def saver_memory(free: int, savers: int = 1) -> int:
     """The memory limit of each saver of a machine with so much free memory, in bytes: half of it
     for all of them, as what they gather makes their commits cheap, but no less than a worker has,
-    and no more than they have a use for: that is half to three fourths of it."""
+    and no more than a saver has a use for."""
     return max(int(parse_bytes(WORKER_MEMORY)), min(free // (2 * savers), _MOST_SAVER_MEMORY))
 
 

@@ -90,7 +90,7 @@ class Dispatcher:
     `ledger` is what the store had of the run when it began, `savers` the numbers of those that are
     at work, `workers` those that extract, by address, `limit` how long a batch may take. Give
     each event to `handle`, beginning with `begin`, and carry out what it returns, in order, until
-    that is End or Fail. `jobs` are to be looked at.
+    that is End or Fail. `jobs` may be read, not changed.
 
     Guarantees: no worker has more than two tasks, one that tries a suspect no other; each batch of
     the source, or what there is of it in each shard, or all its parts, are told as Finished once

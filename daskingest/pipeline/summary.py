@@ -99,11 +99,11 @@ def status_text(summary: Summary, handed: int, seconds: float) -> str:
         parts[0] += f" of {size_text(summary.size)}"
     parts.append(f"{summary.tally.articles:,} articles")
     if seconds > 0 and summary.fresh_bytes:
-        each = seconds / (summary.fresh_bytes + handed)
-        words = summary.fresh.text_words / summary.fresh_bytes
-        parts.append(f"{words / each:,.0f} words/s")
+        extracted = summary.fresh_bytes + handed
+        words = summary.fresh.text_words * extracted / summary.fresh_bytes
+        parts.append(f"{words / seconds:,.0f} words/s")
         if summary.size:
-            left = max(0, summary.size - summary.bytes_done - handed) * each
+            left = max(0, summary.size - summary.bytes_done - handed) * seconds / extracted
             parts.append(f"{time_text(left)} left")
     parts.append(f"{summary.tally.rejected.total():,} rejects")
     return ", ".join(parts)
