@@ -78,14 +78,16 @@ class Counts:
 
     def packed(self) -> PackedCounts:
         """The same counts as they travel and are stored. Raises UnicodeEncodeError."""
+        publications = sorted(self.publications.items())
+        several = [each for _, each in publications]
         return pack(
             [
                 PackedPublication(key, each.name, each.articles, dict(each.article_months))
-                for key, each in self.publications.items()
+                for key, each in publications
             ],
-            [each.words for each in self.publications.values()],
-            [each.months for each in self.publications.values()],
-            [each.spellings for each in self.publications.values()],
+            [each.words for each in several],
+            [each.months for each in several],
+            [each.spellings for each in several],
         )
 
 

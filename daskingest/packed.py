@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 _PUBLICATION, _ITS_MONTH = 500, 100  # bytes, as objects
 _CODEC = pa.Codec("zstd")
-_Numbers = NDArray[np.int64]
-_ROOM = 2**62  # less than what an int64 has
 
 _WORDS = pa.schema(
     [
@@ -60,8 +58,9 @@ class Counters(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class PackedCounts:
     """The counts of a batch, or of several. `publications` says what the numbers in the first
-    column of both tables stand for; `words` has a row for each (publication, word, label), and
-    `months` one for each (publication, word, month), of articles with a date.
+    column of both tables stand for, by key; `words` has a row for each (publication, word, label),
+    and `months` one for each (publication, word, month), of articles with a date. Rows are ordered
+    by publication and word, and of a word as they came first.
     """
 
     publications: tuple[PackedPublication, ...] = ()
@@ -83,10 +82,8 @@ class PackedCounts:
     def by_publication(self) -> Iterator[tuple[PackedPublication, Counters, Counters]]:
         """Each publication, by key, with its counters by label and by month."""
         labels, months = _ByPublication(self.words), _ByPublication(self.months)
-        for number in sorted(
-            range(len(self.publications)), key=lambda each: self.publications[each].key
-        ):
-            yield self.publications[number], labels(number), months(number)
+        for number, each in enumerate(self.publications):
+            yield each, labels(number), months(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,103 +118,73 @@ def pack(
     months: Sequence[Mapping[tuple[str, int], int]],
     spellings: Sequence[Mapping[str, int]],
 ) -> PackedCounts:
-    """Publications, each with its counts by (word, label) and by (word, month), and the spellings
-    of its words."""
+    """Publications, by key, each with its counts by (word, label) and by (word, month), and the
+    spellings of its words."""
     spelt = [
         its.get(word, 0) for each, its in zip(words, spellings, strict=True) for word, _ in each
     ]
     return PackedCounts(
         tuple(publications),
-        pa.table([*_columns(words, _WORDS), pa.array(spelt, pa.int64())], schema=_WORDS),
-        pa.table(_columns(months, _MONTHS), schema=_MONTHS),
+        _in_order([*_columns(words, _WORDS), pa.array(spelt, pa.int64())], _WORDS),
+        _in_order(_columns(months, _MONTHS), _MONTHS),
     )
 
 
-def merged(parts: Sequence[PackedCounts]) -> PackedCounts:
-    """The sum of all parts. Of each publication, and each word, the first name is kept.
+def _in_order(columns: Sequence[pa.Array], schema: pa.Schema) -> pa.Table:
+    table = pa.table(columns, schema=schema)
+    order = [(name, "ascending") for name in schema.names[:2]]
+    return table.take(pc.sort_indices(table, order))  # it keeps the order of what is equal
 
-    The rows are ordered by publication (its number) and word, and of a word as they came first.
-    """
+
+def merged(parts: Sequence[PackedCounts]) -> PackedCounts:
+    """The sum of all parts. Of each publication, and each word, the first name is kept."""
+    several = [part for part in parts if part.publications]
+    if len(several) < 2:
+        return several[0] if several else PackedCounts()
     found: dict[str, PackedPublication] = {}
-    for each in (each for part in parts for each in part.publications):
+    for each in (each for part in several for each in part.publications):
         before = found.get(each.key, PackedPublication(each.key, each.name, 0, {}))
         months = Counter(before.months) + Counter(each.months)
         found[each.key] = PackedPublication(
             each.key, before.name, before.articles + each.articles, dict(months)
         )
-    numbers = {key: number for number, key in enumerate(found)}
-    mine = [np.array([numbers[each.key] for each in part.publications], np.int64) for part in parts]
+    numbers = {key: number for number, key in enumerate(sorted(found))}
+    mine = [
+        np.array([numbers[each.key] for each in part.publications], np.int32) for part in several
+    ]
     return PackedCounts(
-        tuple(found.values()),
-        _sum([part.words for part in parts], mine, _WORDS),
-        _sum([part.months for part in parts], mine, _MONTHS),
+        tuple(found[key] for key in numbers),
+        _sum([part.words for part in several], mine, _WORDS),
+        _sum([part.months for part in several], mine, _MONTHS),
     )
 
 
-def in_order(counts: PackedCounts) -> PackedCounts:
-    """The same in the order in which `merged` has it; just looked through if it was merged."""
-    words = counts.words["word"]
-    numbers = counts.words["publication"].to_numpy()
-    follows = pc.less_equal(words.slice(0, max(0, len(words) - 1)), words.slice(1)).to_numpy()
-    steps = np.diff(numbers)
-    is_ordered = bool(np.all((steps > 0) | (steps == 0) & follows))
-    return counts if is_ordered else merged([counts])
+def _sum(
+    tables: Sequence[pa.Table], numbers: Sequence[NDArray[np.int32]], schema: pa.Schema
+) -> pa.Table:
+    """One row for each key, which are the first three columns."""
+    from daskingest import merging  # numba takes half a second to load, and who only reads, no use
 
-
-def _sum(tables: Sequence[pa.Table], numbers: Sequence[_Numbers], schema: pa.Schema) -> pa.Table:
-    """One row for each key, which are the first three columns; ordered by the first two.
-
-    Each word is replaced by its rank, and what is sorted are numbers. Arrow's own `group_by`, with
-    a sort after it, copies and compares texts over and over, and takes half as long again.
-    """
-    some = [(table, mine) for table, mine in zip(tables, numbers, strict=True) if len(table)]
+    some = [(part.combine_chunks(), mine) for part, mine in zip(tables, numbers, strict=True)]
+    some = [(part, mine) for part, mine in some if len(part)]
     if not some:
         return schema.empty_table()
-    whole = pa.concat_tables([table for table, _ in some])
-    publications = np.concatenate([mine[table["publication"].to_numpy()] for table, mine in some])
-    (words, word_ranks), (kinds, kind_ranks) = _ranked(whole.column(1)), _ranked(whole.column(2))
-    keys = publications * len(words) + word_ranks
-    distinct = None
-    if int(keys.max()) * len(kinds) >= _ROOM:
-        distinct, places = np.unique(keys, return_inverse=True)  # else there is no room
-        keys = places.astype(np.int64)
-    keys *= len(kinds)
-    keys += kind_ranks
-    del publications, word_ranks, kind_ranks  # of millions of rows, while more is needed
-    order = np.argsort(keys)
-    keys = keys[order]
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    its_words, its_kinds = np.divmod(keys[starts], len(kinds))
-    del keys
-    first = np.minimum.reduceat(order, starts)
-    n = np.add.reduceat(whole.column(3).to_numpy()[order], starts)
-    came = _as_they_came(its_words, first)
-    first, n, its_words, its_kinds = first[came], n[came], its_words[came], its_kinds[came]
-    its_words = its_words if distinct is None else distinct[its_words]
-    numbers_of, ranks = np.divmod(its_words, len(words))
-    rows = [numbers_of.astype(np.int32), words.take(pa.array(ranks))]
-    rows += [kinds.take(pa.array(its_kinds)), n]
-    rows += [each.to_numpy()[first] for each in whole.columns[4:]]
-    return pa.table([pa.array(each) for each in rows], schema=schema)
-
-
-def _as_they_came(words: _Numbers, first: _Numbers) -> _Numbers:
-    """The order of rows in which those of each word, which follow each other, are as they came."""
-    order, same = np.arange(len(words)), np.diff(words) == 0
-    several = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
-    order[several] = several[np.lexsort((first[several], words[several]))]
-    return order
-
-
-def _ranked(values: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
-    """The different values in their order, and of each row its value's place among them."""
-    encoded = values.dictionary_encode()  # all chunks have the same dictionary
-    dictionary = encoded.chunk(0).dictionary
-    order = pc.array_sort_indices(dictionary)
-    ranks = np.empty(len(order), np.int32)
-    ranks[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
-    indices = np.concatenate([each.indices.to_numpy() for each in encoded.chunks])
-    return dictionary.take(order), ranks[indices]
+    chunks = [part.column(2).chunk(0) for part, _ in some]
+    coded = pa.chunked_array(chunks).dictionary_encode()  # all chunks have the same dictionary
+    whole = merging.merged(
+        [
+            merging.rows_of(
+                mine[part.column(0).to_numpy()],
+                part.column(1).chunk(0),
+                chunk.indices.to_numpy(),
+                *(each.to_numpy() for each in part.columns[3:]),
+            )
+            for (part, mine), chunk in zip(some, coded.chunks, strict=True)
+        ]
+    )
+    kinds = coded.chunk(0).dictionary.take(pa.array(whole.kinds))
+    columns = [whole.publications, merging.words_of(whole), kinds, whole.counts, whole.spellings]
+    return pa.table([pa.array(each) for each in columns[: len(schema)]], schema=schema)
 
 
 def _columns(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -> list[pa.Array]:

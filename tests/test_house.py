@@ -27,7 +27,7 @@ LAYERS = (
             "spelling",
             "months",
         ),
-        *("articles", "jsontext", "packed", "counts", "shards", "ledger"),
+        *("articles", "jsontext", "compiling", "merging", "packed", "counts", "shards", "ledger"),
     ),
     ("recognizer", "pipes"),
     ("models",),

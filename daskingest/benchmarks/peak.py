@@ -16,11 +16,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from daskingest.compiling import compiled
 from daskingest.extraction import GROUP_CHARS
 from daskingest.grouping import grouped
 from daskingest.models import load_model
 from daskingest.recognizer.arrays import Floats, Ints
-from daskingest.recognizer.compiling import compiled
 from daskingest.recognizer.vectors import LANES
 
 _SUMS = 12  # independent, so that none waits for another; with two operands they fit 16 registers

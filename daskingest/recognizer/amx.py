@@ -20,8 +20,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from daskingest.compiling import compiled
 from daskingest.recognizer.arrays import Floats, aligned_zeros
-from daskingest.recognizer.compiling import compiled
 from daskingest.recognizer.kernels import PANEL, normalize
 from daskingest.recognizer.vectors import FEATURES, Emitter, require
 

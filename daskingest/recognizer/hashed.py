@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from spacy.attrs import intify_attr
 
+from daskingest.compiling import compiled
 from daskingest.recognizer.arrays import Attributes, Floats
-from daskingest.recognizer.compiling import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

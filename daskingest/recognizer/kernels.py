@@ -18,8 +18,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from daskingest.compiling import compiled
 from daskingest.recognizer.arrays import Floats, Indices, Ints, aligned_zeros
-from daskingest.recognizer.compiling import compiled
 from daskingest.recognizer.vectors import LANES, ROWS, Emitter, OneByOne, require, whole_vectors
 
 try:

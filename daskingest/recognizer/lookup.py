@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daskingest.compiling import compiled
 from daskingest.recognizer.arrays import Flags, Indices, Ints
-from daskingest.recognizer.compiling import compiled
 
 Keys = NDArray[np.uint64]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from daskingest.packed import PackedCounts, PackedPublication, in_order
+from daskingest.packed import PackedCounts, PackedPublication
 from daskingest.resources import free_memory
 from daskingest.stores.month_texts import LONG, summed, text_of
 from daskingest.stores.word_rows import with_months
@@ -72,10 +72,9 @@ class SqliteCommit:
         """Add all counts. To be called inside a transaction."""
         self._other.clear()
         numbers = pa.array(self._add_publications(counts), pa.int64())
-        ordered = in_order(counts)
-        statement, rows = _WORDS, ordered.words
-        if len(ordered.months):
-            statement, rows = _WORDS_AND_MONTHS, with_months(ordered)
+        statement, rows = _WORDS, counts.words
+        if len(counts.months):
+            statement, rows = _WORDS_AND_MONTHS, with_months(counts)
             rows = rows.set_column(5, "months", rows["months"].fill_null(""))
         rows = rows.set_column(0, "publication", numbers.take(rows["publication"]))
         for start in range(0, len(rows), _SLICE):
@@ -107,9 +106,7 @@ class SqliteCommit:
 
     def _add_publications(self, counts: PackedCounts) -> list[int]:
         """The publications' numbers in the store, in their order."""
-        ordered = sorted(counts.publications, key=lambda each: each.key)
-        numbers = {each.key: self._add_publication(each) for each in ordered}
-        return [numbers[each.key] for each in counts.publications]
+        return [self._add_publication(each) for each in counts.publications]
 
     def _add_publication(self, publication: PackedPublication) -> int:
         months = text_of(publication.months) or None
