@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,14 +12,8 @@ from numba import njit
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-
-@functools.cache
-def _sources(folder: Path) -> tuple[tuple[str, float, int], ...]:
-    """What a folder's compiled functions may consist of: numba looks at their own file alone."""
-    return tuple(
-        (path.name, path.stat().st_mtime, path.stat().st_size)
-        for path in sorted(folder.glob("*.py"))
-    )
+_SHARED = (Path(__file__), *sorted(Path(__file__).parent.glob("recognizer/*.py")))
+"""What compiled functions may consist of besides their own file, at which alone numba looks."""
 
 
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -43,9 +36,24 @@ def _kept(function: Callable[_P, _R], more: dict[str, Any]) -> Callable[_P, _R]:
     }
     try:
         result: Callable[_P, _R] = njit(cache=True, **options)(function)
-        with suppress(AttributeError):
-            folder = Path(function.__code__.co_filename).parent
-            cast(Any, result)._cache._cache_file._source_stamp = _sources(folder)
     except RuntimeError:  # there is no folder for the cache
-        result = njit(**options)(function)
+        return njit(**options)(function)
+    with suppress(AttributeError):
+        _renew(cast(Any, result)._cache, Path(function.__code__.co_filename))
     return result
+
+
+def _renew(cache: Any, source: Path) -> None:
+    """Have a function's cache forget it when any source changes, and do without where it can't be
+    written, as on a full disk."""
+    with suppress(OSError):  # in an archive
+        files = [(each, each.stat()) for each in (source, *_SHARED)]
+        stamp = tuple((each.name, its.st_mtime, its.st_size) for each, its in files)
+        cache._cache_file._source_stamp = stamp
+    save = cache.save_overload
+
+    def save_if_possible(*args: Any) -> None:
+        with suppress(OSError):
+            save(*args)
+
+    cache.save_overload = save_if_possible

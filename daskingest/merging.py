@@ -21,7 +21,7 @@ from daskingest.compiling import compiled_over_arrays
 _Ints = NDArray[np.int32]
 _Longs = NDArray[np.int64]
 
-_MOST = (1 << 31) - 1  # bytes, which a place in them has bits for
+_MOST = (1 << 31) - 1  # bytes: a place among more is no int32
 
 
 class Rows(NamedTuple):
@@ -42,7 +42,10 @@ class Rows(NamedTuple):
 def rows_of(
     publications: _Ints, words: pa.StringArray, kinds: _Ints, counts: _Longs, *spellings: _Longs
 ) -> Rows:
-    """Rows whose columns these are, in order. Kinds are numbers; without spellings, they are 0."""
+    """Rows whose columns these are. Kinds are numbers; without spellings, they are 0.
+
+    Raises ValueError if they are not in order.
+    """
     _, offsets, data = words.buffers()
     its_data = np.frombuffer(data or b"", np.uint8)
     its_offsets = np.frombuffer(offsets, np.int32)[words.offset :][: len(words) + 1]
@@ -51,12 +54,14 @@ def rows_of(
         common=np.full(len(words) + 1, -1, np.int32),
         starts=np.zeros(len(words) + 1, np.int32),
         rests=np.empty(its_offsets[-1] - its_offsets[0], np.uint8),
-        # Copies, as what is Arrow's may not be written to, for which all would be compiled again.
+        # Copies: an array that may not be written to, as Arrow's, is another type for numba, which
+        # would compile all of it once more.
         kinds=kinds.copy(),
         counts=counts.copy(),
         spellings=spellings[0].copy() if spellings else np.zeros(len(words), np.int64),
     )
-    _shorten(its_offsets, its_data, rows)
+    if not _shorten(its_offsets, its_data, rows):
+        raise ValueError("rows that are not in order can't be merged")
     return rows._replace(rests=rows.rests[: rows.starts[-1]])
 
 
@@ -109,9 +114,10 @@ def _fits(size: int) -> None:
 
 
 @compiled_over_arrays
-def _shorten(offsets: _Ints, data: NDArray[np.uint8], rows: Rows) -> None:
-    """Fill in `common`, `starts` and `rests`."""
+def _shorten(offsets: _Ints, data: NDArray[np.uint8], rows: Rows) -> bool:
+    """Fill in `common`, `starts` and `rests`. Returns whether the rows are in order."""
     end = 0
+    in_order = True
     for row in range(len(rows.kinds)):
         here, after = offsets[row], offsets[row + 1]
         same = rows.common[row] = 0
@@ -121,10 +127,17 @@ def _shorten(offsets: _Ints, data: NDArray[np.uint8], rows: Rows) -> None:
             while same < most and data[here + same] == data[before + same]:
                 same += 1
             rows.common[row] = same + 1
+            if same < most:
+                in_order &= data[here + same] > data[before + same]
+            else:
+                in_order &= after - here >= here - before
+        elif row:
+            in_order &= rows.publications[row] > rows.publications[row - 1]
         for place in range(here + same, after):
             rows.rests[end] = data[place]
             end += 1
         rows.starts[row + 1] = end
+    return in_order
 
 
 @compiled_over_arrays
@@ -179,15 +192,16 @@ def _place(out: Rows, row: int, same: int, rows: Rows, place: int) -> int:
 @compiled_over_arrays
 def _put(out: Rows, row: int, same: int, rows: Rows, place: int) -> None:
     """Put a row that has so much in common with the last one, which is at least what it has with
-    the one before it among its own.
+    the one before it among its own. All rows of a word have the spelling that came first.
     """
+    start = rows.starts[place] + max(same, 1) - max(rows.common[place], 1)
+    is_new = same == 0 or start < rows.starts[place + 1]
     out.publications[row] = rows.publications[place]
     out.common[row] = same
     out.kinds[row] = rows.kinds[place]
     out.counts[row] = rows.counts[place]
-    out.spellings[row] = rows.spellings[place]
+    out.spellings[row] = rows.spellings[place] if is_new else out.spellings[row - 1]
     end = out.starts[row]
-    start = rows.starts[place] + max(same, 1) - max(rows.common[place], 1)
     for at in range(start, rows.starts[place + 1]):
         out.rests[end] = rows.rests[at]
         end += 1
@@ -198,7 +212,7 @@ def _put(out: Rows, row: int, same: int, rows: Rows, place: int) -> None:
 def _merge(a: Rows, b: Rows, out: Rows) -> int:
     """Returns the number of rows of their sum, for which `out` has room."""
     i = j = row = 0
-    of_a = of_b = 0  # what the next row of each has in common with the last one of `out`
+    of_a, of_b = a.common[0], b.common[0]  # what their next rows have in common with out's last
     out.starts[0] = 0
     while of_a >= 0 or of_b >= 0:
         order, same = of_b - of_a, min(of_a, of_b)

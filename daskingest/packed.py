@@ -141,21 +141,31 @@ def merged(parts: Sequence[PackedCounts]) -> PackedCounts:
     several = [part for part in parts if part.publications]
     if len(several) < 2:
         return several[0] if several else PackedCounts()
-    found: dict[str, PackedPublication] = {}
-    for each in (each for part in several for each in part.publications):
-        before = found.get(each.key, PackedPublication(each.key, each.name, 0, {}))
-        months = Counter(before.months) + Counter(each.months)
-        found[each.key] = PackedPublication(
-            each.key, before.name, before.articles + each.articles, dict(months)
-        )
-    numbers = {key: number for number, key in enumerate(sorted(found))}
+    publications = _united([each for part in several for each in part.publications])
+    numbers = {each.key: number for number, each in enumerate(publications)}
     mine = [
         np.array([numbers[each.key] for each in part.publications], np.int32) for part in several
     ]
     return PackedCounts(
-        tuple(found[key] for key in numbers),
+        publications,
         _sum([part.words for part in several], mine, _WORDS),
         _sum([part.months for part in several], mine, _MONTHS),
+    )
+
+
+def _united(several: Sequence[PackedPublication]) -> tuple[PackedPublication, ...]:
+    """One for each key, by key."""
+    names: dict[str, str] = {}
+    articles = Counter[str]()
+    months: dict[str, Counter[int]] = {}
+    for key, name, its_articles, its_months in several:
+        names.setdefault(key, name)
+        articles[key] += its_articles
+        if its_months:
+            months.setdefault(key, Counter()).update(its_months)
+    return tuple(
+        PackedPublication(key, names[key], articles[key], dict(months.get(key, {})))
+        for key in sorted(names)
     )
 
 
@@ -165,26 +175,31 @@ def _sum(
     """One row for each key, which are the first three columns."""
     from daskingest import merging  # numba takes half a second to load, and who only reads, no use
 
-    some = [(part.combine_chunks(), mine) for part, mine in zip(tables, numbers, strict=True)]
-    some = [(part, mine) for part, mine in some if len(part)]
+    some = [(table, mine) for table, mine in zip(tables, numbers, strict=True) if len(table)]
     if not some:
         return schema.empty_table()
-    chunks = [part.column(2).chunk(0) for part, _ in some]
-    coded = pa.chunked_array(chunks).dictionary_encode()  # all chunks have the same dictionary
+    parts = [[_array(column) for column in table.columns] for table, _ in some]
+    coded = pa.chunked_array([kinds for _, _, kinds, *_ in parts]).dictionary_encode()
     whole = merging.merged(
         [
             merging.rows_of(
-                mine[part.column(0).to_numpy()],
-                part.column(1).chunk(0),
+                mine[publications.to_numpy()],
+                words,
                 chunk.indices.to_numpy(),
-                *(each.to_numpy() for each in part.columns[3:]),
+                *(each.to_numpy() for each in counts),
             )
-            for (part, mine), chunk in zip(some, coded.chunks, strict=True)
+            for (_, mine), (publications, words, _, *counts), chunk in zip(
+                some, parts, coded.chunks, strict=True
+            )
         ]
     )
     kinds = coded.chunk(0).dictionary.take(pa.array(whole.kinds))
     columns = [whole.publications, merging.words_of(whole), kinds, whole.counts, whole.spellings]
     return pa.table([pa.array(each) for each in columns[: len(schema)]], schema=schema)
+
+
+def _array(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
 def _columns(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema) -> list[pa.Array]:
@@ -201,12 +216,11 @@ def _columns(counts: Sequence[Mapping[tuple[str, Any], int]], schema: pa.Schema)
 
 
 class _ByPublication:
-    """A table, sorted, and where in it each publication's rows are."""
+    """Where in a table each publication's rows are."""
 
     def __init__(self, table: pa.Table) -> None:
-        order = [(name, "ascending") for name in table.column_names[:3]]
-        self._table = table.sort_by(order)
-        self._numbers = self._table.column(0).to_numpy()
+        self._table = table
+        self._numbers = table.column(0).to_numpy()
 
     def __call__(self, number: int) -> Counters:
         start, end = np.searchsorted(self._numbers, [number, number + 1]).tolist()

@@ -25,7 +25,7 @@ def test_a_merge_has_one_row_for_each_key_in_order(
     batches: list[list[tuple[str, list[tuple[str, str]], int | None]]],
 ) -> None:
     words, months = Counter[object](), Counter[object]()
-    first: dict[object, object] = {}
+    first = dict[object, tuple[str, int]]()
     parts = []
     for batch in batches:
         counts = Counts()
@@ -46,9 +46,10 @@ def test_a_merge_has_one_row_for_each_key_in_order(
             assert found == sorted(found, key=lambda row: (row[0], row[1].encode()))
     found = rows(total, "words")
     assert Counter({(key_of(total, row[0]), *row[1:3]): row[3] for row in found}) == words
-    came: dict[object, object] = {}
+    came = dict[object, tuple[str, int]]()
     for number, word, label, _, spelling in found:
-        came.setdefault((key_of(total, number), word), (label, spelling))
+        _, its = came.setdefault((key_of(total, number), word), (label, spelling))
+        assert spelling == its
     assert came == first
     found = rows(total, "months")
     assert Counter({(key_of(total, row[0]), *row[1:3]): row[3] for row in found}) == months

@@ -34,7 +34,7 @@ which then holds the `firestore://` stores. |
 | `GOOGLE_APPLICATION_CREDENTIALS` | all with `--store` | The key file of the service account \
 for `firestore://` stores; without it, the credentials that \
 `gcloud auth application-default login` has saved. |
-| `NUMBA_CACHE_DIR` | run, run-csv, serve, bench | The folder for the recognizer's compiled loops. \
+| `NUMBA_CACHE_DIR` | run, run-csv, serve, worker, bench | The folder for compiled loops. \
 Without it, they are kept in the program's folder or, if that can't be written to, in the user's \
 cache. |
 | `PGPASSWORD`, `PGPASSFILE` | all with `--store` | The password for `postgresql://` stores, or \

@@ -7,7 +7,7 @@ From now on `nlp` and `nlp.pipe` find the same entities as before, several times
 
 `component` is what spaCy sees. For each text, `embedding` looks up the tokens, `encoder` computes
 their vectors, and `decoder` decides on the entities, using the compiled loops in `kernels`, and in
-`amx` on processors that have it. What these are made of is in `vectors` and `compiling`.
+`amx` on processors that have it. What these are made of is in `vectors`.
 `finder` does this without spaCy's objects, tokenizing texts with `pieces`, which `lookup` finds.
 """
 

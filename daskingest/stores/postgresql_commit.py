@@ -91,7 +91,7 @@ def _numbers(db: Connection, counts: PackedCounts) -> list[int]:
 
 def _add_articles(db: Connection, counts: PackedCounts) -> None:
     """After the words: what two who commit have in common is locked for as short as can be."""
-    every = sorted(counts.publications, key=lambda each: each.key)
+    every = counts.publications
     db.execute(
         f"SELECT 1 FROM {SCHEMA}.publications WHERE key = ANY(%s) ORDER BY key FOR NO KEY UPDATE",
         [[each.key for each in every]],

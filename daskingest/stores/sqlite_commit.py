@@ -71,7 +71,7 @@ class SqliteCommit:
     def add(self, counts: PackedCounts) -> None:
         """Add all counts. To be called inside a transaction."""
         self._other.clear()
-        numbers = pa.array(self._add_publications(counts), pa.int64())
+        numbers = pa.array([self._add_publication(each) for each in counts.publications])
         statement, rows = _WORDS, counts.words
         if len(counts.months):
             statement, rows = _WORDS_AND_MONTHS, with_months(counts)
@@ -103,10 +103,6 @@ class SqliteCommit:
                     values[place :: len(columns)] = column[start : start + n]
                 self._db.execute(whole, values)
                 start += n
-
-    def _add_publications(self, counts: PackedCounts) -> list[int]:
-        """The publications' numbers in the store, in their order."""
-        return [self._add_publication(each) for each in counts.publications]
 
     def _add_publication(self, publication: PackedPublication) -> int:
         months = text_of(publication.months) or None
