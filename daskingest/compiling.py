@@ -37,7 +37,8 @@ def _kept(function: Callable[_P, _R], more: dict[str, Any]) -> Callable[_P, _R]:
     try:
         result: Callable[_P, _R] = njit(cache=True, **options)(function)
     except RuntimeError:  # there is no folder for the cache
-        return njit(**options)(function)
+        result = njit(**options)(function)
+        return result
     with suppress(AttributeError):
         _renew(cast(Any, result)._cache, Path(function.__code__.co_filename))
     return result

@@ -48,8 +48,8 @@ def test_a_merge_has_one_row_for_each_key_in_order(
     assert Counter({(key_of(total, row[0]), *row[1:3]): row[3] for row in found}) == words
     came = dict[object, tuple[str, int]]()
     for number, word, label, _, spelling in found:
-        _, its = came.setdefault((key_of(total, number), word), (label, spelling))
-        assert spelling == its
+        _, first_spelling = came.setdefault((key_of(total, number), word), (label, spelling))
+        assert spelling == first_spelling
     assert came == first
     found = rows(total, "months")
     assert Counter({(key_of(total, row[0]), *row[1:3]): row[3] for row in found}) == months
