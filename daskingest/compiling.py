@@ -38,8 +38,7 @@ def _kept(function: Callable[_P, _R], more: dict[str, Any]) -> Callable[_P, _R]:
         result: Callable[_P, _R] = njit(cache=True, **options)(function)
     except RuntimeError:  # there is no folder for the cache
         result = njit(**options)(function)
-        return result
-    with suppress(AttributeError):
+    with suppress(AttributeError):  # as it has none, or none of its own
         _renew(cast(Any, result)._cache, Path(function.__code__.co_filename))
     return result
 
