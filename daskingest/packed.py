@@ -173,7 +173,7 @@ def _sum(
     tables: Sequence[pa.Table], numbers: Sequence[NDArray[np.int32]], schema: pa.Schema
 ) -> pa.Table:
     """One row for each key, which are the first three columns."""
-    from daskingest import merging  # numba takes half a second to load, and who only reads, no use
+    from daskingest import merging  # with numba, which who only reads need not load
 
     some = [(table, mine) for table, mine in zip(tables, numbers, strict=True) if len(table)]
     if not some:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daskingest.doctor.finding import Finding, ok, problem, warning
 
-_WORKER, _OTHER = 0.5 * 2**30, 0.15 * 2**30
+_WORKER, _OTHER = 0.5 * 2**30, 0.25 * 2**30
 """Memory of a worker, and of each other process, in bytes."""
 _LONG_TEXT = 3 * 2**30
 """Additional memory of a worker while it reads a text of a million characters, in bytes."""

@@ -71,7 +71,8 @@ class SqliteCommit:
     def add(self, counts: PackedCounts) -> None:
         """Add all counts. To be called inside a transaction."""
         self._other.clear()
-        numbers = pa.array([self._add_publication(each) for each in counts.publications])
+        its_numbers = [self._add_publication(each) for each in counts.publications]
+        numbers = pa.array(its_numbers, pa.int64())
         statement, rows = _WORDS, counts.words
         if len(counts.months):
             statement, rows = _WORDS_AND_MONTHS, with_months(counts)
