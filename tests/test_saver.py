@@ -130,18 +130,20 @@ def test_what_comes_all_at_once_makes_commits_as_large(
         saver = Saver(f"sqlite:///{tmp_path}/{name}.db", 3600, "me")
         await saver.take_over("r")
         saver._pending.most = 4_000_000
+        await saver.add(named("r:0"), every[0], rows())
+        first = saver._pending.first
+        assert first
         tasks = []
-        for number, counts in enumerate(every):
+        for number, counts in enumerate(every[1:], start=1):
             tasks.append(asyncio.create_task(saver.add(named(f"r:{number}"), counts, rows())))
             if not at_once:
                 await asyncio.sleep(0)
                 while len(saver._tasks) > 1:  # until it is merged
                     await asyncio.sleep(0.001)
-        flushes = saver._pending._flushes
         async with asyncio.timeout(PATIENCE):
-            while not (flushes and flushes[0].closed):
+            while not first.closed:
                 await asyncio.sleep(0.001)
-        size = len(flushes[0].batches)
+        size = len(first.batches)
         await asyncio.gather(*tasks)
         await saver.drain()
         return size
