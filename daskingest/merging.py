@@ -1,6 +1,6 @@
 """Merges rows of words that are in order, in one compiled pass over two of them at a time.
 
-A row has not its word, but how much of it is as in the row before, and the rest. Of two rows that
+A row has not its word, but how much of it is as in the row before, and its suffix. Of two rows that
 may come next, the one that has more in common with the last one comes first; just where both have
 as much, their words are compared, from there on (LCP-merging, see Bingmann, Eberle and Sanders,
 "Engineering Parallel String Sorting", 2017). What was compared once is not read again, and most of
@@ -32,8 +32,8 @@ class Rows(NamedTuple):
     """0 for a publication's first row; else one more than the bytes that its word begins with as
     that before it. After the last row's there is a -1."""
     starts: _Ints
-    """Where the rest of each word begins, and where that of the last one ends."""
-    rests: NDArray[np.uint8]
+    """Where each row's suffix begins, and where the last one ends."""
+    suffixes: NDArray[np.uint8]
     kinds: _Ints
     counts: _Longs
     spellings: _Longs
@@ -53,7 +53,7 @@ def rows_of(
         publications,
         common=np.full(len(words) + 1, -1, np.int32),
         starts=np.zeros(len(words) + 1, np.int32),
-        rests=np.empty(its_offsets[-1] - its_offsets[0], np.uint8),
+        suffixes=np.empty(its_offsets[-1] - its_offsets[0], np.uint8),
         # Copies: an array that may not be written to, as Arrow's, is another type for numba, which
         # would compile all of it once more.
         kinds=kinds.copy(),
@@ -62,7 +62,7 @@ def rows_of(
     )
     if not _shorten(its_offsets, its_data, rows):
         raise ValueError("rows that are not in order can't be merged")
-    return rows._replace(rests=rows.rests[: rows.starts[-1]])
+    return rows._replace(suffixes=rows.suffixes[: rows.starts[-1]])
 
 
 def merged(several: Sequence[Rows]) -> Rows:
@@ -85,7 +85,7 @@ def words_of(rows: Rows) -> pa.StringArray:
 
 
 def _sum(a: Rows, b: Rows) -> Rows:
-    n, size = len(a.kinds) + len(b.kinds), len(a.rests) + len(b.rests)
+    n, size = len(a.kinds) + len(b.kinds), len(a.suffixes) + len(b.suffixes)
     _fits(size)
     out = Rows(
         np.empty(n, np.int32),
@@ -101,7 +101,7 @@ def _sum(a: Rows, b: Rows) -> Rows:
         out.publications[:n],
         out.common[: n + 1],
         out.starts[: n + 1],
-        out.rests[: out.starts[n]],
+        out.suffixes[: out.starts[n]],
         out.kinds[:n],
         out.counts[:n],
         out.spellings[:n],
@@ -115,7 +115,7 @@ def _fits(size: int) -> None:
 
 @compiled_over_arrays
 def _shorten(offsets: _Ints, data: NDArray[np.uint8], rows: Rows) -> bool:
-    """Fill in `common`, `starts` and `rests`. Returns whether the rows are in order."""
+    """Fill in `common`, `starts` and `suffixes`. Returns whether the rows are in order."""
     end = 0
     in_order = True
     for row in range(len(rows.kinds)):
@@ -134,7 +134,7 @@ def _shorten(offsets: _Ints, data: NDArray[np.uint8], rows: Rows) -> bool:
         elif row:
             in_order &= rows.publications[row] > rows.publications[row - 1]
         for place in range(here + same, after):
-            rows.rests[end] = data[place]
+            rows.suffixes[end] = data[place]
             end += 1
         rows.starts[row + 1] = end
     return in_order
@@ -151,7 +151,7 @@ def _lengthen(rows: Rows, offsets: _Longs, data: NDArray[np.uint8]) -> None:
                 data[end] = data[place]
                 end += 1
         for place in range(rows.starts[row], rows.starts[row + 1]):
-            data[end] = rows.rests[place]
+            data[end] = rows.suffixes[place]
             end += 1
 
 
@@ -165,12 +165,12 @@ def _compared(a: Rows, i: int, b: Rows, j: int, same: int) -> tuple[int, int]:
         x, y = a.starts[i] + same - max(a.common[i], 1), b.starts[j] + same - max(b.common[j], 1)
         more, others = a.starts[i + 1] - x, b.starts[j + 1] - y
         at, most = 0, min(more, others)
-        while at < most and a.rests[x + at] == b.rests[y + at]:
+        while at < most and a.suffixes[x + at] == b.suffixes[y + at]:
             at += 1
         same += at
         order = more - others
         if at < most:
-            order = -1 if a.rests[x + at] < b.rests[y + at] else 1
+            order = -1 if a.suffixes[x + at] < b.suffixes[y + at] else 1
     return order, same
 
 
@@ -203,7 +203,7 @@ def _put(out: Rows, row: int, same: int, rows: Rows, place: int) -> None:
     out.spellings[row] = rows.spellings[place] if is_new else out.spellings[row - 1]
     end = out.starts[row]
     for at in range(start, rows.starts[place + 1]):
-        out.rests[end] = rows.rests[at]
+        out.suffixes[end] = rows.suffixes[at]
         end += 1
     out.starts[row + 1] = end
 
