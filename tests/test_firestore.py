@@ -13,12 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import grpc
-import httpx
 import psutil
 import pytest
 from emulated import Proxy, RandomFaults, Refused, by_month, content, emulator
 from google.cloud import firestore
-from program import Directly, Program, Server, kill, run, until
+from program import HTTP, Directly, Program, Server, kill, run, until
 
 from daskingest import packed
 from daskingest.counts import Counts, Tally
@@ -454,7 +453,7 @@ def test_the_service_goes_on_while_firestore_is_away(
 
         def post() -> None:
             nonlocal posted
-            httpx.post(server.url + "/articles", json=article, timeout=30).raise_for_status()
+            HTTP.post(server.url + "/articles", json=article, timeout=30).raise_for_status()
             posted += 1
 
         for _ in range(5):
@@ -467,10 +466,10 @@ def test_the_service_goes_on_while_firestore_is_away(
         assert server.status()["spool"]["articles"] == 20
         proxy.connect()
         server.wait_until_saved()
-        [found] = httpx.get(server.url + "/publications", timeout=30).json()
+        [found] = HTTP.get(server.url + "/publications", timeout=30).json()
         assert (found["name"], found["count"]) == ("The A/B", posted)
         path = server.url + "/publications/the%20a%2Fb/entities?label=GPE"
-        [berlin] = httpx.get(path, timeout=30).json()["entities"]
+        [berlin] = HTTP.get(path, timeout=30).json()["entities"]
         assert (berlin["word"], berlin["count"]) == ("berlin", posted)
         with open_store(firestore_url) as store:  # what is counted is known, one way or the other
             run = _spool_id(tmp_path)

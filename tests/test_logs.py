@@ -5,10 +5,9 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from models import make_deadly_model, python_path
-from program import Program, Server, free_port, run, until
+from program import HTTP, Program, Server, free_port, run, until
 
 from daskingest.errors import UsageError
 from daskingest.logs import Format, Level, LogSettings, set_up
@@ -131,7 +130,7 @@ def test_explore_shows_what_its_server_warns_of(
     options = ("--port", str(port), "--log-level", "info", "--log-format", "json")
     program = Program(tmp_path, "explore", *options)
     until(lambda: "Application startup complete" in program.output)
-    assert httpx.get(f"http://127.0.0.1:{port}/", timeout=30).is_success
+    assert HTTP.get(f"http://127.0.0.1:{port}/", timeout=30).is_success
     program.process.terminate()
     program.wait()
     events = [json.loads(line) for line in program.output.splitlines() if line.startswith("{")]

@@ -21,7 +21,7 @@ import pytest
 from parts import lacking
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
-from program import Program, Server, free_port, until
+from program import HTTP, Program, Server, free_port, until
 from reverse_proxy import Kind, ReverseProxy
 
 from daskingest.benchmarks.pages import measure, pages
@@ -169,7 +169,7 @@ def prefixed(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(address).is_success
+        return HTTP.get(address).is_success
     except httpx.HTTPError:
         return False
 
@@ -246,13 +246,13 @@ def test_months(explorer: str, visit: Callable[..., Visit]) -> None:
     rows = page.locator("section[aria-labelledby=words] tbody tr")
     assert rows.first.inner_text().split() == ["paris", "150", "10,000"]
     assert "15 articles from 2016-03" in page.locator("caption").first.inner_text()
-    got = httpx.get(f"{explorer}/download/word-months.csv?word=berlin&since=2016-04").text
+    got = HTTP.get(f"{explorer}/download/word-months.csv?word=berlin&since=2016-04").text
     assert got.splitlines()[1:] == [
         "The Herald,berlin,2016-04,45,5",
     ]
-    got = httpx.get(f"{explorer}/download/publication.csv?name=the+post&until=2016-01").text
+    got = HTTP.get(f"{explorer}/download/publication.csv?name=the+post&until=2016-01").text
     assert got.splitlines()[:2] == ["publication,word,count,name", "The Post,paris,100,paris"]
-    assert httpx.get(f"{explorer}/word?word=x&since=soon").status_code == 422
+    assert HTTP.get(f"{explorer}/word?word=x&since=soon").status_code == 422
 
 
 def test_months_are_chosen_from_the_picture(explorer: str, visit: Callable[..., Visit]) -> None:
@@ -323,7 +323,7 @@ def test_pictures_as_files(
     )
     alone = browser.new_page()
     for path in paths:
-        answer = httpx.get(f"{explorer}/download/{path}").raise_for_status()
+        answer = HTTP.get(f"{explorer}/download/{path}").raise_for_status()
         assert answer.headers["content-type"].startswith("image/svg+xml")
         assert "unsafe" not in answer.headers["content-security-policy"]
         root = ElementTree.fromstring(answer.content)
@@ -344,15 +344,15 @@ def test_pictures_as_files(
         assert image.size[0] == 2 * int(root.get("width", ""))
         assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
         assert len(set(image.convert("RGB").tobytes())) > 100
-    changed = httpx.get(f"{explorer}/download/publication-changes.csv?name=the+post").text
+    changed = HTTP.get(f"{explorer}/download/publication-changes.csv?name=the+post").text
     assert changed.splitlines()[0].startswith(
         "publication,word,half,earlier,later,articles_earlier"
     )
-    every = httpx.get(f"{explorer}/download/publication-words-by-month.csv?name=the+post").text
+    every = HTTP.get(f"{explorer}/download/publication-words-by-month.csv?name=the+post").text
     assert "The Post,paris,2016-01,100,10,paris" in every.splitlines()
-    assert httpx.get(f"{explorer}/download/publication-months.svg?name=markup").status_code == 404
-    assert httpx.get(f"{explorer}/download/word.svg?word=paris").status_code == 404
-    assert httpx.get(f"{explorer}/word?word=paris&by=week").status_code == 422
+    assert HTTP.get(f"{explorer}/download/publication-months.svg?name=markup").status_code == 404
+    assert HTTP.get(f"{explorer}/download/word.svg?word=paris").status_code == 404
+    assert HTTP.get(f"{explorer}/word?word=paris&by=week").status_code == 422
 
 
 def test_comparison_by_keyboard(explorer: str, visit: Callable[..., Visit]) -> None:
@@ -455,20 +455,20 @@ def test_a_store_is_watched_while_it_grows(tmp_path: Path, visit: Callable[..., 
 
 def test_downloads(explorer: str) -> None:
     address = f"{explorer}/download"
-    answer = httpx.get(f"{address}/publication.csv?name=slashes")
+    answer = HTTP.get(f"{address}/publication.csv?name=slashes")
     assert answer.headers["content-disposition"] == 'attachment; filename="publication-slashes.csv"'
     assert "\r\nslashes,'=1+1,ORG,1,'=1+1\r\n" in answer.text
-    parquet = httpx.get(f"{address}/publication.parquet?name=slashes").content
+    parquet = HTTP.get(f"{address}/publication.parquet?name=slashes").content
     assert "=1+1" in set(pd.read_parquet(io.BytesIO(parquet))["word"])
-    whole = httpx.get(f"{address}/publication.csv?name=The+Post").text
+    whole = HTTP.get(f"{address}/publication.csv?name=The+Post").text
     assert len(whole.splitlines()) == 123
-    word = httpx.get(f"{address}/word.csv?word=paris").text
+    word = HTTP.get(f"{address}/word.csv?word=paris").text
     assert word.splitlines()[1:] == ["The Post,paris,400,10000.0", "The Herald,paris,40,1000.0"]
-    compared = httpx.get(f"{address}/compare.csv?name=the+post&name=the+herald").text
+    compared = HTTP.get(f"{address}/compare.csv?name=the+post&name=the+herald").text
     assert compared.splitlines()[1].startswith("The Post,paris,400,40,")
-    assert len(httpx.get(f"{address}/publications.csv").text.splitlines()) == 8
-    assert httpx.get(f"{address}/secrets.csv").status_code == 404
-    assert httpx.get(f"{address}/publication.csv?name=nobody").status_code == 404
+    assert len(HTTP.get(f"{address}/publications.csv").text.splitlines()) == 8
+    assert HTTP.get(f"{address}/secrets.csv").status_code == 404
+    assert HTTP.get(f"{address}/publication.csv?name=nobody").status_code == 404
 
 
 def test_links_are_relative_and_lead_somewhere(explorer: str) -> None:
@@ -532,34 +532,34 @@ def _links(http: httpx.Client, address: str) -> set[str]:
 
 def test_headers_and_wrong_requests(explorer: str) -> None:
     for path in PATHS:
-        answer = httpx.get(explorer + path)
+        answer = HTTP.get(explorer + path)
         assert answer.status_code == (404 if "nobody" in path else 200), path
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert SCRIPT not in answer.text
-    unknown = httpx.get(f"{explorer}/publication?name=the+pst").text
+    unknown = HTTP.get(f"{explorer}/publication?name=the+pst").text
     assert "did you mean 'The Post'" in html.unescape(unknown)
-    assert httpx.get(f"{explorer}/publication?name=the+post&after=x").status_code == 404
+    assert HTTP.get(f"{explorer}/publication?name=the+post&after=x").status_code == 404
     many = "&".join(f"name={name}" for name in ("the post", "the herald", *HOSTILE))
-    assert "At most 6" in httpx.get(f"{explorer}/compare?{many}").text
-    assert httpx.post(f"{explorer}/try", data={"text": "x" * 20_001}).status_code == 413
-    assert httpx.post(f"{explorer}/try", content=b"x" * 300_000).status_code == 413
-    assert httpx.post(f"{explorer}/try", content=b"text=%00%ff%zz", timeout=60).is_success
+    assert "At most 6" in HTTP.get(f"{explorer}/compare?{many}").text
+    assert HTTP.post(f"{explorer}/try", data={"text": "x" * 20_001}).status_code == 413
+    assert HTTP.post(f"{explorer}/try", content=b"x" * 300_000).status_code == 413
+    assert HTTP.post(f"{explorer}/try", content=b"text=%00%ff%zz", timeout=60).is_success
 
 
 def test_a_service_at_work(tmp_path: Path, visit: Callable[..., Visit]) -> None:
     server = Server(tmp_path, "--private", DASKINGEST_API_KEY="secret")
     try:
         until(lambda: server.answers("/readyz"))
-        assert httpx.get(server.url).status_code == 401
+        assert HTTP.get(server.url).status_code == 401
         there = visit(server.url, http_credentials={"username": "anybody", "password": "secret"})
         there.go("/")
         page = there.page
         assert "Nothing has been counted yet" in page.inner_text("main")
         assert page.get_by_role("link", name="Dask dashboard").get_attribute("href")
         article = {"publication": "The <i>Post</i>", "content": "Angela Merkel went to Paris."}
-        httpx.post(
+        HTTP.post(
             f"{server.url}/articles",
             json=[article] * 3,
             headers={"Authorization": "Bearer secret"},

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from program import Server, run, until
+from program import HTTP, Server, run, until
 from reverse_proxy import Kind, ReverseProxy
 from starlette.types import Receive, Scope, Send
 
@@ -71,7 +71,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("s"), "--root-path", "/news", "--flush-interval", "0.1")
     server.wait_until_ready()
     article = {"publication": "BBC News", "content": "Angela Merkel went to Paris."}
-    httpx.post(f"{server.url}/articles", json=article).raise_for_status()
+    HTTP.post(f"{server.url}/articles", json=article).raise_for_status()
     server.wait_until_saved()
     yield server
     assert server.stop() == 0, server.output
@@ -104,7 +104,7 @@ def test_answers_that_depend_on_a_proxy_say_so(server: Server) -> None:
         "X-Forwarded-Host": "evil.example",
     }
     for path in ("/", "/live", "/publications", "/openapi.json"):
-        answer = httpx.get(server.url + path, headers=hostile)
+        answer = HTTP.get(server.url + path, headers=hostile)
         assert "<script>" not in answer.text
         assert "evil.example/" not in answer.text.replace("evil.example/news", "")
         assert "X-Forwarded-Prefix" in answer.headers["vary"]

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from clusters import dask_process, has_workers
-from program import Program, Server, content, free_port, ledger, until
+from program import HTTP, Program, Server, content, free_port, ledger, until
 
 from daskingest.stores import open_store
 
@@ -129,10 +128,10 @@ def test_the_service_takes_articles_meanwhile(cluster: Cluster, tmp_path: Path) 
     def send(server: Server, first: int) -> None:
         for number in range(first, first + 20):
             article = {"content": TEXT.format(number), "publication": "P"}
-            assert httpx.post(server.url + "/articles", json=article).status_code == 202
+            assert HTTP.post(server.url + "/articles", json=article).status_code == 202
 
     def ready(server: Server) -> str:
-        return str(httpx.get(server.url + "/readyz").json()["status"])
+        return str(HTTP.get(server.url + "/readyz").json()["status"])
 
     with cluster.running():
         server = Server(tmp_path, "--scheduler", cluster.address, "--flush-interval", "0.1")
@@ -159,7 +158,7 @@ def test_a_service_whose_spool_is_counted_elsewhere_ends(cluster: Cluster, tmp_p
         server = Server(tmp_path, "--scheduler", cluster.address, "--flush-interval", "0.1")
         server.wait_until_ready()
         article = {"content": TEXT.format(1), "publication": "P"}
-        assert httpx.post(server.url + "/articles", json=article).status_code == 202
+        assert HTTP.post(server.url + "/articles", json=article).status_code == 202
         server.wait_until_saved()
     until(lambda: not server.answers("/readyz"))
     with open_store(f"sqlite:///{server.store}", create=True) as store:

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 from models import make_deadly_model, python_path
-from program import Server, content, kill, ledger, reference, run, until
+from program import HTTP, Server, content, kill, ledger, reference, run, until
 
 from daskingest.articles import Article
 from daskingest.counts import Counts, Tally
@@ -76,7 +76,7 @@ async def send_all(server: Server, pairs: Pairs, clients: int, trouble: Any = No
                     if answer.status_code == 202:
                         break
                     assert answer.status_code == 503, answer.text
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.4)  # many wait so, and connecting takes time
             sent += 1
 
     limits = httpx.Limits(max_connections=clients)
@@ -195,7 +195,7 @@ def test_the_store_is_locked_for_a_while(serve: Callable[..., Server]) -> None:
     db.close()
     server.wait_until_saved()
     assert content(server.store)[0] == {"p": accepted}
-    assert httpx.post(server.url + "/articles", json=article).status_code == 202
+    assert HTTP.post(server.url + "/articles", json=article).status_code == 202
 
 
 @pytest.mark.slow
@@ -207,7 +207,7 @@ def test_what_is_left_at_the_end_is_taken_up_at_the_next_start(
         json.dumps({"content": TEXT.format(i) * 50, "publication": "P"}) for i in range(2000)
     )
     headers = {"Content-Type": "application/x-ndjson"}
-    answer = httpx.post(server.url + "/articles", content=lines, headers=headers, timeout=60)
+    answer = HTTP.post(server.url + "/articles", content=lines, headers=headers, timeout=60)
     assert answer.json() == {"accepted": 2000, "rejected": 0, "errors": []}
     assert server.stop() == 0, server.output
     server.wait_for_the_family_s_end()
@@ -221,7 +221,7 @@ def test_what_is_left_at_the_end_is_taken_up_at_the_next_start(
 def test_no_process_is_left(serve: Callable[..., Server], number: signal.Signals) -> None:
     server = serve("--flush-interval", "60")
     assert len(server.workers()) == 2
-    httpx.post(server.url + "/articles", json=[{"content": TEXT, "publication": "P"}] * 10)
+    HTTP.post(server.url + "/articles", json=[{"content": TEXT, "publication": "P"}] * 10)
     if number == signal.SIGINT:
         server.interrupt()
     else:
@@ -242,7 +242,7 @@ def test_poison_is_put_aside_and_its_neighbours_are_counted(
     articles = [{"content": TEXT.format(i), "publication": "P", "id": i} for i in range(20)]
     articles[3]["content"] = "This is POISON."
     articles[7]["content"] = "A MISTAKE, but not deadly."
-    assert httpx.post(server.url + "/articles", json=articles).status_code == 202
+    assert HTTP.post(server.url + "/articles", json=articles).status_code == 202
     server.wait_until_saved()
     assert content(server.store)[0] == {"p": 18}
     assert server.status()["rejected"] == {"killed its worker": 1, "extraction failed": 1}
@@ -274,7 +274,7 @@ def test_what_was_counted_in_parts_is_forgotten_after_a_restart(
         store.commit(counts.packed(), {batch: Split(1), batch.part(0): part, batch.part(1): part})
     server = serve("--flush-interval", "0.2")
     article = {"content": TEXT, "publication": "P"}
-    assert httpx.post(server.url + "/articles", json=article).status_code == 202
+    assert HTTP.post(server.url + "/articles", json=article).status_code == 202
     server.wait_until_saved()
     until(lambda: ledger(server.store) == 0)
     assert server.stop() == 0, server.output
@@ -307,16 +307,16 @@ def test_a_damaged_spool_costs_its_own_articles_alone(
     for said in ("articles 2 to 2, in batch 1,", "articles 7 to 7", "batch 2 of 3 articles"):
         assert f"the spool is damaged: {said}" in server.output
     article = {"content": TEXT, "publication": "P"}
-    assert httpx.post(server.url + "/articles", json=article).status_code == 202
+    assert HTTP.post(server.url + "/articles", json=article).status_code == 202
     until(lambda: content(server.store)[0] == {"p": 4})
     until(lambda: ledger(server.store) <= 1)  # it does not keep what comes after those
 
 
 def test_an_article_is_soon_to_be_seen(serve: Callable[..., Server]) -> None:
     server = serve("--flush-interval", "1")
-    httpx.post(server.url + "/articles", json={"content": TEXT, "publication": "The Post"})
-    until(lambda: bool(httpx.get(server.url + "/publications").json()), 3)
-    [found] = httpx.get(server.url + "/publications").json()
+    HTTP.post(server.url + "/articles", json={"content": TEXT, "publication": "The Post"})
+    until(lambda: bool(HTTP.get(server.url + "/publications").json()), 3)
+    [found] = HTTP.get(server.url + "/publications").json()
     assert (found["name"], found["count"]) == ("The Post", 1)
 
 

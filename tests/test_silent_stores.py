@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import emulated
-import httpx
 import pytest
 from postgres import PASSWORD, Wire
 from postgres import Server as Postgresql
-from program import Program, Server, content, until
+from program import HTTP, Program, Server, content, until
 
 from daskingest.cli.exit_codes import ExitCode
 from daskingest.stores import open_store
@@ -103,10 +102,10 @@ def test_a_service_takes_articles_meanwhile_and_stops_when_it_is_told_to(
     def send(first: int) -> None:
         for number in range(first, first + 20):
             article = {"content": TEXT.format(number), "publication": "P"}
-            assert httpx.post(service.url + "/articles", json=article).status_code == 202
+            assert HTTP.post(service.url + "/articles", json=article).status_code == 202
 
     def ready() -> str:
-        return str(httpx.get(service.url + "/readyz", timeout=60).json()["status"])
+        return str(HTTP.get(service.url + "/readyz", timeout=60).json()["status"])
 
     send(0)
     service.wait_until_saved()
@@ -114,7 +113,7 @@ def test_a_service_takes_articles_meanwhile_and_stops_when_it_is_told_to(
         send(20)
         until(lambda: store.told in ready())
         for _ in range(8):  # more than there are threads that read
-            assert httpx.get(service.url + "/publications", timeout=60).status_code in (200, 503)
+            assert HTTP.get(service.url + "/publications", timeout=60).status_code in (200, 503)
     service.wait_until_saved()
     until(lambda: ready() == "ready")
     assert store.articles == {"p": 40}

@@ -12,9 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
-from program import Program, content, run, until
+from program import HTTP, Program, content, run, until
 
 from daskingest.counts import Counts
 from daskingest.errors import UsageError
@@ -52,7 +51,7 @@ def test_explore_prints_where_it_is(tmp_path: Path, host: str) -> None:
     program = Program(tmp_path, "explore", "--port", "0", "--host", host)
     until(lambda: "press Ctrl-C" in program.output or program.process.poll() is not None)
     [url] = [word for word in program.output.split() if word.startswith("http")]
-    assert httpx.get(url.rstrip(";"), trust_env=False, timeout=60).is_success
+    assert HTTP.get(url.rstrip(";"), timeout=60).is_success
     program.process.terminate()
     program.wait()
 
@@ -65,10 +64,8 @@ def test_serve_logs_where_it_is(tmp_path: Path, host: str) -> None:
     until(lambda: '"serving"' in program.output or program.process.poll() is not None)
     lines = [json.loads(line) for line in program.output.splitlines()]
     [url] = [each["url"] for each in lines if each["event"] == "serving"]
-    assert httpx.get(f"{url}/healthz", trust_env=False, timeout=60).is_success
-    answer = httpx.post(
-        f"{url}/articles", json={"content": "a\0b", "publication": "P"}, trust_env=False
-    )
+    assert HTTP.get(f"{url}/healthz", timeout=60).is_success
+    answer = HTTP.post(f"{url}/articles", json={"content": "a\0b", "publication": "P"})
     assert answer.status_code == http.client.UNPROCESSABLE_ENTITY
     assert "content holds a NUL character" in answer.text
     program.process.terminate()

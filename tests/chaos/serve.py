@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 
 import httpx
-from program import Program, free_port
+from program import HTTP, Program, free_port
 
 from chaos.articles import counts_of
 from chaos.client import Client, Promise
@@ -73,7 +73,7 @@ class Serve(Scenario):
 
     def _spooled(self) -> int | None:
         try:
-            status = httpx.get(f"http://127.0.0.1:{self._port}/status", timeout=10).json()
+            status = HTTP.get(f"http://127.0.0.1:{self._port}/status", timeout=10).json()
         except httpx.HTTPError:
             return None
         return int(status["spool"]["articles"])
