@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import MAX_WORD, SKIPPED_LABELS, Counts, Tally
+from daskingest.counts import SKIPPED_LABELS, Counts
 from daskingest.grouping import grouped
 from daskingest.models import load_model
 from daskingest.shards import shard_of
-from daskingest.text import EntitySpan, fold_space
+from daskingest.tally import Tally
+from daskingest.text import MAX_WORD, EntitySpan, fold_space
 
 if TYPE_CHECKING:
     from daskingest.recognizer.finder import Finder

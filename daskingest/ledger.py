@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Self
 
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
 from daskingest.shards import run_and_shard, shard_run
+from daskingest.tally import Tally
 
 _BEGIN, _STAGED, _DONE, _SHARDS = "begin", "staged", "done", "shards"
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from daskingest.articles import Article
-from daskingest.counts import word_of
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.months import month_text
 from daskingest.progress import Progress
@@ -25,6 +24,7 @@ from daskingest.spelling import spelled
 from daskingest.stores import open_store
 from daskingest.stores.periods import trends_of
 from daskingest.stores.reading import find_publication, open_to_read
+from daskingest.text import word_of
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import unicodedata
 
+MAX_WORD = 256
+"""Longest word that is counted, in characters."""
+
 EntitySpan = tuple[int, int, str]
 """Where an entity is in its text: start and end, in characters, and its label."""
 
@@ -17,6 +20,14 @@ def fold_space(text: str) -> str:
     """
     folded = " ".join(text.split())
     return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
+
+
+def word_of(text: str) -> str:
+    """The word that an entity's text is counted as; may be empty or too long to count.
+
+    It is the text's lower case; the text in one line is its name.
+    """
+    return fold_space(text).lower()
 
 
 def printable(text: str) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.counts import word_of
 from daskingest.errors import UsageError
 from daskingest.shown import NEWS, NO_ALIASES
 from daskingest.spelling import spelled, spelling_of
 from daskingest.stores.aliases import MOST_WORDS, aliases_from
+from daskingest.text import word_of
 
 
 def written(tmp_path: Path, text: str | bytes) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted, Ledger, Split
 from daskingest.pipeline.batch import Batch, Measure, planned
 from daskingest.sources.csvrows import CsvRange
+from daskingest.tally import Tally
 
 
 def test_parts_of_a_batch() -> None:

@@ -103,6 +103,26 @@ print(*sys.modules)
     assert not loaded & HEAVY
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["publications"], ["top", "The Post"], ["trend", "paris"], ["export", "all.csv"]],
+    ids=lambda command: command[0],
+)
+def test_reading_imports_nothing_heavy(tmp_path: Path, command: list[str]) -> None:
+    program = f"""
+import sys
+from typer.testing import CliRunner
+from daskingest.cli.app import app
+result = CliRunner().invoke(app, {command})
+assert result.exit_code == 0, result.output
+print(*sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert not {name.partition(".")[0] for name in done.stdout.split()} & (HEAVY - {"sqlite3"})
+
+
 def test_the_shell_completes_options_and_their_values() -> None:
     def completed(words: str) -> list[str]:
         result = CliRunner().invoke(

@@ -15,7 +15,7 @@ from emulated import Proxy, content
 from program import run
 
 from daskingest.articles import publication_key
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import CompressedCounts, PackedCounts, PackedPublication
@@ -24,6 +24,7 @@ from daskingest.pipeline.pending import Flush, Pending, Refusal
 from daskingest.pipeline.saver import Saver
 from daskingest.pipeline.verdicts import NOT_TAKEN
 from daskingest.stores import open_store
+from daskingest.tally import Tally
 
 BAD = "forbidden"
 

@@ -5,8 +5,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskingest.counts import Counts, Tally, word_of
+from daskingest.counts import Counts
 from daskingest.packed import merged
+from daskingest.tally import Tally
+from daskingest.text import word_of
 
 PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["ORG", "GPE"])), max_size=5)
 ARTICLES = st.lists(st.tuples(st.sampled_from(["P", "p ", "Q"]), PAIRS), max_size=8)

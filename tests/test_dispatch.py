@@ -20,7 +20,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
 from daskingest.packed import CompressedCounts, PackedCounts
 from daskingest.pipeline.batch import Batch
@@ -69,6 +69,7 @@ from daskingest.pipeline.places import TASKS_PER_WORKER
 from daskingest.pipeline.verdicts import KILLED_WORKER, NOT_TAKEN, TOO_LONG
 from daskingest.shards import shard_run
 from daskingest.stores import AlreadyCommitted, Hold, Replaced, TooLarge
+from daskingest.tally import Tally
 
 T = TypeVar("T")
 

@@ -15,7 +15,6 @@ from clusters import dask_process
 from program import free_port, run
 
 from daskingest import resources
-from daskingest.counts import Tally
 from daskingest.doctor import machine, places, saving, software
 from daskingest.doctor.blas import Products, check_blas, check_products, expected_rate, measured
 from daskingest.doctor.examination import guarded
@@ -24,6 +23,7 @@ from daskingest.ledger import BatchId, Begun, Done, Ledger, Shards
 from daskingest.packed import PackedCounts
 from daskingest.stores import open_store
 from daskingest.stores.sqlite_layout import SCHEMA
+from daskingest.tally import Tally
 
 GIB = 1 << 30
 CPUINFO = Path("/proc/cpuinfo")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from daskingest.articles import Article
-from daskingest.counts import Tally
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.events import Finished
 from daskingest.service.feed import Feed, Forgetter, InFlight
@@ -20,6 +19,7 @@ from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import SpoolRejects
 from daskingest.service.spool import Spool
+from daskingest.tally import Tally
 
 LIMITS = Limits(articles=2, bytes=1 << 20, seconds=3600)
 

@@ -20,7 +20,7 @@ from google.cloud import firestore
 from program import HTTP, Directly, Program, Server, kill, run, until
 
 from daskingest import packed
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Counts
 from daskingest.errors import StoreError
 from daskingest.ledger import BatchId, Counted, Ledger
 from daskingest.packed import CompressedCounts, PackedCounts
@@ -30,6 +30,7 @@ from daskingest.stores import AlreadyCommitted, open_store
 from daskingest.stores import firestore as module
 from daskingest.stores.firestore_commit import CommitBuilder
 from daskingest.stores.firestore_layout import commit_bytes
+from daskingest.tally import Tally
 
 SYLLABLES = ["ba", "del", "for", "gun", "hol", "kri", "lin", "mar", "nor", "pet", "san", "ton"]
 ALPHABET = ["a", "b", "u.s.", "`", "\\", "[x]", "*", "é", "\N{GRINNING FACE}", "אב"]

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskingest.articles import publication_key
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted, Split
 from daskingest.stores import Publication, Word
 from daskingest.stores.firestore_layout import (
@@ -19,6 +18,7 @@ from daskingest.stores.firestore_layout import (
     word_id,
     word_of,
 )
+from daskingest.tally import Tally
 
 names = st.text(alphabet=st.sampled_from("a_./%2f é"), max_size=12) | st.text(max_size=2_000)
 

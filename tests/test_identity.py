@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from daskingest.articles import Article
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import BatchId, Counted, Done, Entry
 from daskingest.models import find_model
@@ -33,6 +32,7 @@ from daskingest.sources.checksum import FASTEST, Kind, run_id
 from daskingest.sources.csvfile import open_csv
 from daskingest.sources.origin import Origin
 from daskingest.stores import Store, open_store
+from daskingest.tally import Tally
 
 ROWS = [("The Post", f"Take {i}: " + "words and words " * 20) for i in range(400)]
 BATCH = 10_000

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskingest.counts import Tally
 from daskingest.ledger import (
     BatchId,
     Begun,
@@ -23,6 +22,7 @@ from daskingest.ledger import (
     entry_to_json,
     read_ledger,
 )
+from daskingest.tally import Tally
 
 number = st.integers(0, 2**63)
 texts = st.text(max_size=20)

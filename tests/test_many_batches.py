@@ -9,7 +9,6 @@ import counting
 import pytest
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.deadlines import TimeLimit
@@ -26,6 +25,7 @@ from daskingest.pipeline.events import (
     Woken,
     WorkerDied,
 )
+from daskingest.tally import Tally
 
 
 @dataclass(frozen=True)

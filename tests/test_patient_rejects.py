@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.patient_rejects import PatientRejects
 from daskingest.pipeline.rejects import RejectsFile
 from daskingest.sources.csvfile import open_csv
+from daskingest.tally import Tally
 
 TALLY = Tally(2, 1, rejected=Counter({"no content": 1}))
 

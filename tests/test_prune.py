@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Shards, Split
 from daskingest.packed import PackedCounts
 from daskingest.stores import Store, open_store
 from daskingest.stores.prune import prune
+from daskingest.tally import Tally
 
 DAY = 24 * 3600.0
 BEGUN = Begun("f", 9, "article", "publication", "m", 1_000, 1)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import until
 
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Counts
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Staged
 from daskingest.packed import PackedCounts
@@ -31,6 +31,7 @@ from daskingest.publishing.report import PublishReport
 from daskingest.publishing.route import Route
 from daskingest.publishing.sending import Sender
 from daskingest.stores import Replaced, firestore, open_store
+from daskingest.tally import Tally
 
 ALPHABET = ["a", "b", "u.s.", "`", "\\", "[x]", "é", "\N{GRINNING FACE}", "אב"]
 words = st.dictionaries(

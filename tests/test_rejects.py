@@ -12,11 +12,11 @@ from typing import Any, cast
 import pytest
 
 from daskingest.articles import Reject
-from daskingest.counts import Tally
 from daskingest.errors import UsageError
 from daskingest.pipeline.rejects import RejectsFile, find_rejects
 from daskingest.sources.csvfile import open_csv
 from daskingest.sources.csvrows import CsvRange
+from daskingest.tally import Tally
 
 BEFORE = (
     '{"file": "a.csv", "offset": 120, "row": 3, "reason": "no content"}\n'

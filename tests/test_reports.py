@@ -10,9 +10,9 @@ import pytest
 from daskingest.cli.commands.upload import exit_code, report_lines
 from daskingest.cli.exit_codes import ExitCode
 from daskingest.cli.summaries import summary_lines
-from daskingest.counts import Tally
 from daskingest.pipeline.summary import Outcome, Summary
 from daskingest.settings import Settings, UploadSettings
+from daskingest.tally import Tally
 from daskingest.upload.measured import Measured
 from daskingest.upload.report import UploadReport, status_text
 from daskingest.upload.tally import UploadTally

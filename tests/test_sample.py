@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from program import run
 
-from daskingest.counts import word_of
 from daskingest.notebook import read_csv
 from daskingest.sample.learned import Learned, learn
 from daskingest.sample.maker import MARK_END, MARKS, Maker
 from daskingest.sample.write import blocks
+from daskingest.text import word_of
 
 
 @pytest.mark.slow

@@ -12,12 +12,13 @@ import pytest
 from distributed import Client, Scheduler, Worker
 from program import PATIENCE, content
 
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted, Entry
 from daskingest.packed import CompressedCounts
 from daskingest.pipeline import sums
 from daskingest.pipeline.saver import Saver
 from daskingest.stores import open_store
+from daskingest.tally import Tally
 
 
 def counts_of(*words: str) -> CompressedCounts:

@@ -20,12 +20,13 @@ from models import make_deadly_model, python_path
 from program import HTTP, Server, content, kill, ledger, reference, run, until
 
 from daskingest.articles import Article
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Counts
 from daskingest.ledger import BatchId, Counted, Split
 from daskingest.service.micro_batches import Limits
 from daskingest.service.spool import Spool
 from daskingest.service.spool_file import UNREADABLE
 from daskingest.stores import open_store
+from daskingest.tally import Tally
 
 Pairs = list[tuple[str, str]]
 TEXT = "Angela Merkel met Barack Obama in Berlin, take {}."

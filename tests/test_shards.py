@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import Tally
 from daskingest.ledger import (
     BatchId,
     Counted,
@@ -31,6 +30,7 @@ from daskingest.pipeline.saver_places import savers_note, trouble_of
 from daskingest.shards import run_and_shard, shard_of, shard_run
 from daskingest.stores import Hold, Replaced, open_store
 from daskingest.stores.sharded import in_all_shards
+from daskingest.tally import Tally
 
 NAMES = ["The Post", "THE  POST", "Süddeutsche Zeitung", "A", "B", "C", "odd \ud800 name"]
 

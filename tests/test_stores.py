@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from daskingest.counts import Counts, Tally
+from daskingest.counts import Counts
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Entry, Ledger, Split
 from daskingest.packed import PackedCounts
 from daskingest.spelling import spelled
 from daskingest.stores import AlreadyCommitted, Publication, Store, Word, open_store
+from daskingest.tally import Tally
 
 ARTICLES = st.lists(st.lists(st.text("abc", min_size=1, max_size=2), max_size=9), max_size=12)
 

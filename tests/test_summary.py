@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from daskingest.counts import Tally
 from daskingest.pipeline.summary import Summary, status_text
+from daskingest.tally import Tally
 
 
 def test_how_far_a_file_is() -> None:

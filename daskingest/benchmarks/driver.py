@@ -14,7 +14,6 @@ from pathlib import Path
 import uvloop
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model
 from daskingest.pipeline.batch import Batch, ListedBatches
@@ -34,6 +33,7 @@ from daskingest.pipeline.events import (
     TaskBegun,
 )
 from daskingest.pipeline.savers import Work
+from daskingest.tally import Tally
 
 _RUN = "benchmark"
 _REPORTED = 64  # batches that the store gets at once

@@ -29,7 +29,6 @@ import psutil
 
 from daskingest.benchmarks.counters import PUBLICATIONS, Drawn, Stream, counts_of
 from daskingest.benchmarks.memory import limited_memory
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.packed import merged
 from daskingest.pipeline.dask_settings import GC_THRESHOLD, saver_memory
@@ -39,6 +38,7 @@ from daskingest.resources import free_memory
 from daskingest.sample.names import Whole
 from daskingest.settings import Settings
 from daskingest.stores import Store, open_store
+from daskingest.tally import Tally
 
 ROWS, FLUSH, RATE = 8_000_000, 80, 17.0
 """How far the store grows; how many batches are merged for a commit into a small store, and how

@@ -33,7 +33,6 @@ from distributed import Client
 
 from daskingest.benchmarks.counters import ARTICLES, Stream, shards_of
 from daskingest.benchmarks.memory import limited_memory
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId, Counted
 from daskingest.models import find_model
 from daskingest.packed import CompressedCounts
@@ -43,6 +42,7 @@ from daskingest.pipeline.members import addresses
 from daskingest.pipeline.saver_client import SaverClient, SaverRef
 from daskingest.settings import Settings
 from daskingest.shards import shard_run
+from daskingest.tally import Tally
 
 _RUN = "benchmark"
 _PRELOAD = {"distributed.worker.preload": ["daskingest.benchmarks.recorded"]}

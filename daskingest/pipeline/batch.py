@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from daskingest.articles import Article, Reject
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Counted, Entry, Ledger, Split
 from daskingest.shards import shard_of
 from daskingest.sources.checksum import Kind
+from daskingest.tally import Tally
 
 
 class RowSource(Protocol):

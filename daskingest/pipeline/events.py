@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daskingest.articles import Reject
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Entry, Ledger
 from daskingest.pipeline.batch import Batch
+from daskingest.tally import Tally
 
 # Events: what has happened.
 

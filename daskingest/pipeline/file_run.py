@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 
 from daskingest.articles import Article
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.ledger import Begun, Done, Ledger
 from daskingest.models import model_identity, same_model
@@ -33,6 +32,7 @@ from daskingest.settings import Settings
 from daskingest.sources.datafile import DataFile, DataRange, Extent
 from daskingest.sources.encodings import UTF8
 from daskingest.stores.sharded import Ledgers
+from daskingest.tally import Tally
 from daskingest.text import size_text
 
 _FORMAT = 1  # of ranges and batch ids: changes when the same file would be cut differently

@@ -6,9 +6,9 @@ import asyncio
 from contextlib import suppress
 
 from daskingest.articles import Reject
-from daskingest.counts import Tally
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.rejects import RejectsFile, RejectsUnwritten
+from daskingest.tally import Tally
 
 RETRY_SECONDS = 2.0
 

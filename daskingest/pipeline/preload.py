@@ -25,6 +25,7 @@ _NEEDED = (
     "daskingest.pipeline.task",
     "daskingest.recognizer.finder",
     "daskingest.stores.sqlite",
+    "daskingest.stores.sqlite_commit",
 )
 _LOOK_SECONDS = 0.2
 

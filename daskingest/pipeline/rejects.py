@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daskingest.articles import Reject
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError, UsageError
 from daskingest.files import JsonLines, JsonLinesError, Name, unwritable
 from daskingest.sources.datafile import DataRange
+from daskingest.tally import Tally
 
 if TYPE_CHECKING:  # it imports Dask, which uploads don't need
     from daskingest.pipeline.batch import Batch

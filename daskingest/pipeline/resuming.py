@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from daskingest.counts import Tally
 from daskingest.ledger import Ledger
 from daskingest.pipeline.batch import Batch, planned
 from daskingest.pipeline.events import Finished
 from daskingest.pipeline.jobs import Jobs
+from daskingest.tally import Tally
 
 
 def take_up(batches: Iterable[Batch], ledger: Ledger, jobs: Jobs) -> Iterator[Finished]:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
 from daskingest.ledger import BatchId, Begun, Counted, Done, Ledger, Split, shards_in
 from daskingest.pipeline.batch import Batch
 from daskingest.progress import Progress
 from daskingest.sources.checksum import FASTEST, Kind, Whole
 from daskingest.sources.datafile import DataFile, DataRange, Extent, Growth
+from daskingest.tally import Tally
 from daskingest.text import size_text
 
 Place = tuple[int, int]

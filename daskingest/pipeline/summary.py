@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from daskingest.counts import Tally
+from daskingest.tally import Tally
 from daskingest.text import size_text, time_text
 
 

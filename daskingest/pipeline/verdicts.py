@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-from daskingest.counts import Tally
 from daskingest.errors import DaskingestError
 from daskingest.ledger import Counted
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.jobs import Job, Task
+from daskingest.tally import Tally
 
 KILLED_WORKER = "killed its worker"
 TOO_LONG = "took too long"

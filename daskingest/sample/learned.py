@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from daskingest.counts import SKIPPED_LABELS, word_of
+from daskingest.counts import SKIPPED_LABELS
 from daskingest.models import find_model, load_model
 from daskingest.sample.names import Whole
-from daskingest.text import EntitySpan
+from daskingest.text import EntitySpan, word_of
 
 _SOURCE = Path(__file__).parent.parent / "sample.csv"
 _SENTENCE = re.compile(r"(?<=[.!?])[\"']?\s+(?=[\"'A-Z])")

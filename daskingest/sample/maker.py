@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskingest.counts import SKIPPED_LABELS, word_of
+from daskingest.counts import SKIPPED_LABELS
 from daskingest.sample.learned import Learned
 from daskingest.sample.names import Whole, names, ranks, shares
+from daskingest.text import word_of
 
 HEADER = (
     "",

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from daskingest.articles import Article
-from daskingest.counts import Tally
 from daskingest.ledger import BatchId
 from daskingest.pipeline.batch import Batch
 from daskingest.pipeline.driver import Observer
@@ -23,6 +22,7 @@ from daskingest.service.metrics import Metrics
 from daskingest.service.micro_batches import Limits
 from daskingest.service.rejects import RejectsError, SpoolRejects
 from daskingest.service.spool import Spool, SpooledBatch
+from daskingest.tally import Tally
 
 _RETRY_SECONDS = 1.0
 

@@ -6,14 +6,16 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from daskingest.errors import StoreError, UsageError
 from daskingest.ledger import BatchId, Begun, Done, Entry, Ledger
-from daskingest.packed import PackedCounts
 from daskingest.settings import DEFAULT_STORE
 from daskingest.spelling import spelled
 from daskingest.stores.urls import POSTGRESQL, shown_url
+
+if TYPE_CHECKING:
+    from daskingest.packed import PackedCounts  # with Arrow, which who only reads need not load
 
 log = logging.getLogger(__name__)
 

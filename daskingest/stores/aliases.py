@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daskingest.counts import MAX_WORD, word_of
 from daskingest.errors import UsageError
 from daskingest.shown import NEWS, NO_ALIASES
 from daskingest.spelling import spelling_of
 from daskingest.stores import Word
-from daskingest.text import fold_space
+from daskingest.text import MAX_WORD, fold_space, word_of
 
 MOST_WORDS = 5_000
 """Words in a list: a page of a publication's words looks all of them up."""

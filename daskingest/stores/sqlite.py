@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from daskingest.errors import StoreError
 from daskingest.ledger import (
@@ -21,7 +21,6 @@ from daskingest.ledger import (
     entry_to_json,
     read_ledger,
 )
-from daskingest.packed import PackedCounts
 from daskingest.sqlite_file import OtherApplication, OtherVersion, SqliteFile, WalUnreadable
 from daskingest.stores import (
     AlreadyCommitted,
@@ -36,10 +35,12 @@ from daskingest.stores import (
     sqlite_months,
     sqlite_words,
 )
-from daskingest.stores.sqlite_commit import SqliteCommit
 from daskingest.stores.sqlite_layout import SCHEMA
 from daskingest.stores.sqlite_upgrade import StoreUpgrading
 from daskingest.stores.sqlite_words import Selection
+
+if TYPE_CHECKING:
+    from daskingest.packed import PackedCounts
 
 log = logging.getLogger(__name__)
 
@@ -288,6 +289,8 @@ class SqliteStore:
         return self._file
 
     def _writer(self) -> SqliteFile:
+        from daskingest.stores.sqlite_commit import SqliteCommit  # with Arrow
+
         with self._refusals():
             file = SqliteFile(self._path, SCHEMA, upgrading=StoreUpgrading(self._path, self._say))
         self._commit = SqliteCommit(file.connection)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from daskingest import __version__
 from daskingest.articles import MAX_PUBLICATION
-from daskingest.counts import MAX_WORD
 from daskingest.settings import ServeSettings
+from daskingest.text import MAX_WORD
 from daskingest.web.cursors import MAX_COUNT
 from daskingest.web.parsing import MAX_ID
 from daskingest.web.read import MAX_WORDS

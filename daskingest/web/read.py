@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from daskingest.articles import publication_key
-from daskingest.counts import MAX_WORD, word_of
 from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import trends_of, words_within
 from daskingest.stores.reading import publication_named
+from daskingest.text import MAX_WORD, word_of
 from daskingest.web.backend import Backend
 from daskingest.web.call import Call
 from daskingest.web.cursors import MAX_COUNT, from_cursor, to_cursor

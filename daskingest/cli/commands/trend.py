@@ -15,7 +15,7 @@ from daskingest.months import month_text
 from daskingest.settings import DEFAULT_STORE, Option
 from daskingest.shared_options import Store
 from daskingest.shown import NEWS, Aliases, Since, Until
-from daskingest.text import as_unicode
+from daskingest.text import as_unicode, word_of
 
 if TYPE_CHECKING:
     from daskingest.stores.periods import Trend
@@ -50,7 +50,6 @@ def trend(
     mentions the word, the most often first; a bar for each month, the highest for the month with
     most mentions per article.
     """
-    from daskingest.counts import word_of  # which imports numpy: its threads would take Ctrl-C
     from daskingest.stores.periods import period_of, trends_of
     from daskingest.stores.reading import find_publication, open_to_read
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from daskingest.counts import MAX_WORD, word_of
 from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import Period, added, stepped, trends_of
+from daskingest.text import MAX_WORD, word_of
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.keyness import TypicalWord, typical_words

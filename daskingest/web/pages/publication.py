@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from starlette.responses import Response
 
-from daskingest.counts import MAX_WORD, word_of
 from daskingest.months import month_text
 from daskingest.stores import ReadableStore, Word
 from daskingest.stores.periods import words_within
+from daskingest.text import MAX_WORD, word_of
 from daskingest.web import wording
 from daskingest.web.call import Call
 from daskingest.web.cursors import from_cursor, to_cursor

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from daskingest.counts import MAX_WORD, word_of
 from daskingest.months import month_text
 from daskingest.stores import Publication, ReadableStore, Word
 from daskingest.stores.periods import added, trends_of
+from daskingest.text import MAX_WORD, word_of
 from daskingest.web.call import Call
 from daskingest.web.downloads import Table
 from daskingest.web.pages.reader import Reader
