@@ -23,8 +23,8 @@ PATIENCE = 120.0
 """Seconds after which a process that should have got somewhere is taken to hang."""
 
 HTTP = httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
-"""For requests to programs, over a new connection each. To make it reads all certificates, which
-takes 50 ms: with one for each request, a test that waited for an answer took half of a core."""
+"""For requests to programs, over a new connection each. To make a client reads all certificates,
+which takes 50 ms: with one for each request, a test that waited took half of a core."""
 
 
 class Program:

@@ -86,19 +86,26 @@ def test_every_option_is_documented() -> None:
                 assert f"| `{option.opts[0]}` |" in text
 
 
-def test_asking_for_help_imports_nothing_heavy() -> None:
+def loaded_by(commands: list[list[str]], folder: Path) -> set[str]:
+    """The packages that a process has loaded which ran these commands there."""
     program = f"""
 import sys
 from typer.testing import CliRunner
 from daskingest.cli.app import app
-for command in {[[], *([each] for each in COMMANDS)]}:
-    assert CliRunner().invoke(app, [*command, "--help"]).exit_code == 0
+for command in {commands}:
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
 print(*sys.modules)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=folder
     )
-    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_asking_for_help_imports_nothing_heavy() -> None:
+    asked = [[*each, "--help"] for each in ([], *([name] for name in COMMANDS))]
+    loaded = loaded_by(asked, ROOT)
     assert "typer" in loaded
     assert not loaded & HEAVY
 
@@ -109,18 +116,7 @@ print(*sys.modules)
     ids=lambda command: command[0],
 )
 def test_reading_imports_nothing_heavy(tmp_path: Path, command: list[str]) -> None:
-    program = f"""
-import sys
-from typer.testing import CliRunner
-from daskingest.cli.app import app
-result = CliRunner().invoke(app, {command})
-assert result.exit_code == 0, result.output
-print(*sys.modules)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert not {name.partition(".")[0] for name in done.stdout.split()} & (HEAVY - {"sqlite3"})
+    assert not loaded_by([command], tmp_path) & (HEAVY - {"sqlite3"})
 
 
 def test_the_shell_completes_options_and_their_values() -> None:
