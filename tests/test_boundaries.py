@@ -12,11 +12,12 @@ from conftest import csv_text
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from daskingest.articles import Reject
+from daskingest.articles import Columns, Reject
 from daskingest.sources import boundaries
 from daskingest.sources.csvfile import open_csv
-from daskingest.sources.csvrows import CsvRange, Dialect, is_regular, records
+from daskingest.sources.csvrows import CsvRange, Dialect, Layout, is_regular, records
 from daskingest.sources.marks import RecordStarts
+from daskingest.sources.textfile import split_lines
 
 HEADER = ["article", "publication", "n"]
 # Short fields of what matters to a CSV reader, so that cuts fall on every kind of edge.
@@ -226,6 +227,27 @@ def test_records_know_where_they_begin() -> None:
     data = [line.encode() for line in lines]
     found = list(records(data, Dialect(","), 7))
     assert [(r.offset, r.fields) for r in found] == [(7, ["a", "é"]), (13, ["x\ny", "b"])]
+
+
+PARTS = st.sampled_from([b"a", b"a,b", b",", b'"', b'"",""', b"\n", b"\r", b"\r\n", b"\0", b" "])
+MORE = st.sampled_from(["é".encode(), b"\xe9", b"\\", b'"a\n,""b""",c\n', b"a,b\n", b"a,b\r\n\n"])
+
+
+@given(
+    pieces=st.lists(PARTS | MORE, max_size=20),
+    width=st.integers(1, 3),
+    dialect=st.sampled_from([Dialect(","), Dialect(",", "\\"), Dialect("a"), Dialect('"')]),
+)
+@settings(max_examples=300)
+def test_a_range_has_the_records_that_the_csv_module_finds(
+    pieces: list[bytes], width: int, dialect: Dialect
+) -> None:
+    """Even where quotes separate the fields, as a file may say that they do."""
+    data = b"".join(pieces)
+    layout = Layout(dialect, tuple("abc"[:width]), Columns("a", "b"), 0, regular=True)
+    part = CsvRange(path="", start=7, end=7 + len(data), data=data, layout=layout)
+    expected = list(records(split_lines([data]), dialect, 7)) if data else []
+    assert list(part.records()) == expected
 
 
 @given(st.integers(0, 399), st.integers(1, 3000), st.sampled_from(["2 columns", "commas", "lines"]))

@@ -11,13 +11,12 @@ the file and on `batch_bytes`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from daskingest.sources.csvrows import NEVER_CLOSED, Layout, records
+from daskingest.sources.csvrows import NEVER_CLOSED, Layout, records, well_formed
 from daskingest.sources.datafile import Extent
 from daskingest.sources.marks import RecordStarts
 from daskingest.sources.textfile import MAX_RECORD, split_lines
@@ -193,11 +192,3 @@ class _Splitter:
 def _blocks(data: bytes) -> Iterator[bytes]:
     for at in range(0, len(data), 64 << 10):
         yield data[at : at + (64 << 10)]
-
-
-def well_formed(layout: Layout) -> re.Pattern[bytes]:
-    """Matches one whole row of RFC 4180 with the layout's number of fields."""
-    delimiter = re.escape(layout.dialect.delimiter.encode())
-    field = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + delimiter + rb"]*+)"
-    rest = rb"(?:" + delimiter + field + rb"){%d}" % (layout.width - 1)
-    return re.compile(field + rest + rb"(?=[\r\n]|\Z)")

@@ -7,6 +7,7 @@ and so is a row whose quote is never closed.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from daskingest.sources.textfile import split_lines
 
 WRONG_FIELDS = "wrong number of fields"
 NEVER_CLOSED = "quote never closed"
+
+_SOMETHING = re.compile(rb"[^\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,29 @@ def records(lines: Iterable[bytes], dialect: Dialect, offset: int = 0) -> Iterat
             yield Record(start, fields, damage)
 
 
+def well_formed(layout: Layout) -> re.Pattern[bytes]:
+    """Matches one whole row of RFC 4180 that has the layout's fields, which are its groups."""
+    delimiter = re.escape(layout.dialect.delimiter.encode())
+    field = rb'("(?:[^"]++|"")*+"|(?!")[^"\r\n' + delimiter + rb"]*+)"
+    return re.compile(delimiter.join([field] * layout.width) + rb"(?=[\r\n]|\Z)")
+
+
+def _well_formed_records(data: bytes, layout: Layout, offset: int) -> Iterator[tuple[Record, int]]:
+    """The rows before the first that is damaged or has other fields, each with where it ends.
+
+    What the csv module would make of them is certain, and this takes half the time.
+    """
+    match, at = well_formed(layout).match, 0
+    while (begun := _SOMETHING.search(data, at)) and (row := match(data, begun.start())):
+        try:
+            fields = [*map(bytes.decode, row.groups())]
+        except UnicodeDecodeError:
+            return
+        fields = [each[1:-1].replace('""', '"') if each[:1] == '"' else each for each in fields]
+        yield Record(offset + row.start(), fields, None), row.end()
+        at = row.end()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvRange(TextRange):
     """A range of whole rows of a CSV file."""
@@ -105,7 +131,13 @@ class CsvRange(TextRange):
 
     def records(self) -> Iterator[Record]:
         """The rows as they are in the file."""
-        return records(split_lines([self.read()]), self.layout.dialect, self.start)
+        data, at = self.read(), 0
+        if self.layout.dialect.escape is None:
+            for record, end in _well_formed_records(data, self.layout, self.start):
+                yield record
+                at = end
+        if rest := data[at:]:
+            yield from records(split_lines([rest]), self.layout.dialect, self.start + at)
 
     def placed_rows(self) -> Iterator[tuple[int, Article | Reject]]:
         """See `DataRange.placed_rows`; places are byte offsets."""
