@@ -23,6 +23,9 @@ EXTRACTION_FAILED = "extraction failed"
 GROUP_CHARS = 200_000
 """Characters extracted together: with fewer a word takes longer, with more it takes more memory."""
 
+_SHORT = MAX_WORD // 3
+"""Characters whose lower case is not too long: no character's has more than three."""
+
 log = logging.getLogger(__name__)
 
 
@@ -124,11 +127,11 @@ def _count(group: list[_TextPart], find: Finder) -> None:
     dropped: Counter[int] = Counter()
     found_in = find.read([part.text for part in group])
     for part, (its, words[part.row]) in zip(group, found_in, strict=True):
-        mine = names.setdefault(part.row, [])
+        mine, text = names.setdefault(part.row, []), part.text
         for start, end, label in its:
-            if label in SKIPPED_LABELS or not (name := fold_space(part.text[start:end])):
+            if label in SKIPPED_LABELS or not (name := fold_space(text[start:end])):
                 continue
-            if len(name.lower()) > MAX_WORD:
+            if len(name) > _SHORT and len(name.lower()) > MAX_WORD:
                 dropped[part.row] += 1
             else:
                 mine.append((name, label))

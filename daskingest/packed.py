@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 _PUBLICATION, _ITS_MONTH = 500, 100  # bytes, as objects
 _CODEC = pa.Codec("zstd")
 
-_WORDS = pa.schema(
+WORDS = pa.schema(
     [
         ("publication", pa.int32()),
         ("word", pa.string()),
@@ -29,7 +29,7 @@ _WORDS = pa.schema(
         ("spelling", pa.int64()),
     ]
 )
-_MONTHS = pa.schema(
+MONTHS = pa.schema(
     [("publication", pa.int32()), ("word", pa.string()), ("month", pa.int32()), ("n", pa.int64())]
 )
 
@@ -64,8 +64,8 @@ class PackedCounts:
     """
 
     publications: tuple[PackedPublication, ...] = ()
-    words: pa.Table = field(default_factory=_WORDS.empty_table)
-    months: pa.Table = field(default_factory=_MONTHS.empty_table)
+    words: pa.Table = field(default_factory=WORDS.empty_table)
+    months: pa.Table = field(default_factory=MONTHS.empty_table)
 
     @property
     def size(self) -> int:
@@ -112,21 +112,38 @@ class CompressedCounts:
         return counts
 
 
-def pack(
-    publications: Sequence[PackedPublication],
-    words: Sequence[Mapping[tuple[str, str], int]],
-    months: Sequence[Mapping[tuple[str, int], int]],
-    spellings: Sequence[Mapping[str, int]],
-) -> PackedCounts:
-    """Publications, by key, each with its counts by (word, label) and by (word, month), and the
-    spellings of its words."""
-    spelt = [
-        its.get(word, 0) for each, its in zip(words, spellings, strict=True) for word, _ in each
-    ]
+@dataclass(slots=True)
+class PublicationCounts:
+    """One publication's number of articles, and how often each (word, label) occurred.
+
+    `spellings` says how words are written, those that have capitals, where they came first.
+
+    `article_months` and `months` have the same of articles with a date, the latter by (word,
+    month). A month is its number, counted from January 1970, which is 0.
+    """
+
+    name: str
+    articles: int = 0
+    words: Counter[tuple[str, str]] = field(default_factory=Counter)
+    article_months: Counter[int] = field(default_factory=Counter)
+    months: Counter[tuple[str, int]] = field(default_factory=Counter)
+    spellings: dict[str, int] = field(default_factory=dict)
+
+
+def pack(publications: Mapping[str, PublicationCounts]) -> PackedCounts:
+    """The same counts, of publications by key."""
+    ordered = sorted(publications.items())
+    several = [each for _, each in ordered]
+    spelt = [each.spellings.get(word, 0) for each in several for word, _ in each.words]
+    words = _columns([each.words for each in several], WORDS)
+    months = _columns([each.months for each in several], MONTHS)
     return PackedCounts(
-        tuple(publications),
-        _in_order([*_columns(words, _WORDS), pa.array(spelt, pa.int64())], _WORDS),
-        _in_order(_columns(months, _MONTHS), _MONTHS),
+        tuple(
+            PackedPublication(key, each.name, each.articles, dict(each.article_months))
+            for key, each in ordered
+        ),
+        _in_order([*words, pa.array(spelt, pa.int64())], WORDS),
+        _in_order(months, MONTHS),
     )
 
 
@@ -148,8 +165,8 @@ def merged(parts: Sequence[PackedCounts]) -> PackedCounts:
     ]
     return PackedCounts(
         publications,
-        _sum([part.words for part in several], mine, _WORDS),
-        _sum([part.months for part in several], mine, _MONTHS),
+        _sum([part.words for part in several], mine, WORDS),
+        _sum([part.months for part in several], mine, MONTHS),
     )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from string import ascii_uppercase
 
-_LONGEST = 63  # characters, that have a bit in SQLite's integers; later ones stay as they are
+LONGEST = 63
+"""Characters that have a bit in SQLite's integers; later ones stay as they are."""
+
 _MAY_BE_CAPITAL = re.compile(r"[^\x00-\x40\x5b-\x7f]")
 _DIGITS = bytes(ord("1" if chr(byte) in ascii_uppercase else "0") for byte in range(256))
 
@@ -23,9 +25,9 @@ def spelling_of(name: str, word: str) -> int:
     if name == word or len(name) != len(word):
         return 0
     if name.isascii() and name.lower() == word:  # nearly all, in half the time
-        return int(name[_LONGEST - 1 :: -1].encode().translate(_DIGITS), 2)
+        return int(name[LONGEST - 1 :: -1].encode().translate(_DIGITS), 2)
     bits = 0
-    for match in _MAY_BE_CAPITAL.finditer(name, 0, _LONGEST):
+    for match in _MAY_BE_CAPITAL.finditer(name, 0, LONGEST):
         at = match.start()
         if name[at] != word[at] and word[at].upper() == name[at]:
             bits |= 1 << at

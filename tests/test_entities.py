@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
@@ -16,10 +17,12 @@ from daskingest import models
 from daskingest.articles import Article, Reject
 from daskingest.counts import SKIPPED_LABELS
 from daskingest.errors import UsageError
-from daskingest.extraction import extract, split_text
+from daskingest.extraction import Extraction, extract, split_text
 from daskingest.models import find_model, load_model, model_version
-from daskingest.recognizer.finder import Finder
+from daskingest.recognizer.finder import Finder, Found
 from daskingest.settings import RecognizerKind
+from daskingest.tally import Tally
+from daskingest.text import word_of
 
 TEXT = "Angela Merkel met Barack Obama in Berlin on Monday. The United Nations paid $5 million."
 
@@ -36,6 +39,13 @@ def deadly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sys.path.insert(0, str(folder))
     yield name
     sys.path.remove(str(folder))
+
+
+def words_of(found: Extraction, key: str) -> Counter[tuple[str, str]]:
+    """How often each word and label occurred in a publication."""
+    [words] = [its for each, its, _ in found.counts.packed().by_publication() if each.key == key]
+    counted = zip(words.words, words.kinds, words.counts, strict=True)
+    return Counter({(word, label): n for word, label, n in counted})
 
 
 def test_only_what_sets_entities_is_loaded(find: Finder) -> None:
@@ -60,14 +70,15 @@ def test_articles_are_counted_and_rejects_kept(find: Finder) -> None:
     found = extract([Article(TEXT, "The Post"), reject, Article(TEXT, "THE POST")], find)
     post = found.counts.publications["the post"]
     assert (post.name, post.articles) == ("The Post", 2)
-    assert post.words["angela merkel", "PERSON"] == 2
-    assert post.words["berlin", "GPE"] == 2
-    assert not {label for _, label in post.words} & SKIPPED_LABELS
+    words = words_of(found, "the post")
+    assert words["angela merkel", "PERSON"] == 2
+    assert words["berlin", "GPE"] == 2
+    assert not {label for _, label in words} & SKIPPED_LABELS
     assert found.rejects == [reject]
     tally = found.tally
     assert (tally.rows, tally.articles, tally.rejected.total()) == (3, 2, 1)
     assert tally.text_words == 2 * len(TEXT.split())
-    assert tally.entities == post.words.total()
+    assert tally.entities == words.total()
 
 
 def test_words_too_long_are_dropped_and_the_drop_counted(find: Finder) -> None:
@@ -76,18 +87,18 @@ def test_words_too_long_are_dropped_and_the_drop_counted(find: Finder) -> None:
     long = sum(len(" ".join(e.text.split())) > 256 for e in doc.ents)
     found = extract([Article(text, "P")], find)
     assert found.tally.dropped == long
-    assert all(len(word) <= 256 for word, _ in found.counts.publications["p"].words)
+    assert all(len(word) <= 256 for word, _ in words_of(found, "p"))
 
 
 def test_a_text_too_long_for_the_model_is_one_article(
     find: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = extract([Article(TEXT, "P")], find).counts.publications["p"]
+    whole = words_of(extract([Article(TEXT, "P")], find), "p")
     monkeypatch.setattr(find.nlp, "max_length", 200)
     parts = extract([Article(" ".join([TEXT] * 2) + " " * 300 + TEXT, "P")], find)
     assert parts.tally.articles == 1
-    found = parts.counts.publications["p"].words
-    assert found["angela merkel", "PERSON"] == 3 * whole.words["angela merkel", "PERSON"]
+    found = words_of(parts, "p")
+    assert found["angela merkel", "PERSON"] == 3 * whole["angela merkel", "PERSON"]
 
 
 @pytest.mark.parametrize("kind", RecognizerKind)
@@ -99,6 +110,49 @@ def test_words_are_what_stands_between_white_space(
     texts = ["in\u00a0Berlin,\n\n on\tMonday  ", "\u3000\x1d.", "x" * 90 + " y", "to be cut " * 9]
     for text in texts:
         assert extract([Article(text, "P")], find).tally.text_words == len(text.split())
+
+
+class Finding:
+    """Finds what it is told, whatever the texts."""
+
+    def __init__(self, found: list[Found]) -> None:
+        self.nlp = spacy.blank("en")
+        self._found = iter(found)
+
+    def read(self, texts: list[str]) -> list[Found]:
+        return [next(self._found) for _ in texts]
+
+
+PIECES = [
+    "a",
+    "İ",
+    "É",
+    "e\u0301",
+    "Σ",
+    " ",
+    "\u00a0",
+    "\n",
+    "A" * 90,
+    "İ" * 129,
+    "B" * 256,
+    "b" * 257,
+]
+
+
+@given(st.lists(st.tuples(st.lists(st.sampled_from(PIECES)), st.sampled_from(["ORG", "DATE"]))))
+def test_entities_are_counted_as_they_read(entities: list[tuple[list[str], str]]) -> None:
+    """In one line, composed and in lower case, unless that is empty or too long."""
+    text, spans = "", []
+    for pieces, label in entities:
+        spans.append((len(text), len(text) + len("".join(pieces)), label))
+        text += "".join(pieces)
+    find: Any = Finding([Found(spans, 7)])
+    found = extract([Article(text, "P")], find)
+    words = [word_of("".join(pieces)) for pieces, label in entities if label == "ORG"]
+    expected = Counter((word, "ORG") for word in words if 1 <= len(word) <= 256)
+    assert words_of(found, "p") == expected
+    tally = Tally(1, 1, 0, 7, expected.total(), sum(len(word) > 256 for word in words))
+    assert found.tally == tally
 
 
 @given(st.text(st.sampled_from("ab \n"), max_size=60), st.integers(1, 20))

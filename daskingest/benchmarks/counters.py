@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from daskingest.counts import Counts, PublicationCounts
-from daskingest.packed import PackedCounts
+from daskingest.packed import PackedCounts, PublicationCounts, pack
 from daskingest.sample.names import FREQUENT_RANK, Whole, names, ranks, shares
 from daskingest.shards import shard_of_publication
 
@@ -115,8 +114,8 @@ def counts_of(drawn: Drawn) -> PackedCounts:
 
 
 def shards_of(drawn: Drawn, number: int) -> list[PackedCounts]:
-    """As savers in number take them. All that depends on how Counts keeps them is here."""
-    shards = [Counts() for _ in range(number)]
+    """As savers in number take them."""
+    shards: list[dict[str, PublicationCounts]] = [{} for _ in range(number)]
     labels = _by_publication(drawn.keys, drawn.counts, _LABEL_BITS, len(drawn.articles))
     months = _by_publication(drawn.month_keys, drawn.month_counts, _MONTH_BITS, len(labels))
     for place, articles in enumerate(drawn.articles.tolist()):
@@ -128,9 +127,8 @@ def shards_of(drawn: Drawn, number: int) -> list[PackedCounts]:
             mine.spellings.update((word, _SPELLING) for word, _, _ in labels[place])
             if months[place]:
                 mine.article_months.update(_spread(articles))
-            found = shards[shard_of_publication(name, number)]
-            found.publications[name.lower()] = mine
-    return [each.packed() for each in shards]
+            shards[shard_of_publication(name, number)][name.lower()] = mine
+    return [*map(pack, shards)]
 
 
 def _spread(articles: int) -> dict[int, int]:

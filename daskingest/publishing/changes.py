@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
-from daskingest.counts import Counts, PublicationCounts
 from daskingest.months import month_named, month_text
-from daskingest.packed import PackedCounts
+from daskingest.packed import PackedCounts, PublicationCounts, pack
 from daskingest.stores import Months, Store, WordRow
 
 ARTICLES = ""
@@ -112,10 +111,10 @@ def difference(now: Labels, before: Labels) -> Labels:
 
 def as_counts(rows: Iterable[tuple[str, str, str, Labels, int]]) -> PackedCounts:
     """Counts to commit, from (publication key, name, word, counts by label, spelling)."""
-    counts = Counts()
+    publications: dict[str, PublicationCounts] = {}
     for key, name, word, grown, spelling in rows:
         labels = dict(grown)
-        mine = counts.publications.setdefault(key, PublicationCounts(name))
+        mine = publications.setdefault(key, PublicationCounts(name))
         if word == ARTICLES:
             mine.articles += labels.pop(ARTICLES, 0)
             mine.article_months.update(_months(labels))
@@ -124,7 +123,7 @@ def as_counts(rows: Iterable[tuple[str, str, str, Labels, int]]) -> PackedCounts
             mine.words.update({(word, label): count for label, count in labels.items()})
             mine.months.update({(word, month): count for month, count in months.items()})
             mine.spellings[word] = spelling
-    return counts.packed()
+    return pack(publications)
 
 
 def _months(labels: Labels) -> Months:
