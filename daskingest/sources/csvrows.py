@@ -115,10 +115,12 @@ def _well_formed_records(data: bytes, layout: Layout, offset: int) -> Iterator[t
     match, at = well_formed(layout).match, 0
     while (begun := _SOMETHING.search(data, at)) and (row := match(data, begun.start())):
         try:
-            fields = [*map(bytes.decode, row.groups())]
+            fields = [
+                (each[1:-1].replace(b'""', b'"') if each[:1] == b'"' else each).decode()
+                for each in row.groups()
+            ]
         except UnicodeDecodeError:
             return
-        fields = [each[1:-1].replace('""', '"') if each[:1] == '"' else each for each in fields]
         yield Record(offset + row.start(), fields, None), row.end()
         at = row.end()
 
