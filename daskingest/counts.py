@@ -137,7 +137,8 @@ def _counted(
     groups = publications * len(words.values) + words.codes
     keys = groups * len(kinds.values) + kinds.codes
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    order = np.argsort(groups[first] * len(groups) + first)
+    places = np.cumsum(np.diff(groups[first], prepend=-1) != 0)  # small ones: products have room
+    order = np.argsort(places * len(groups) + first)
     rows = first[order]
     begins = np.flatnonzero(np.diff(groups[rows], prepend=-1))
     by = publications[rows].astype(np.int32)

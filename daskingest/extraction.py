@@ -23,8 +23,8 @@ EXTRACTION_FAILED = "extraction failed"
 GROUP_CHARS = 200_000
 """Characters extracted together: with fewer a word takes longer, with more it takes more memory."""
 
-_SHORT = MAX_WORD // 3
-"""Characters whose lower case is not too long: no character's has more than three."""
+_SHORT = MAX_WORD // 2
+"""Characters whose lower case is not too long: no character's has more than two."""
 
 log = logging.getLogger(__name__)
 

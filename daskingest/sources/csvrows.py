@@ -108,7 +108,7 @@ def well_formed(layout: Layout) -> re.Pattern[bytes]:
 
 
 def _well_formed_records(data: bytes, layout: Layout, offset: int) -> Iterator[tuple[Record, int]]:
-    """The rows before the first that is damaged or has other fields, each with where it ends.
+    """The rows before the first that is not well-formed, each with where it ends.
 
     What the csv module would make of them is certain, and this takes half the time.
     """
