@@ -155,6 +155,18 @@ def test_nothing_reads_a_whole_table(tmp_path: Path) -> None:
                 assert not any("TEMP B-TREE" in step for step in steps), (query, steps)
 
 
+def test_a_search_that_finds_much_leaves_aside_what_is_too_rare(tmp_path: Path) -> None:
+    times = {f"w{n}": FREQUENT - n // 40 if n < 100 else 1 for n in range(600)}
+    with open_store(f"sqlite:///{tmp_path}/s.db", create=True) as store:
+        count(store, [(word, "A") for word, n in times.items() for _ in range(n)])
+    expected = sorted((-n, word) for word, n in times.items())
+    for limit, passes in {30: 0, 80: 1, 300: 2, 599: 1}.items():
+        with Traced(f"{tmp_path}/s.db") as traced:
+            found = [(-each.count, each.word) for each in traced.search("p", "w", limit)]
+            assert found == expected[:limit]
+            assert len([each for each in traced.statements if "word > " in each]) == passes
+
+
 BY_LABEL = {"words_by_count", "words_by_label", "other_labels_by_count"}
 INDEXES = {
     1: {"words_by_count", "labels_by_count"},
