@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daskingest.articles import publication_key
-from daskingest.counts import Counts
+from daskingest.counts import Counts, _Column, _counted
 from daskingest.packed import merged
 from daskingest.tally import Tally
 from daskingest.text import word_of
@@ -31,6 +33,14 @@ def test_merging_adds(
     assert list(total.by_publication()) == list(expected.packed().by_publication())
     words = {(publication_key(p), *each) for p, its in first + second for each in its}
     assert total.size == len(expected.publications) + len(words)
+
+
+def test_many_publications_and_words_stay_in_order() -> None:
+    """What numbers them all may be as large as there is room for in 64 bits."""
+    one = _Column(pa.array(["a"]), np.zeros(16, np.int64))
+    publications = np.array([1 << 59, (1 << 59) - 1] * 8)
+    (found, _, _, counts), first = _counted(publications, one, one)
+    assert (found.tolist(), counts.tolist(), first.tolist()) == ([-1, 0], [8, 8], [1, 0])
 
 
 def test_the_first_name_stays() -> None:
