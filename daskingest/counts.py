@@ -23,8 +23,8 @@ _Numbers = NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class Publication:
-    """A publication's articles in number, in total and by month, of those with a date.
+class ArticleCounts:
+    """How many articles a publication has, in total and by month, of those with a date.
 
     `number` is its own: publications are numbered as they come. A month's is counted from January
     1970, which is 0.
@@ -44,7 +44,7 @@ class Counts:
     Python object for each counter that took half as long again.
     """
 
-    publications: dict[str, Publication] = field(default_factory=dict)
+    publications: dict[str, ArticleCounts] = field(default_factory=dict)
     _entities: dict[tuple[str, str], int] = field(default_factory=dict)  # numbered as they come
     _mentions: list[int] = field(default_factory=list)  # of entities, by number
     # Each article's publication, month, and number of mentions.
@@ -60,7 +60,7 @@ class Counts:
         key = publication_key(publication)
         mine = self.publications.get(key)
         if mine is None:
-            mine = self.publications[key] = Publication(publication, len(self.publications))
+            mine = self.publications[key] = ArticleCounts(publication, len(self.publications))
         mine.articles += 1
         if month is not None:
             mine.months[month] += 1
@@ -147,7 +147,10 @@ def _counted(
 
 
 def _spellings(names: Sequence[str], words: Sequence[str]) -> _Numbers:
-    """Each name's `spelling_of`: of those in ASCII, which nearly all are, at once."""
+    """Each name's `spelling_of`: of those in ASCII, which nearly all are, at once.
+
+    It is here because who only reads loads `spelling`, and not numpy.
+    """
     plain = [name if name.isascii() else "" for name in names]
     letters = np.frombuffer("".join(plain).encode(), np.uint8)
     lengths = np.array([*map(len, plain)], int)

@@ -38,7 +38,7 @@ _MAPPED = 1 << 40  # bytes, or what SQLite allows: 2 GiB by default
 _RARE = 5_000  # frequent words of a label; if it has fewer, pages of the others take one pass
 _LARGE = 1_000  # frequent words of a publication; if it has fewer, one thread reads it
 _THREADS = 4  # at most, of a pass
-_ZIPF = 0.77  # 0.75 to 0.8, for news
+_HEAPS = 0.77  # the exponent of Heaps' law; 0.75 to 0.8 for news
 _TOGETHER = 400  # words that one query looks up
 
 Row = tuple[str, int]
@@ -182,9 +182,9 @@ class Selection:
 def _low_enough(frequent: float) -> int:
     """The least count of what is shown, or half of that, where this part of it is frequent words.
 
-    0 if that leaves nothing aside. Of real words some `c ** -_ZIPF` occur c times or more.
+    0 if that leaves nothing aside. Of real words `c ** -_HEAPS` occur c times or more.
     """
-    least = int(FREQUENT * frequent ** (1 / _ZIPF) / 2)
+    least = int(FREQUENT * frequent ** (1 / _HEAPS) / 2)
     return least if least > 1 else 0
 
 
