@@ -24,7 +24,6 @@ from daskingest.logs import Forward, take_forwarded
 from daskingest.pipeline import template
 from daskingest.pipeline.conditions import tell, unlike
 from daskingest.pipeline.connecting import connect, require_resources, require_same
-from daskingest.pipeline.dashboard import SchedulerWithDashboard
 from daskingest.pipeline.dask_settings import (
     EXTRACT,
     GC_THRESHOLD,
@@ -35,6 +34,7 @@ from daskingest.pipeline.dask_settings import (
     in_force,
     saver_memory,
 )
+from daskingest.pipeline.light_scheduler import LightScheduler
 from daskingest.pipeline.steady import steady
 from daskingest.pipeline.tls import NO_TLS, Tls
 from daskingest.pipeline.versions import Versions, differences, versions_here
@@ -234,7 +234,7 @@ def _local_cluster(workers: int, savers: int) -> SpecCluster:
     }
     return _LocalCluster(  # type: ignore[no-untyped-call]
         workers=specs,
-        scheduler={"cls": SchedulerWithDashboard, "options": options},
+        scheduler={"cls": LightScheduler, "options": options},
         asynchronous=True,
         name="daskingest",
         shutdown_on_close=True,

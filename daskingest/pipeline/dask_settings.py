@@ -45,7 +45,13 @@ DASK_CONFIG: dict[str, Any] = {
     # By default Dask monitors each process dozens of times a second; that took 3 % of the cores.
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "2s",
-    "distributed.worker.memory.monitor-interval": "500ms",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    # A task is for one worker, and leaves nothing there: there is nothing to move between workers.
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    # What nobody sees: a cluster's picture in a notebook.
+    "distributed.deploy.cluster-repr-interval": "1 hour",
     "distributed.comm.timeouts.connect": "10s",
     "distributed.worker.profile.enabled": False,
     # Dask would keep the last thousand messages to each worker, with the articles in them.

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from daskingest.errors import UsageError
-from daskingest.pipeline.dashboard import SchedulerWithDashboard
+from daskingest.pipeline.light_scheduler import LightScheduler
 from daskingest.pipeline.tls import Tls
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ async def scheduler(host: str, port: int, dashboard: str, tls: Tls) -> AsyncIter
         "ignore", r"Port \d+ is already in use", UserWarning
     )  # of the dashboard
     try:
-        running = await SchedulerWithDashboard(
+        running = await LightScheduler(
             host=host,
             port=port,
             protocol=protocol,

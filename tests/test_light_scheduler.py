@@ -1,4 +1,5 @@
-"""Dask's dashboard is there from the beginning, and loaded when somebody looks at it."""
+"""The scheduler: its dashboard is there from the beginning, and loaded when somebody looks at it;
+workers tell it how they are every two seconds."""
 
 from __future__ import annotations
 
@@ -7,13 +8,15 @@ import sys
 
 import pytest
 
+from daskingest.pipeline.light_scheduler import HEARTBEAT
+
 _LOOKS = """
 import asyncio, sys
 import httpx
-from daskingest.pipeline.dashboard import SchedulerWithDashboard
+from daskingest.pipeline.light_scheduler import LightScheduler
 
 async def main(first):
-    async with SchedulerWithDashboard(protocol="inproc", dashboard_address="127.0.0.1:0") as dask:
+    async with LightScheduler(protocol="inproc", dashboard_address="127.0.0.1:0") as dask:
         url = f"http://127.0.0.1:{dask.services['dashboard'].port}"
         async with httpx.AsyncClient(base_url=url) as browser:
             assert (await browser.get("/health")).text == "ok"
@@ -34,7 +37,7 @@ _FAILS_AT_FIRST = """
 import asyncio, contextlib
 import httpx
 import distributed.dashboard.scheduler as pages
-from daskingest.pipeline.dashboard import SchedulerWithDashboard
+from daskingest.pipeline.light_scheduler import LightScheduler
 
 connect = pages.connect
 
@@ -44,7 +47,7 @@ def fails(*args):
 
 async def main():
     pages.connect = fails
-    async with SchedulerWithDashboard(protocol="inproc", dashboard_address="127.0.0.1:0") as dask:
+    async with LightScheduler(protocol="inproc", dashboard_address="127.0.0.1:0") as dask:
         url = f"http://127.0.0.1:{dask.services['dashboard'].port}"
         async with httpx.AsyncClient(base_url=url) as browser:
             with contextlib.suppress(httpx.HTTPError):
@@ -52,6 +55,22 @@ async def main():
             assert pages.connect is connect
             for path in ("/health", "/status"):
                 assert (await browser.get(path)).is_success, path
+
+asyncio.run(main())
+"""
+
+_ITS_WORKER_IS_ASKED = """
+import asyncio
+from distributed import Worker
+from daskingest.pipeline.light_scheduler import LightScheduler
+
+async def main():
+    async with LightScheduler(protocol="inproc", dashboard_address=":0") as scheduler:
+        async with Worker(scheduler.address) as worker:
+            beats = worker.periodic_callbacks["heartbeat"]
+            before = beats.callback_time
+            await worker.heartbeat()
+            print(before, beats.callback_time)
 
 asyncio.run(main())
 """
@@ -66,6 +85,13 @@ def test_it_is_loaded_when_somebody_looks(first: str) -> None:
 def test_it_is_loaded_later_if_it_could_not_be_at_first() -> None:
     found = _run(_FAILS_AT_FIRST)
     assert found.returncode == 0, found.stderr
+
+
+def test_its_workers_are_asked_every_two_seconds() -> None:
+    found = _run(_ITS_WORKER_IS_ASKED)
+    assert found.returncode == 0, found.stderr
+    before, after = map(float, found.stdout.split())
+    assert before < after == 1000 * HEARTBEAT
 
 
 def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
