@@ -47,11 +47,6 @@ DASK_CONFIG: dict[str, Any] = {
     "distributed.admin.system-monitor.interval": "2s",
     "distributed.admin.system-monitor.disk": False,
     "distributed.worker.memory.monitor-interval": "1s",
-    # A task is for one worker, and leaves nothing there: there is nothing to move between workers.
-    "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.active-memory-manager.start": False,
-    # What nobody sees: a cluster's picture in a notebook.
-    "distributed.deploy.cluster-repr-interval": "1 hour",
     "distributed.comm.timeouts.connect": "10s",
     "distributed.worker.profile.enabled": False,
     # Dask would keep the last thousand messages to each worker, with the articles in them.

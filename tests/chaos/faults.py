@@ -96,7 +96,7 @@ def _victim(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
 
 def _stopped(chance: random.Random, schedule: Schedule) -> tuple[str, float]:
     """Shorter and longer than the limits: a batch's 6 seconds in a run, Dask's 5 for a worker."""
-    return _victim(chance, schedule)[0], chance.choice((0.2, 1.0, 3.0, 7.0))
+    return _victim(chance, schedule)[0], chance.choice((0.2, 1.0, 2.0, 7.0))
 
 
 def _place(chance: random.Random, schedule: Schedule) -> str:
