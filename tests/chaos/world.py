@@ -26,7 +26,8 @@ _MEANWHILE = 30  # articles that are counted while a commit is on its way
 _FORGOTTEN_SECONDS = 10.0
 
 TTL = "5s"
-"""After so long without a heartbeat, Dask takes a worker for lost. There is one every two seconds."""
+"""After so long without a heartbeat, of which there is one every two seconds, Dask takes a worker
+for lost."""
 
 
 class World:
