@@ -1,5 +1,5 @@
 """The scheduler: its dashboard is there from the beginning, and loaded when somebody looks at it;
-workers tell it how they are every two seconds."""
+it gets a heartbeat of each worker every two seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from daskingest.pipeline.light_scheduler import HEARTBEAT
+from daskingest.pipeline.light_scheduler import HEARTBEAT_INTERVAL
 
 _LOOKS = """
 import asyncio, sys
@@ -59,7 +59,7 @@ async def main():
 asyncio.run(main())
 """
 
-_ITS_WORKER_IS_ASKED = """
+_HAS_A_HEARTBEAT = """
 import asyncio
 from distributed import Worker
 from daskingest.pipeline.light_scheduler import LightScheduler
@@ -88,10 +88,10 @@ def test_it_is_loaded_later_if_it_could_not_be_at_first() -> None:
     assert found.returncode == 0, found.stderr
 
 
-def test_its_workers_are_asked_every_two_seconds() -> None:
-    found = _run(_ITS_WORKER_IS_ASKED)
+def test_a_worker_has_a_heartbeat_every_two_seconds() -> None:
+    found = _run(_HAS_A_HEARTBEAT)
     assert found.returncode == 0, found.stderr
-    assert float(found.stdout) == 1000 * HEARTBEAT
+    assert float(found.stdout) == 1000 * HEARTBEAT_INTERVAL
 
 
 def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,8 +5,8 @@ processor time as all else that a driver loads of Dask, and most runs, as those 
 never looked at. Then the scheduler's event loop stands still, for less than a second. The charts
 begin when they are opened, as they always do.
 
-And workers tell it less often how they are. That one has died is seen by its connection, or by
-minutes of silence.
+And workers send it fewer heartbeats, which tell how they are. That one has died is seen by its
+connection, or by minutes of silence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from distributed import Scheduler
 from tornado.web import Application
 
-HEARTBEAT = 2.0
+HEARTBEAT_INTERVAL = 2.0
 """Seconds between a worker's heartbeats, at least. One takes some 3 ms of processor time, half of
 it the scheduler's, and with few workers Dask would have two a second."""
 
@@ -33,7 +33,7 @@ class LightScheduler(Scheduler):
         """Called by a worker; says when it shall call again."""
         answer: dict[str, Any] = super().heartbeat_worker(*args, **options)
         if "heartbeat-interval" in answer:  # it is not in what a worker gets that has to go
-            answer["heartbeat-interval"] = max(answer["heartbeat-interval"], HEARTBEAT)
+            answer["heartbeat-interval"] = max(answer["heartbeat-interval"], HEARTBEAT_INTERVAL)
         return answer
 
 
